@@ -1,0 +1,13 @@
+//! The pure half of Switchboard: everything that can be decided without touching the world.
+//!
+//! No sockets, no clock, no randomness: time, seeds and bytes are arguments (invariant 1 of ARCHITECTURE.md).
+//! The modules stand in the order in which a request meets them.
+#![forbid(unsafe_code)]
+
+pub mod moment;
+
+pub mod message;
+
+pub mod reason;
+
+pub mod config;

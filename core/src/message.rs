@@ -1,0 +1,166 @@
+//! The form in which all HTTP versions meet: a head that is one buffer and a flat list of ranges into it.
+//!
+//! The HTTP/1 codec fills it, routing and policies read it, the writer copies runs of untouched lines out of it.
+//! Nothing here parses; nothing here allocates per field.
+
+use std::ops::Range;
+
+/// A range of bytes in the buffer of a head. 32 bits: a head is at most `limits.head`, far below 4 GiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Span {
+    /// The first byte.
+    pub start: u32,
+    /// The byte behind the last.
+    pub end: u32,
+}
+
+impl Span {
+    /// The bytes that it stands for.
+    #[must_use]
+    pub fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.range()).unwrap_or_default()
+    }
+
+    /// As a range of indices.
+    #[must_use]
+    pub const fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// One field line of a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Which of the names that the proxy cares about it is.
+    pub name_id: Name,
+    /// The name as written.
+    pub name: Span,
+    /// The value, without white space around it (RFC 9110 §5.5).
+    pub value: Span,
+    /// The whole line with its CRLF, so that untouched lines are copied in runs.
+    pub line: Span,
+    /// Whether the line is not to be forwarded.
+    pub dropped: bool,
+}
+
+/// The field lines of one head, in order. Reused from message to message: clearing keeps the capacity.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields {
+    list: Vec<Field>,
+}
+
+impl Fields {
+    /// Makes an empty list.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { list: Vec::new() }
+    }
+
+    /// Forgets all lines and keeps the memory.
+    pub fn clear(&mut self) {
+        self.list.clear();
+    }
+
+    /// Adds a line at the end.
+    pub fn push(&mut self, field: Field) {
+        self.list.push(field);
+    }
+
+    /// All lines, dropped ones too.
+    #[must_use]
+    pub fn all(&self) -> &[Field] {
+        &self.list
+    }
+
+    /// All lines, to mark some as dropped.
+    pub fn all_mut(&mut self) -> &mut [Field] {
+        &mut self.list
+    }
+
+    /// The lines with a known name that are not dropped.
+    pub fn named(&self, name: Name) -> impl Iterator<Item = &Field> {
+        self.list.iter().filter(move |f| f.name_id == name && !f.dropped)
+    }
+
+    /// The lines whose name equals `name` without regard to case and that are not dropped. `bytes` is the head's buffer.
+    pub fn matching<'a>(&'a self, bytes: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a Field> {
+        self.list.iter().filter(move |f| !f.dropped && f.name.of(bytes).eq_ignore_ascii_case(name))
+    }
+}
+
+macro_rules! names {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+        /// The field names that the proxy itself reads, sets or strips; all others are `Other`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Name {
+            $(#[doc = concat!("`", $text, "`")] $variant,)*
+            /// Any other name.
+            Other,
+        }
+
+        impl Name {
+            /// Finds a name without regard to case.
+            #[must_use]
+            pub fn find(name: &[u8]) -> Self {
+                // The length decides first: most names of a request share it with none or one of ours.
+                $(if name.len() == $text.len() && name.eq_ignore_ascii_case($text.as_bytes()) {
+                    return Self::$variant;
+                })*
+                Self::Other
+            }
+        }
+    };
+}
+
+names! {
+    Host = "host",
+    Connection = "connection",
+    KeepAlive = "keep-alive",
+    ProxyConnection = "proxy-connection",
+    ContentLength = "content-length",
+    TransferEncoding = "transfer-encoding",
+    Te = "te",
+    Trailer = "trailer",
+    Upgrade = "upgrade",
+    Expect = "expect",
+    ContentType = "content-type",
+    Accept = "accept",
+    Authorization = "authorization",
+    ProxyAuthorization = "proxy-authorization",
+    ProxyAuthenticate = "proxy-authenticate",
+    ProxyAuthenticationInfo = "proxy-authentication-info",
+    Proxy = "proxy",
+    Cookie = "cookie",
+    SetCookie = "set-cookie",
+    CacheControl = "cache-control",
+    UserAgent = "user-agent",
+    Via = "via",
+    MaxForwards = "max-forwards",
+    Forwarded = "forwarded",
+    XForwardedFor = "x-forwarded-for",
+    XForwardedProto = "x-forwarded-proto",
+    XForwardedHost = "x-forwarded-host",
+    XForwardedPort = "x-forwarded-port",
+    XForwardedPrefix = "x-forwarded-prefix",
+    XForwardedServer = "x-forwarded-server",
+    XRealIp = "x-real-ip",
+    XRequestId = "x-request-id",
+    XOriginalUrl = "x-original-url",
+    XRewriteUrl = "x-rewrite-url",
+    SecWebSocketKey = "sec-websocket-key",
+    SecWebSocketVersion = "sec-websocket-version",
+    SecWebSocketAccept = "sec-websocket-accept",
+    SecWebSocketProtocol = "sec-websocket-protocol",
+    SecWebSocketExtensions = "sec-websocket-extensions",
+    Http2Settings = "http2-settings",
+    Origin = "origin",
+}
+
+/// The HTTP version of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1, and any 1.x above it (RFC 9110 §2.5).
+    Http11,
+}
