@@ -6,8 +6,28 @@
 
 pub mod moment;
 
+pub mod proxy_header;
+
 pub mod message;
+
+pub mod http1;
+
+pub mod target;
+
+pub mod route;
+
+pub mod template;
+
+pub mod forwarding;
+
+pub mod websocket;
 
 pub mod reason;
 
+pub mod answer;
+
+pub mod access;
+
 pub mod config;
+
+pub mod snapshot;

@@ -1,0 +1,1 @@
+//! The access record and its line.

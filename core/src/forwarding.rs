@@ -1,0 +1,1 @@
+//! What changes in a head on its way through.

@@ -1,0 +1,1 @@
+//! The request target and its authority, canonical.

@@ -1,0 +1,1 @@
+//! Texts with facts of the request in them.
