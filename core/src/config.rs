@@ -3,6 +3,16 @@
 //! `text` and `raw` make it out of a file, `snapshot` compiles it for the data path. There is no `Option` here that
 //! "must be Some": what a file may leave out has its default filled in. Equality is by value: a reload is a diff of these.
 
+mod defaults;
+mod diff;
+mod error;
+mod load;
+
+pub use defaults::{MAX_BODY, ON_REMOVE_DRAIN};
+pub use diff::{Change, ChangeKind, Diff, Subject, diff};
+pub use error::{ConfigError, ErrorKind, Excerpt, Place, Warning, WarningKind};
+pub use load::{Loaded, NoSource, Source, load, load_bytes};
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
