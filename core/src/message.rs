@@ -157,10 +157,11 @@ names! {
 }
 
 /// The HTTP version of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     /// HTTP/1.0
     Http10,
     /// HTTP/1.1, and any 1.x above it (RFC 9110 §2.5).
+    #[default]
     Http11,
 }
