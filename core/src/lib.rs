@@ -6,6 +6,10 @@
 
 pub mod moment;
 
+pub mod stamp;
+
+pub mod request_id;
+
 pub mod proxy_header;
 
 pub mod message;
