@@ -1,1 +1,115 @@
-//! The access record and its line.
+//! The access record: what the proxy says about one exchange when it has ended, as one line.
+//!
+//! `exchange` fills it and writes it once, into the worker's log buffer; another thread takes it from there. Everything
+//! in it is borrowed and nothing is allocated: a line costs well under a microsecond. Bytes that came from outside are
+//! escaped so that a line stays a line, and values that look like credentials are masked.
+
+pub mod escape;
+mod json;
+mod number;
+pub mod redact;
+mod text;
+
+use std::time::Duration;
+
+pub use redact::Redact;
+
+/// What is known of an exchange at its end. What did not happen is `None` or empty, and is left out of the line.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// When it began, as [`Stamp::rfc3339`](crate::stamp::Stamp::rfc3339) gives it.
+    pub time: &'a [u8; 24],
+    /// The id that the answer carries too.
+    pub request_id: &'a [u8],
+    /// The client's address, or `unix`.
+    pub client: &'a [u8],
+    /// The route's key.
+    pub route: &'a str,
+    /// The upstream's name.
+    pub upstream: &'a str,
+    /// The endpoint as the configuration writes it.
+    pub endpoint: &'a str,
+    /// How many endpoints were asked; 0 where none was.
+    pub attempt: u32,
+    /// The method as received.
+    pub method: &'a [u8],
+    /// The host as received, with its port.
+    pub host: &'a [u8],
+    /// The path as received.
+    pub path: &'a [u8],
+    /// The query as received, without `?`.
+    pub query: &'a [u8],
+    /// `HTTP/1.1` and its like.
+    pub protocol: &'a str,
+    /// The status that the client got; 0 where it got none.
+    pub status: u16,
+    /// The status that the upstream gave; 0 where it gave none.
+    pub upstream_status: u16,
+    /// Why the proxy answered or broke off: a code of [`Reason`](crate::reason::Reason), `respond` or `redirect`.
+    pub reason: &'a str,
+    /// Bytes of the request's body, or from the client through the tunnel.
+    pub bytes_in: u64,
+    /// Bytes of the answer's body, or to the client through the tunnel.
+    pub bytes_out: u64,
+    /// From the first byte of the request to the last of the answer.
+    pub total: Duration,
+    /// For the connection to the endpoint; `None` where a kept one was used.
+    pub connect: Option<Duration>,
+    /// From the request sent whole to the first byte of the answer.
+    pub first_byte: Option<Duration>,
+    /// From the choice of an endpoint to the last byte of its answer.
+    pub upstream_total: Option<Duration>,
+    /// The user agent as received.
+    pub user_agent: &'a [u8],
+    /// What the exchange turned into, and for how long.
+    pub tunnel: Option<Tunnel<'a>>,
+    /// Who ended it, where it did not end by itself.
+    pub ended_by: Option<Side>,
+}
+
+/// A tunnel or a stream that an exchange became.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tunnel<'a> {
+    /// The upgrade token, or `stream` for an answer without a declared end.
+    pub kind: &'a str,
+    /// How long it lasted.
+    pub duration: Duration,
+}
+
+/// Who ended an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The client.
+    Client,
+    /// The endpoint.
+    Upstream,
+    /// The proxy: a limit, a time-out, a drain.
+    Proxy,
+}
+
+impl Side {
+    /// The word in the line.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Upstream => "upstream",
+            Self::Proxy => "proxy",
+        }
+    }
+}
+
+impl Record<'_> {
+    /// Appends it as one JSON object and a line feed.
+    pub fn write_json(&self, redact: &Redact, out: &mut Vec<u8>) {
+        json::write(self, redact, out);
+    }
+
+    /// Appends it as one line for people, aligned, with terminal colours where `colours` says so.
+    pub fn write_text(&self, redact: &Redact, colours: bool, out: &mut Vec<u8>) {
+        text::write(self, redact, colours, out);
+    }
+}
+
+#[cfg(test)]
+mod tests;
