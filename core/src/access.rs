@@ -40,13 +40,13 @@ pub struct Record<'a> {
     /// The query as received, without `?`.
     pub query: &'a [u8],
     /// `HTTP/1.1` and its like.
-    pub protocol: &'a str,
+    pub protocol: &'static str,
     /// The status that the client got; 0 where it got none.
     pub status: u16,
     /// The status that the upstream gave; 0 where it gave none.
     pub upstream_status: u16,
     /// Why the proxy answered or broke off: a code of [`Reason`](crate::reason::Reason), `respond` or `redirect`.
-    pub reason: &'a str,
+    pub reason: &'static str,
     /// Bytes of the request's body, or from the client through the tunnel.
     pub bytes_in: u64,
     /// Bytes of the answer's body, or to the client through the tunnel.

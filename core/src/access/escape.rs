@@ -37,23 +37,26 @@ pub fn text(out: &mut Vec<u8>, bytes: &[u8]) {
 /// Tells whether all bytes are printable ASCII other than `"` and `\`.
 fn is_plain(bytes: &[u8]) -> bool {
     let (words, tail) = bytes.as_chunks::<8>();
-    let mut odd = 0;
-    for word in words {
-        odd |= odd_bits(u64::from_le_bytes(*word));
+    let mut odd = words.iter().fold(0, |odd, word| odd | odd_bits(u64::from_le_bytes(*word)));
+    if let Some(last) = bytes.last_chunk::<8>() {
+        // The last eight bytes, some of them for the second time: cheaper than the tail byte by byte.
+        odd |= odd_bits(u64::from_le_bytes(*last));
+    } else {
+        odd |= odd_bits(tail.iter().fold(ONES * u64::from(b'a'), |word, byte| (word << 8) | u64::from(*byte)));
     }
-    odd == 0 && tail.iter().all(|byte| matches!(byte, b' '..=b'~' if !matches!(byte, b'"' | b'\\')))
+    odd & HIGHS == 0
 }
 
-/// Not zero where a byte of the word is not plain. Exact: each test works within its byte, with the high bit masked.
+/// Has the high bit of a byte set where the word has one that is not plain.
+///
+/// The tests are exact for words of ASCII: then no byte borrows from the next or carries into it unless it is itself
+/// found. For others the word's own high bits answer.
 const fn odd_bits(word: u64) -> u64 {
-    let low = word & !HIGHS;
-    // A byte below N leaves its high bit clear when 0x80 - N is added.
-    let control = !(low + ONES * (0x80 - 0x20));
-    // A byte that equals N becomes zero by xor, and only zero leaves the high bit clear when 0x7f is added.
-    let quote = !((low ^ (ONES * b'"' as u64)) + ONES * 0x7f);
-    let backslash = !((low ^ (ONES * b'\\' as u64)) + ONES * 0x7f);
-    let delete = !((low ^ (ONES * 0x7f)) + ONES * 0x7f);
-    (word | control | quote | backslash | delete) & HIGHS
+    let control = word.wrapping_sub(ONES * 0x20);
+    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    let delete = word.wrapping_add(ONES);
+    word | control | quote | backslash | delete
 }
 
 #[cold]

@@ -27,7 +27,7 @@ pub(super) fn write(record: &Record<'_>, redact: &Redact, out: &mut Vec<u8>) {
         redact.json(out, record.query);
     }
     out.extend_from_slice(b"\",\"protocol\":\"");
-    escape::json(out, record.protocol.as_bytes());
+    out.extend_from_slice(record.protocol.as_bytes());
     out.extend_from_slice(b"\",\"status\":");
     whole(out, u64::from(record.status));
     optional_text(out, b",\"reason\":\"", record.reason);

@@ -138,7 +138,6 @@ fn case_185_no_input_breaks_a_line() {
             host: bytes,
             path: bytes,
             query: bytes,
-            reason: &written,
             user_agent: bytes,
             tunnel: Some(Tunnel { kind: &written, duration: Duration::ZERO }),
             ..record()
