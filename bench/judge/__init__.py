@@ -1,0 +1,1 @@
+"""What `bench/run` and `bench/budget` are made of. Python's standard library only; needs Linux's /proc."""

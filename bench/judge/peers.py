@@ -1,0 +1,281 @@
+"""The proxies under test: a configuration for each that asks for equal work, and how to start it.
+
+Equal work: HTTP/1.1 kept alive to the upstream, x-forwarded-for, -proto and -host set, Host preserved, one thread,
+buffering of streams off where it is on by default, everything else as it comes.
+"""
+
+import os
+import resource
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from .procs import PROXY_CORE, Failed, free_port, start, stop, wait_answering
+
+REPO = Path(__file__).resolve().parents[2]
+OUT = REPO / "bench" / "out"
+VENV = REPO / ".judges" / "peers" / "bin"
+NAMES = ["ours", "floor", "nginx", "haproxy", "caddy", "traefik", "envoy"]
+# Peers whose better one is the bar of every gate.
+BAR = ["nginx", "haproxy"]
+
+
+@dataclass
+class Site:
+    """What a proxy is to serve in one scenario."""
+
+    upstream: int
+    """Port of the origin on 127.0.0.1."""
+    log: bool = False
+    routes: int = 1
+    """More than one: that many exact hosts, `hosts()`; else one rule for any host."""
+
+    @property
+    def host(self):
+        """The host to ask for."""
+        return f"route-{self.routes // 2}.example.com" if self.routes > 1 else "bench.localhost"
+
+    def hosts(self):
+        return [f"route-{number}.example.com" for number in range(self.routes)]
+
+
+@dataclass
+class Running:
+    name: str
+    port: int
+    process: object
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def stop(self):
+        stop(self.process)
+
+
+def binary(name):
+    """The peer's program, or `Failed` with how to get it."""
+    if name == "ours":
+        ours = Path(os.environ.get("SWITCHBOARD", REPO / "target" / "release" / "switchboard"))
+        if not ours.exists():
+            raise Failed(f"ours: {ours} is missing: cargo build --release, or set SWITCHBOARD")
+        return ours
+    if name == "floor":
+        return tool("floor")
+    in_venv = VENV / name
+    if name in ("caddy", "traefik", "envoy"):
+        if not in_venv.exists():
+            raise Failed(f"{name}: not in .judges/peers; bench/run --install puts it there")
+        return in_venv
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    if not found:
+        raise Failed(f"{name}: not installed; bench/run --install")
+    return Path(found)
+
+
+def tool(name):
+    """A program of the bench's own crate, built by `bench/run`."""
+    target = os.environ.get("CARGO_TARGET_DIR", REPO / "bench" / "target")
+    return Path(target) / "release" / name
+
+
+def launch(name, site, folder):
+    """Starts a peer for `site` with its files in `folder`; returns once it answers."""
+    program, port = binary(name), free_port()
+    folder.mkdir(parents=True, exist_ok=True)
+    command, env = WRITERS[name](program, site, port, folder)
+    with open(folder / f"{name}.log", "wb") as log:
+        process = start(command, PROXY_CORE, log, env, cwd=folder)
+    wait_answering(process, port, name, folder / f"{name}.log", site.host)
+    return Running(name, port, process)
+
+
+def descriptors():
+    """The hard limit; HAProxy refuses to start if its maxconn needs more."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+def ours(program, site, port, folder):
+    keys = [f'  "*": 127.0.0.1:{site.upstream}']
+    if site.routes > 1:
+        keys = [f"  {host}: 127.0.0.1:{site.upstream}" for host in site.hosts()]
+    state = folder / "state"
+    state.mkdir(mode=0o700, exist_ok=True)
+    lines = [
+        f"listen: 127.0.0.1:{port}",
+        "workers: 1",
+        f"access_log: {folder / 'ours-access.log' if site.log else 'off'}",
+        f"state_dir: {state}",
+        "routes:",
+        *keys,
+    ]
+    return [program, "run", "-c", write(folder / "ours.yaml", "\n".join(lines) + "\n")], {}
+
+
+def floor(program, site, port, folder):
+    return [program, f"127.0.0.1:{port}", f"127.0.0.1:{site.upstream}"], {}
+
+
+def nginx(program, site, port, folder):
+    # Its log is buffered as ours is: a write per request would make it look worse than it needs to.
+    log = f"{folder / 'nginx-access.log'} combined buffer=64k flush=1s" if site.log else "off"
+    hosts = "".join(f"    {host} origin;\n" for host in site.hosts()) if site.routes > 1 else ""
+    table = f"map_hash_max_size 65536; map_hash_bucket_size 128;\n  map $host $to {{\n{hosts}  }}" if hosts else ""
+    text = f"""worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log stderr warn;
+events {{ worker_connections 65536; }}
+http {{
+  access_log {log};
+  client_max_body_size 0;
+  keepalive_requests 1000000;
+  client_body_temp_path {folder}/nginx-body; proxy_temp_path {folder}/nginx-proxy; fastcgi_temp_path {folder}/nginx-f;
+  uwsgi_temp_path {folder}/nginx-u; scgi_temp_path {folder}/nginx-s;
+  {table}
+  map $http_upgrade $forward_connection {{ default upgrade; "" ""; }}
+  upstream origin {{ server 127.0.0.1:{site.upstream}; keepalive 256; keepalive_requests 1000000; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    proxy_http_version 1.1;
+    proxy_set_header Host $http_host;
+    proxy_set_header Connection $forward_connection;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header X-Forwarded-For $remote_addr;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Forwarded-Host $http_host;
+    proxy_read_timeout 1h;
+    proxy_request_buffering off;
+    location / {{ proxy_pass http://{"$to" if hosts else "origin"}; }}
+    location /sse {{ proxy_pass http://origin; proxy_buffering off; }}
+  }}
+}}
+"""
+    return [program, "-p", folder, "-c", write(folder / "nginx.conf", text)], {}
+
+
+def haproxy(program, site, port, folder):
+    log = "log stdout format raw local0" if site.log else ""
+    options = "log global\n  option httplog" if site.log else ""
+    backend = "default_backend origin"
+    if site.routes > 1:
+        write(folder / "hosts.map", "".join(f"{host} origin\n" for host in site.hosts()))
+        backend = f"use_backend %[req.hdr(host),map({folder}/hosts.map)]"
+    text = f"""global
+  nbthread 1
+  maxconn {(descriptors() - 500) // 2}
+  {log}
+defaults
+  mode http
+  timeout connect 3s
+  timeout client 1h
+  timeout server 1h
+  timeout tunnel 1h
+  {options}
+frontend in
+  bind 127.0.0.1:{port} backlog 4096
+  option forwardfor
+  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Host %[req.hdr(host)]
+  {backend}
+backend origin
+  http-reuse always
+  server origin 127.0.0.1:{site.upstream} maxconn 60000
+"""
+    return [program, "-db", "-f", write(folder / "haproxy.cfg", text)], {}
+
+
+def caddy(program, site, port, folder):
+    if site.routes > 1:
+        raise Failed("caddy: not compared with 10,000 routes")
+    log = f"log {{\n    output file {folder / 'caddy-access.log'}\n  }}" if site.log else ""
+    text = f"""{{
+  admin off
+  auto_https off
+  persist_config off
+  log {{
+    level ERROR
+  }}
+}}
+http://:{port} {{
+  bind 127.0.0.1
+  {log.replace("output", "level INFO" + chr(10) + "    output")}
+  reverse_proxy 127.0.0.1:{site.upstream} {{
+    transport http {{
+      keepalive_idle_conns_per_host 256
+    }}
+  }}
+}}
+"""
+    config = write(folder / "Caddyfile", text)
+    home = {"GOMAXPROCS": "1", "HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+    return [program, "run", "--config", config, "--adapter", "caddyfile"], home
+
+
+def traefik(program, site, port, folder):
+    if site.routes > 1:
+        raise Failed("traefik: not compared with 10,000 routes")
+    dynamic = write(folder / "traefik-dynamic.yaml", f"""http:
+  routers: {{ all: {{ rule: "PathPrefix(`/`)", service: origin, entryPoints: [web] }} }}
+  services: {{ origin: {{ loadBalancer: {{ servers: [{{ url: "http://127.0.0.1:{site.upstream}" }}] }} }} }}
+""")
+    log = f"accessLog: {{ filePath: {folder / 'traefik-access.log'}, bufferingSize: 1000 }}" if site.log else ""
+    text = f"""entryPoints: {{ web: {{ address: "127.0.0.1:{port}", transport: {{ respondingTimeouts: {{ readTimeout: 0s }} }} }} }}
+global: {{ checkNewVersion: false, sendAnonymousUsage: false }}
+log: {{ level: ERROR }}
+serversTransport: {{ maxIdleConnsPerHost: 256 }}
+providers: {{ file: {{ filename: {dynamic} }} }}
+{log}
+"""
+    return [program, f"--configfile={write(folder / 'traefik.yaml', text)}"], {"GOMAXPROCS": "1"}
+
+
+def envoy(program, site, port, folder):
+    if site.routes > 1:
+        raise Failed("envoy: not compared with 10,000 routes")
+    kind = "type.googleapis.com/envoy.extensions"
+    log = f"""
+          access_log:
+          - name: file
+            typed_config: {{ "@type": {kind}.access_loggers.file.v3.FileAccessLog, path: {folder / 'envoy-access.log'} }}"""
+    text = f"""static_resources:
+  listeners:
+  - address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
+    filter_chains:
+    - filters:
+      - name: http
+        typed_config:
+          "@type": {kind}.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: in
+          use_remote_address: true
+          generate_request_id: false
+          stream_idle_timeout: 0s
+          upgrade_configs: [{{ upgrade_type: websocket }}]{log if site.log else ""}
+          http_filters:
+          - name: router
+            typed_config: {{ "@type": {kind}.filters.http.router.v3.Router }}
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              request_headers_to_add:
+              - {{ header: {{ key: x-forwarded-host, value: "%REQ(:AUTHORITY)%" }} }}
+              routes: [{{ match: {{ prefix: / }}, route: {{ cluster: origin, timeout: 0s }} }}]
+  clusters:
+  - name: origin
+    connect_timeout: 3s
+    circuit_breakers: {{ thresholds: [{{ max_connections: 60000, max_pending_requests: 60000, max_requests: 60000 }}] }}
+    load_assignment:
+      cluster_name: origin
+      endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {site.upstream} }} }} }} }}] }}]
+"""
+    arguments = ["--concurrency", "1", "--log-level", "error", "--disable-hot-restart"]
+    return [program, "-c", write(folder / "envoy.yaml", text), *arguments], {}
+
+
+WRITERS = {
+    "ours": ours, "floor": floor, "nginx": nginx, "haproxy": haproxy,
+    "caddy": caddy, "traefik": traefik, "envoy": envoy,
+}

@@ -1,0 +1,195 @@
+"""The loads: what each sends, through which origin, and how one round of it is measured.
+
+A round gives microseconds of proxy CPU time per request or message, the rate, latencies and memory; `idle` gives the
+bytes of proxy memory that one standing tunnel costs.
+"""
+
+import json
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from .peers import OUT, Running, Site, binary, descriptors, launch, tool
+from .procs import LOAD_CORE, Failed, cpu_ns, free_port, memory_bytes, start, stop, wait_answering
+
+# Six ordinary fields besides Host, the same that bench/load sends.
+FIELDS = {
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9",
+    "Accept-Encoding": "gzip, deflate, br",
+    "Accept-Language": "en-GB,en;q=0.9",
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) bench",
+    "Cookie": "session=0123456789abcdef",
+    "Referer": "http://bench.localhost/before",
+}
+ROUTES = 10_000
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    title: str
+    load: str
+    """`wrk`, or the kind that bench/load takes."""
+    connections: int
+    unit: str = "request"
+    origin: str = "nginx"
+    log: bool = False
+    routes: int = 1
+    bar: float | None = None
+    """The most that ours may cost, as a share of the better of nginx and HAProxy; for `idle` in KiB."""
+
+    def site(self, origins):
+        return Site(upstream=origins[self.origin], log=self.log, routes=self.routes)
+
+
+SCENARIOS = [
+    Scenario("get", "small keep-alive GET, 32 connections, access log off", "wrk", 32, bar=0.85),
+    Scenario("get-log", "the same with the access log on", "wrk", 32, log=True, bar=0.9),
+    Scenario("get-10000-routes", "the same with 10,000 routes, log off", "wrk", 32, routes=ROUTES),
+    Scenario("body", "1 MiB download, 8 connections", "download", 8, bar=0.8),
+    Scenario("upload", "1 MiB upload, 8 connections", "upload", 8, origin="own", bar=0.8),
+    Scenario("connect", "a new connection per request, 32 at a time", "connect", 32),
+    Scenario("echo", "WebSocket echo of 64-byte messages, 64 connections", "echo", 64, "message", "own", bar=1.0),
+    Scenario("idle", "idle WebSockets", "idle", 9000, "tunnel", "own", bar=2.5),
+    Scenario("sse", "SSE: 200 clients, one event per 10 ms each", "sse", 200, "event", "own"),
+]
+
+
+def start_origins():
+    """A tiny nginx and our own origin, both on the core of the load; returns their ports by name."""
+    folder = OUT / "origin"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "1m").write_bytes(b"x" * (1 << 20))
+    # nginx drops root in its worker, which must still reach the file.
+    for part in (folder, OUT):
+        part.chmod(0o755)
+    ports = {"nginx": free_port()}
+    conf = folder / "nginx.conf"
+    conf.write_text(f"""worker_processes 1; daemon off; user root; pid {folder}/nginx.pid; error_log stderr warn;
+events {{ worker_connections 65536; }}
+http {{
+  access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000; keepalive_timeout 1h;
+  server {{
+    listen 127.0.0.1:{ports['nginx']} backlog=4096;
+    location / {{ default_type text/plain; return 200 "hello from the origin\\n"; }}
+    location /1m {{ root {folder}; open_file_cache max=8; }}
+  }}
+}}
+""")
+    serve("nginx", [binary("nginx"), "-p", folder, "-c", conf], ports["nginx"], folder)
+    ports["own"] = free_port()
+    serve("own", [tool("origin"), f"127.0.0.1:{ports['own']}"], ports["own"], folder)
+    return ports
+
+
+def serve(name, command, port, folder):
+    with open(folder / f"{name}.log", "wb") as log:
+        process = start(command, LOAD_CORE, log)
+    wait_answering(process, port, f"origin {name}", folder / f"{name}.log")
+
+
+def measure(scenario, running, seconds):
+    """One round against one running proxy."""
+    if scenario.load == "wrk":
+        return measure_wrk(scenario, running, seconds)
+    return measure_load(scenario, running, seconds)
+
+
+def measure_wrk(scenario, running, seconds):
+    fields = [part for name, value in FIELDS.items() for part in ("-H", f"{name}: {value}")]
+    url = f"http://127.0.0.1:{running.port}/"
+    command = ["wrk", "-t1", f"-c{scenario.connections}", f"-d{max(1, round(seconds))}s", "--latency", *fields]
+    before = cpu_ns(running.pid)
+    child = start([*command, "-H", f"Host: {scenario.site({scenario.origin: 0}).host}", url], LOAD_CORE, subprocess.PIPE)
+    text = child.communicate()[0].decode()
+    stop(child)
+    cpu = cpu_ns(running.pid) - before
+    count = re.search(r"(\d+) requests in", text)
+    bad = re.search(r"(Non-2xx.*|Socket errors.*)", text)
+    if not count or bad or int(count[1]) == 0:
+        raise Failed(f"{running.name}: {bad[1] if bad else text}")
+    latency = {percent: microseconds(re.search(rf"{percent}%\s+(\S+)", text)[1]) for percent in (50, 99)}
+    rate = float(re.search(r"Requests/sec:\s+(\S+)", text)[1])
+    return figures(running, cpu, int(count[1]), rate, latency[50], latency[99])
+
+
+def microseconds(text):
+    """What wrk writes as `812.00us`, `1.20ms` or `1.00s`."""
+    value, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()
+    return float(value) * {"us": 1, "ms": 1e3, "s": 1e6, "m": 6e7}[unit]
+
+
+def measure_load(scenario, running, seconds):
+    with Load(scenario, running.port, seconds) as load:
+        before = cpu_ns(running.pid)
+        report = load.run()
+        cpu = cpu_ns(running.pid) - before
+    if report["errors"] or not report["count"]:
+        raise Failed(f"{running.name}: {report['errors']} errors, {report['count']} done")
+    rate = report["count"] / report["seconds"]
+    return figures(running, cpu, report["count"], rate, report["p50_us"], report["p99_us"])
+
+
+def figures(running, cpu, count, rate, p50, p99):
+    return {
+        "cost": cpu / count / 1e3, "rate": rate, "p50_us": p50, "p99_us": p99, "memory": memory_bytes(running.pid),
+    }
+
+
+class Load:
+    """One run of bench/load, held between `ready` and the word to begin."""
+
+    def __init__(self, scenario, port, seconds, connections=None):
+        count = connections or scenario.connections
+        command = [tool("load"), scenario.load, f"127.0.0.1:{port}", count, seconds]
+        log = open(OUT / "load.log", "wb")
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log, "text": True}
+        self.child = start(command, LOAD_CORE, log, **pipes)
+        log.close()
+
+    def __enter__(self):
+        if self.child.stdout.readline() != "ready\n":
+            self.__exit__()
+            raise Failed(Path(OUT / "load.log").read_text().strip() or "the load failed")
+        return self
+
+    def run(self):
+        """Says go and returns the report."""
+        self.child.stdin.write("go\n")
+        self.child.stdin.flush()
+        line = self.child.stdout.readline()
+        if not line:
+            raise Failed(Path(OUT / "load.log").read_text().strip() or "the load ended early")
+        return json.loads(line)
+
+    def __exit__(self, *_):
+        stop(self.child)
+        self.child.stdin.close()
+        self.child.stdout.close()
+
+
+def idle_tunnels():
+    """As many as the hard limit allows a proxy that needs two descriptors for each, but no more than the scenario asks."""
+    asked = next(scenario.connections for scenario in SCENARIOS if scenario.name == "idle")
+    return min(asked, (descriptors() - 600) // 2)
+
+
+def measure_idle(scenario, name, origins):
+    """Starts a fresh proxy and weighs it before and with its tunnels, all of which have carried one message."""
+    running: Running = launch(name, scenario.site(origins), OUT / scenario.name)
+    count = idle_tunnels()
+    try:
+        # What the first connections allocate once is the proxy's, not a tunnel's.
+        with Load(scenario, running.port, 0, connections=64):
+            pass
+        before = memory_bytes(running.pid)
+        with Load(scenario, running.port, 0, connections=count) as load:
+            memory = memory_bytes(running.pid)
+            report = load.run()
+        return {
+            "cost": (memory - before) / count, "rate": count, "memory": memory,
+            "p50_us": report["p50_us"], "p99_us": report["p99_us"],
+        }
+    finally:
+        running.stop()
