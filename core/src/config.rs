@@ -152,7 +152,7 @@ pub struct Rule {
 }
 
 /// What a rule does.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Action {
     /// `to:` the upstream of that name in `Config::upstreams`.
     Proxy(String),
@@ -173,14 +173,14 @@ pub enum Action {
 }
 
 /// A text with facts in braces, checked when it was read: `https://example.com{uri}`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Template {
     /// Literal pieces and facts, in order.
     pub parts: Vec<TemplatePart>,
 }
 
 /// A piece of a template.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TemplatePart {
     /// Text as it is.
     Literal(String),
@@ -189,7 +189,7 @@ pub enum TemplatePart {
 }
 
 /// A fact of the request that templates may name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Fact {
     /// `{host}` without port
     Host,
@@ -252,7 +252,7 @@ pub enum OnRemove {
 }
 
 /// A condition. All parts must hold; within a part any of the values.
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, PartialEq, Default, Hash)]
 pub struct Condition {
     /// Methods, as written (they are case-sensitive).
     pub methods: Vec<String>,
@@ -277,7 +277,7 @@ pub struct Condition {
 }
 
 /// A form of text in a condition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TextMatch {
     /// Exactly this.
     Exact(String),
@@ -290,7 +290,7 @@ pub enum TextMatch {
 }
 
 /// A form of path in a condition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PathMatch {
     /// On segment boundaries, as in a key.
     Prefix(String),
@@ -301,7 +301,7 @@ pub enum PathMatch {
 }
 
 /// The kind of an exchange, as `when: {protocol: …}` names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// Anything that is none of the others.
     Http,

@@ -1,0 +1,1 @@
+//! Tests of compiling, identities, path edits and explanations.
