@@ -15,6 +15,7 @@ mod request;
 mod response;
 mod write;
 
+use crate::http1;
 use crate::reason::Reason;
 
 pub use peer::{Peer, Scheme};
@@ -39,8 +40,24 @@ pub struct Rejected {
 pub enum Framing {
     /// No framing line: a request without a body, a 1xx, a 204, or an answer that ends with its connection.
     None,
-    /// `content-length`, in bytes. For an answer to HEAD and for a 304 it is what the upstream declared.
+    /// `content-length`, in bytes.
     Length(u64),
     /// `transfer-encoding: chunked`. Never towards HTTP/1.0.
     Chunked,
+    /// The `Content-Length` that came, if one did, though no body follows: for answers to HEAD and for 304.
+    Declared,
 }
+
+impl From<http1::Framing> for Framing {
+    /// The framing that passes a body on as it came. Towards a client the caller chooses, by its version.
+    fn from(received: http1::Framing) -> Self {
+        match received {
+            http1::Framing::None | http1::Framing::Close => Self::None,
+            http1::Framing::Length(length) => Self::Length(length),
+            http1::Framing::Chunked => Self::Chunked,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

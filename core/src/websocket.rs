@@ -167,3 +167,6 @@ fn only<'a>(fields: &Fields, name: Name, bytes: &'a [u8]) -> Option<&'a [u8]> {
 const fn bad(detail: &'static str) -> Rejected {
     Rejected { reason: Reason::BadRequest, detail }
 }
+
+#[cfg(test)]
+mod tests;

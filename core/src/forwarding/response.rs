@@ -95,7 +95,9 @@ pub fn write_response(out: &mut Vec<u8>, fields: &Fields, bytes: &[u8], plan: &R
     super::write::decimal(out, u64::from(plan.status));
     // The space stands also before an empty phrase (RFC 9112 §4).
     line(out, b" ", plan.phrase);
-    let rewritten = if plan.request_id.is_some() { REWRITTEN.and(Name::XRequestId) } else { REWRITTEN };
+    let rewritten = REWRITTEN
+        .with(Name::XRequestId, plan.request_id.is_some())
+        .with(Name::ContentLength, plan.framing != Framing::Declared);
     kept_lines(out, fields, bytes, rewritten);
     framing_line(out, plan.framing);
     if let Some(token) = plan.upgrade {

@@ -23,9 +23,10 @@ impl Names {
         Self(bits)
     }
 
-    /// The set with one more name.
-    pub(super) const fn and(self, name: Name) -> Self {
-        Self(self.0 | 1 << name as u32)
+    /// The set with a name more or less.
+    pub(super) const fn with(self, name: Name, present: bool) -> Self {
+        let rest = self.0 & !(1 << name as u32);
+        Self(rest | (present as u64) << name as u32)
     }
 
     /// Tells whether `name` is in it.
@@ -63,7 +64,7 @@ pub(super) fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 /// Writes the line that delimits the body, if there is one.
 pub(super) fn framing_line(out: &mut Vec<u8>, framing: Framing) {
     match framing {
-        Framing::None => {}
+        Framing::None | Framing::Declared => {}
         Framing::Length(length) => number_line(out, b"content-length: ", length),
         Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
     }
