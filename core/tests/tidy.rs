@@ -2,6 +2,7 @@
 //!
 //! Each rule collects everything that breaks it and fails once with the list. An exception stands in a table here, with
 //! its reason. No file of the source tree is written.
+#![cfg(test)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
