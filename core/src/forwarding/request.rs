@@ -209,9 +209,25 @@ impl Offer {
 /// Every name with `_` or `.` is: CGI, WSGI and PHP spell `X-User`, `X_User` and `X.User` alike, so such a name can
 /// pass for one that the proxy or a policy has set, whichever that is.
 fn is_unwelcome(name: &[u8], trusted: bool) -> bool {
-    // Without an early exit: names are short, and so the loop needs no branch per byte.
-    let alias = name.iter().fold(false, |found, &byte| found | (byte == b'_') | (byte == b'.'));
-    alias || (matches!(name, [b'x' | b'X', b'-', ..]) && is_reserved(name, trusted))
+    has_alias_byte(name) || (matches!(name, [b'x' | b'X', b'-', ..]) && is_reserved(name, trusted))
+}
+
+/// Tells whether `_` or `.` is in a name: eight bytes at a time, the last eight overlapping those before.
+fn has_alias_byte(name: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    // A byte that equals the one looked for becomes zero, and only from a zero does a borrow reach the top bit.
+    let has = |word: u64, byte: u8| {
+        let word = word ^ (ONES * u64::from(byte));
+        word.wrapping_sub(ONES) & !word & (ONES << 7) != 0
+    };
+    let either = |bytes: &[u8; 8]| {
+        let word = u64::from_ne_bytes(*bytes);
+        has(word, b'_') || has(word, b'.')
+    };
+    match name.last_chunk() {
+        Some(last) => either(last) || name.as_chunks().0.iter().any(either),
+        None => name.iter().any(|byte| matches!(byte, b'_' | b'.')),
+    }
 }
 
 /// Ours alone is `x-switchboard-`; the word of proxies are `x-forwarded-` and `x-client-cert`.

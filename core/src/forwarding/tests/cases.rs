@@ -197,6 +197,16 @@ fn case_072_aliases() {
         check(&format!("A: 1\r\n{name}: x\r\nB: 2\r\n"), "A: 1\r\nB: 2\r\n");
         assert!(!sent(&format!("{name}: x\r\n"), &balancer()).contains(name), "{name} of a trusted peer");
     }
+    // At every place of names of every length, for they are looked at in words.
+    for length in 1..20 {
+        let plain = format!("{}: x\r\n", &"+-^`~az".repeat(3)[..length]);
+        check(&plain, &plain);
+        for at in 0..length {
+            for alias in ["_", "."] {
+                check(&format!("{}{alias}{}: x\r\n", "b".repeat(at), "b".repeat(length - at - 1)), "");
+            }
+        }
+    }
 }
 
 #[test]
