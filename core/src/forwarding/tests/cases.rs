@@ -124,6 +124,7 @@ fn case_067_hop_by_hop_fields() {
     check("Upgrade: websocket\r\nA: b\r\n", "A: b\r\n");
     check("Connection: upgrade\r\nA: b\r\n", "A: b\r\n");
     check("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nA: b\r\n", "A: b\r\n");
+    check("HTTP2-Settings: AAMAAABk\r\nA: b\r\n", "A: b\r\n");
     for (lines, token) in [
         ("Connection: Upgrade\r\nUpgrade: WebSocket\r\n", Some("WebSocket")),
         ("Upgrade: foo\r\nConnection: keep-alive, UPGRADE\r\n", Some("foo")),
