@@ -99,17 +99,98 @@ macro_rules! names {
         }
 
         impl Name {
-            /// Finds a name without regard to case.
-            #[must_use]
-            pub fn find(name: &[u8]) -> Self {
-                // The length decides first: most names of a request share it with none or one of ours.
-                $(if name.len() == $text.len() && name.eq_ignore_ascii_case($text.as_bytes()) {
-                    return Self::$variant;
-                })*
-                Self::Other
-            }
+            /// Every known name, in the order of the list below.
+            const KNOWN: &[(Self, &[u8])] = &[$((Self::$variant, $text.as_bytes()),)*];
         }
     };
+}
+
+impl Name {
+    /// Finds a name without regard to case.
+    #[must_use]
+    #[inline(always)]
+    pub fn find(name: &[u8]) -> Self {
+        match Self::KNOWN.get(usize::from(SLOTS[slot(name, MULTIPLIER)])) {
+            Some((known, text)) if same(name, text) => *known,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Which of [`Name::KNOWN`] a name can be at most, by its slot; 255 is none. Made by the compiler, so that finding a name
+/// is one look and one comparison, and a new name is one line in the list.
+static SLOTS: [u8; SLOT_COUNT] = match slots(MULTIPLIER) {
+    Some(slots) => slots,
+    None => panic!("the multiplier was chosen because it has slots"),
+};
+const SLOT_COUNT: usize = 512;
+const MULTIPLIER: u32 = {
+    let mut multiplier = 0x9E37_79B1_u32;
+    while slots(multiplier).is_none() {
+        multiplier = multiplier.wrapping_add(2);
+    }
+    multiplier
+};
+
+/// Gives each known name a slot of its own; `None` where two would share one.
+const fn slots(multiplier: u32) -> Option<[u8; SLOT_COUNT]> {
+    let mut slots = [255; SLOT_COUNT];
+    let mut index = 0_u8;
+    while (index as usize) < Name::KNOWN.len() {
+        let slot = slot(Name::KNOWN[index as usize].1, multiplier);
+        if slots[slot] != 255 {
+            return None;
+        }
+        slots[slot] = index;
+        index += 1;
+    }
+    Some(slots)
+}
+
+/// The slot of a name, by its length, its first byte and its last two, which no two known names share.
+const fn slot(name: &[u8], multiplier: u32) -> usize {
+    match name {
+        [first, .., before, last] => {
+            let key = u32::from_le_bytes([*first, *before, *last, 0]) | 0x0020_2020;
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "eight bits of the length are enough to tell names apart"
+            )]
+            let key = key | (name.len() as u32) << 24;
+            (key.wrapping_mul(multiplier) >> 23) as usize
+        }
+        _ => 0,
+    }
+}
+
+/// Whether `name` is the known name `text`, which has lower-case letters, digits and `-` only, without regard to case.
+///
+/// Nearly all that browsers send has 4 to 16 bytes: two words that overlap.
+#[inline(always)]
+fn same(name: &[u8], text: &[u8]) -> bool {
+    let long = |bytes: &[u8]| Some((bytes.first_chunk().copied()?, bytes.last_chunk().copied()?));
+    let short = |bytes: &[u8]| Some((bytes.first_chunk().copied()?, bytes.last_chunk().copied()?));
+    if name.len() != text.len() {
+        return false;
+    }
+    if name.len() > 16 {
+        return name.eq_ignore_ascii_case(text);
+    }
+    if let (Some((first, last)), Some((text_first, text_last))) = (long(name), long(text)) {
+        let word = u64::from_le_bytes;
+        return same_word(word(first), word(text_first)) && same_word(word(last), word(text_last));
+    }
+    if let (Some((first, last)), Some((text_first, text_last))) = (short(name), short(text)) {
+        let word = |bytes| u64::from(u32::from_le_bytes(bytes));
+        return same_word(word(first), word(text_first)) && same_word(word(last), word(text_last));
+    }
+    name.eq_ignore_ascii_case(text)
+}
+
+/// Compares bytes of a name with bytes of a known one. Of those only letters have the bit 0x40: it tells where 0x20 is free.
+#[inline(always)]
+const fn same_word(name: u64, text: u64) -> bool {
+    name | ((text >> 1) & 0x2020_2020_2020_2020) == text
 }
 
 names! {

@@ -4,7 +4,7 @@
 
 use super::scan::{is_token, span, token_end, trimmed, value_end};
 use super::{Framing, HeadError, HeadLimits};
-use crate::message::{Field, Name, Span, Version};
+use crate::message::{Field, Fields, Name, Span, Version};
 
 /// How many options Connection may name in all its lines (case 66). No client that we know sends more than four.
 const MAX_CONNECTION_OPTIONS: u8 = 32;
@@ -14,76 +14,112 @@ const MAX_CONNECTION_OPTIONS: u8 = 32;
 pub(super) enum Line {
     /// The bytes end within a line.
     Partial,
-    /// A whole line.
-    Field(Field),
+    /// A whole line; its field was added to the list.
+    Field,
     /// The blank line; the cursor stands behind it.
     End,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-enum Stage {
-    #[default]
-    Start,
-    Name,
-    Value,
 }
 
 /// Where the scan of field lines stands. What it has seen it does not look at again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lines {
     /// The next byte to look at.
-    pub(super) at: usize,
+    at: usize,
+    /// Where the line at hand begins.
     line: usize,
+    /// Where its colon is; 0 while it has not come (a name stands before it).
     colon: usize,
     count: usize,
-    stage: Stage,
 }
 
 impl Lines {
     /// Starts at a byte of the buffer: behind the first line of a head.
     pub(super) fn start(at: usize) -> Self {
-        Self { at, ..Self::default() }
+        Self { at, line: at, colon: 0, count: 0 }
+    }
+
+    /// Where the next line begins; behind the blank line once that has come. Not within a line.
+    pub(super) fn position(&self) -> usize {
+        self.line
+    }
+
+    /// Goes back to where a line began, because that line was cut out of the buffer. It still counts.
+    pub(super) fn rewind(&mut self, line: usize) {
+        *self = Self { count: self.count, ..Self::start(line) };
     }
 
     /// Scans up to the next line end.
     ///
-    /// Limits come before syntax, so that the verdict doesn't depend on how the bytes were split.
+    /// Limits come before syntax, so that the verdict doesn't depend on how the bytes were split. A line that is there
+    /// whole goes straight through; whatever else is found is judged out of line.
     #[inline(always)]
-    pub(super) fn next(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Line, HeadError> {
-        if let Stage::Start = self.stage {
-            match bytes.get(self.at) {
-                None => return Ok(Line::Partial),
-                Some(b'\r') => return self.end(bytes),
-                Some(b'\n') => return Err(HeadError::BareLf),
-                Some(b' ' | b'\t') if self.count == 0 => return Err(HeadError::SpaceBeforeFirstField),
-                Some(b' ' | b'\t') => return Err(HeadError::ObsFold),
-                Some(_) if self.count >= limits.fields => return Err(HeadError::TooManyFields),
-                Some(_) => {
-                    self.line = self.at;
-                    self.stage = Stage::Name;
-                }
+    pub(super) fn next(&mut self, bytes: &[u8], limits: &HeadLimits, fields: &mut Fields) -> Result<Line, HeadError> {
+        let Self { mut at, line, mut colon, count } = *self;
+        if at == line {
+            match bytes.get(at) {
+                None | Some(b'\r' | b'\n' | b' ' | b'\t') => return self.blank(bytes),
+                Some(_) if count >= limits.fields => return Err(HeadError::TooManyFields),
+                Some(_) => {}
             }
         }
-        if let Stage::Name = self.stage {
-            self.at = token_end(bytes, self.at);
-            self.check_length(limits)?;
-            match bytes.get(self.at) {
-                None => return Ok(Line::Partial),
-                Some(b':') if self.at == self.line => return Err(HeadError::EmptyName),
-                Some(b':') => {
-                    self.colon = self.at;
-                    self.at += 1;
-                    self.stage = Stage::Value;
-                }
-                Some(b' ' | b'\t') => return Err(HeadError::SpaceBeforeColon),
-                Some(b'\r' | b'\n') => return Err(HeadError::NoColon),
-                Some(_) => return Err(HeadError::BadName),
+        if colon == 0 {
+            at = token_end(bytes, at);
+            if at == line || bytes.get(at) != Some(&b':') {
+                self.at = at;
+                return self.stopped_in_name(bytes, limits);
             }
+            colon = at;
+            at += 1;
         }
-        self.at = value_end(bytes, self.at);
+        at = value_end(bytes, at);
+        let end = at + 2;
+        if end - line > limits.field || bytes.get(at..end) != Some(b"\r\n") {
+            (self.at, self.colon) = (at, colon);
+            return self.stopped_in_value(bytes, limits);
+        }
+        *self = Self { at: end, line: end, colon: 0, count: count + 1 };
+        let name = span(line, colon);
+        fields.push(Field {
+            name_id: Name::find(name.of(bytes)),
+            name,
+            value: trimmed(bytes, colon + 1, at),
+            line: span(line, end),
+            dropped: false,
+        });
+        Ok(Line::Field)
+    }
+
+    /// Judges a line that begins with white space or a line end, or has not begun.
+    fn blank(&mut self, bytes: &[u8]) -> Result<Line, HeadError> {
+        match (bytes.get(self.at), bytes.get(self.at + 1)) {
+            (Some(b'\r'), Some(b'\n')) => {
+                *self = Self { count: self.count, ..Self::start(self.at + 2) };
+                Ok(Line::End)
+            }
+            (None | Some(b'\r'), None) => Ok(Line::Partial),
+            (Some(b'\r'), _) => Err(HeadError::BareCr),
+            (Some(b'\n'), _) => Err(HeadError::BareLf),
+            (_, _) if self.count == 0 => Err(HeadError::SpaceBeforeFirstField),
+            (_, _) => Err(HeadError::ObsFold),
+        }
+    }
+
+    #[cold]
+    fn stopped_in_name(&self, bytes: &[u8], limits: &HeadLimits) -> Result<Line, HeadError> {
+        self.check_length(limits)?;
+        match bytes.get(self.at) {
+            None => Ok(Line::Partial),
+            Some(b':') => Err(HeadError::EmptyName),
+            Some(b' ' | b'\t') => Err(HeadError::SpaceBeforeColon),
+            Some(b'\r' | b'\n') => Err(HeadError::NoColon),
+            Some(_) => Err(HeadError::BadName),
+        }
+    }
+
+    #[cold]
+    fn stopped_in_value(&self, bytes: &[u8], limits: &HeadLimits) -> Result<Line, HeadError> {
         self.check_length(limits)?;
         match (bytes.get(self.at), bytes.get(self.at + 1)) {
-            (Some(b'\r'), Some(b'\n')) => Ok(Line::Field(self.field(bytes))),
             (None | Some(b'\r'), None) => Ok(Line::Partial),
             (Some(b'\r'), _) => Err(HeadError::BareCr),
             (Some(b'\n'), _) => Err(HeadError::BareLf),
@@ -91,36 +127,9 @@ impl Lines {
         }
     }
 
-    fn end(&mut self, bytes: &[u8]) -> Result<Line, HeadError> {
-        match bytes.get(self.at + 1) {
-            None => Ok(Line::Partial),
-            Some(b'\n') => {
-                self.at += 2;
-                Ok(Line::End)
-            }
-            Some(_) => Err(HeadError::BareCr),
-        }
-    }
-
     /// The cursor stands where at least CRLF has still to come.
     fn check_length(&self, limits: &HeadLimits) -> Result<(), HeadError> {
         if self.at + 2 - self.line > limits.field { Err(HeadError::FieldTooLong) } else { Ok(()) }
-    }
-
-    /// Makes a field of the line whose CR the cursor stands at, and goes behind it.
-    fn field(&mut self, bytes: &[u8]) -> Field {
-        let value_end = self.at;
-        self.at += 2;
-        self.count += 1;
-        self.stage = Stage::Start;
-        let name = span(self.line, self.colon);
-        Field {
-            name_id: Name::find(name.of(bytes)),
-            name,
-            value: trimmed(bytes, self.colon + 1, value_end),
-            line: span(self.line, self.at),
-            dropped: false,
-        }
     }
 }
 
@@ -141,9 +150,10 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Reads a field if it is one that framing or the connection depend on, and refuses it as soon as it is wrong.
-    #[inline]
-    pub(super) fn note(&mut self, field: &mut Field, bytes: &[u8]) -> Result<(), HeadError> {
+    /// Reads the last field if it is one that framing or the connection depend on; refuses it as soon as it is wrong.
+    #[inline(always)]
+    pub(super) fn note_last(&mut self, fields: &mut Fields, bytes: &[u8]) -> Result<(), HeadError> {
+        let Some(field) = fields.all_mut().last_mut() else { return Ok(()) };
         match field.name_id {
             Name::ContentLength => self.note_length(field, bytes),
             Name::TransferEncoding => self.note_transfer_encoding(field.value.of(bytes)),
@@ -218,6 +228,12 @@ impl Facts {
 
     /// Empty elements are ignored, as RFC 9110 §5.6.1 asks, but they count.
     fn note_connection(&mut self, value: Span, bytes: &[u8]) -> Result<(), HeadError> {
+        // What nearly all say; the loop would come to the same.
+        if value.of(bytes) == b"keep-alive" && self.options < MAX_CONNECTION_OPTIONS {
+            self.options += 1;
+            self.keep_alive = true;
+            return Ok(());
+        }
         for option in value.of(bytes).split(|&b| b == b',') {
             self.options = self.options.saturating_add(1);
             if self.options > MAX_CONNECTION_OPTIONS {

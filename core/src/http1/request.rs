@@ -4,7 +4,7 @@
 //! the business of `target` and `forwarding`, not of this file.
 
 use super::fields::{Facts, Line, Lines};
-use super::scan::{span, target_end, token_end};
+use super::scan::{method_end, span, target_end};
 use super::{Framing, HeadError, HeadLimits, Progress, version};
 use crate::message::{Fields, Span, Version};
 
@@ -47,7 +47,9 @@ pub struct RequestHead {
     /// of `framing` instead.
     pub length_dropped: bool,
     stage: Stage,
+    /// Where the part of the request line at hand begins, and the next byte to look at.
     mark: usize,
+    at: usize,
     lines: Lines,
     facts: Facts,
 }
@@ -81,12 +83,9 @@ impl RequestHead {
         }
         if let Stage::Fields = self.stage {
             loop {
-                match self.lines.next(bytes, limits)? {
+                match self.lines.next(bytes, limits, &mut self.fields)? {
                     Line::Partial => return Ok(Progress::Partial),
-                    Line::Field(mut field) => {
-                        self.facts.note(&mut field, bytes)?;
-                        self.fields.push(field);
-                    }
+                    Line::Field => self.facts.note_last(&mut self.fields, bytes)?,
                     Line::End => break,
                 }
             }
@@ -100,12 +99,12 @@ impl RequestHead {
         if let Stage::Start = self.stage {
             let Some(start) = start(bytes)? else { return Ok(false) };
             self.mark = start;
-            self.lines.at = start;
+            self.at = start;
             self.stage = Stage::Method;
         }
         if let Stage::Method = self.stage {
-            self.lines.at = token_end(bytes, self.lines.at);
-            let (from, to) = (self.mark, self.lines.at);
+            self.at = method_end(bytes, self.at);
+            let (from, to) = (self.mark, self.at);
             match bytes.get(to) {
                 _ if to - from > MAX_METHOD => return Err(HeadError::MethodTooLong),
                 None => return Ok(false),
@@ -114,12 +113,12 @@ impl RequestHead {
             }
             self.method = span(from, to);
             self.mark = to + 1;
-            self.lines.at = to + 1;
+            self.at = to + 1;
             self.stage = Stage::Target;
         }
         if let Stage::Target = self.stage {
-            self.lines.at = target_end(bytes, self.lines.at);
-            let (from, to) = (self.mark, self.lines.at);
+            self.at = target_end(bytes, self.at);
+            let (from, to) = (self.mark, self.at);
             match bytes.get(to) {
                 _ if to - from > limits.target => return Err(HeadError::TargetTooLong),
                 None => return Ok(false),
@@ -141,7 +140,7 @@ impl RequestHead {
     }
 
     fn finish(&mut self, bytes: &[u8]) -> Result<(), HeadError> {
-        self.len = self.lines.at;
+        self.len = self.lines.position();
         self.framing = self.facts.framing(self.version, Framing::None)?;
         self.keep_alive = self.facts.keep_alive(self.version);
         self.expect_continue = self.facts.expect_continue && self.version == Version::Http11;

@@ -38,6 +38,8 @@ pub struct ResponseHead {
     /// itself.
     pub length_dropped: bool,
     stage: Stage,
+    /// The next byte of the status line to look at.
+    at: usize,
     lines: Lines,
     facts: Facts,
 }
@@ -85,12 +87,9 @@ impl ResponseHead {
         }
         if let Stage::Fields = self.stage {
             loop {
-                match self.lines.next(bytes, limits)? {
+                match self.lines.next(bytes, limits, &mut self.fields)? {
                     Line::Partial => return Ok(Progress::Partial),
-                    Line::Field(mut field) => {
-                        self.facts.note(&mut field, bytes)?;
-                        self.fields.push(field);
-                    }
+                    Line::Field => self.facts.note_last(&mut self.fields, bytes)?,
                     Line::End => break,
                 }
             }
@@ -106,7 +105,7 @@ impl ResponseHead {
             let Some(status) = status(bytes.get(version::LEN..).unwrap_or_default())? else { return Ok(false) };
             self.version = version;
             self.status = status;
-            self.lines.at = version::LEN + 4;
+            self.at = version::LEN + 4;
             self.stage = Stage::Reason;
         }
         // RFC 9112 §4 wants a space even before an empty phrase; servers leave it out, and nothing can be misread.
@@ -116,8 +115,8 @@ impl ResponseHead {
             Some(b' ' | b'\r' | b'\n') => {}
             Some(_) => return Err(HeadError::BadStatusLine),
         }
-        self.lines.at = value_end(bytes, self.lines.at);
-        let end = self.lines.at;
+        self.at = value_end(bytes, self.at);
+        let end = self.at;
         match (bytes.get(end), bytes.get(end + 1)) {
             _ if end + 2 > limits.field => return Err(HeadError::FieldTooLong),
             (Some(b'\r'), Some(b'\n')) => {}
@@ -133,7 +132,7 @@ impl ResponseHead {
     }
 
     fn finish(&mut self) -> Result<(), HeadError> {
-        self.len = self.lines.at;
+        self.len = self.lines.position();
         let framing = self.facts.framing(self.version, Framing::Close)?;
         self.keep_alive = self.facts.keep_alive(self.version);
         self.upgrade = self.facts.upgrade();

@@ -4,6 +4,7 @@
 
 use super::fields::{Line, Lines};
 use super::{ChunkError, HeadLimits};
+use crate::message::Fields;
 
 /// How many fields, dropped ones too (case 32).
 const MAX_FIELDS: usize = 32;
@@ -65,12 +66,19 @@ pub(super) struct Trailers {
     seen: usize,
     lines: Vec<u8>,
     scan: Lines,
+    fields: Fields,
 }
 
 impl Trailers {
     /// `limit` is the most bytes of field lines; the blank line is free.
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit: limit.saturating_add(2), seen: 0, lines: Vec::new(), scan: Lines::default() }
+        Self {
+            limit: limit.saturating_add(2),
+            seen: 0,
+            lines: Vec::new(),
+            scan: Lines::default(),
+            fields: Fields::new(),
+        }
     }
 
     /// Takes lines up to and including the blank one. Returns how many bytes it took, and whether the blank line came.
@@ -101,17 +109,18 @@ impl Trailers {
     fn scan(&mut self) -> Result<bool, ChunkError> {
         // Only the number of fields is bounded here: `feed` has bounded the bytes.
         let limits = HeadLimits { head: usize::MAX, field: usize::MAX, fields: MAX_FIELDS, target: 0 };
-        match self.scan.next(&self.lines, &limits) {
+        match self.scan.next(&self.lines, &limits, &mut self.fields) {
             Ok(Line::Partial) => Ok(false),
-            Ok(Line::Field(field)) => {
-                if is_dropped(field.name.of(&self.lines)) {
-                    self.scan.at = field.line.start as usize;
-                    self.lines.truncate(self.scan.at);
+            Ok(Line::Field) => {
+                let field = self.fields.all().last().filter(|field| is_dropped(field.name.of(&self.lines)));
+                if let Some(line) = field.map(|field| field.line.start as usize) {
+                    self.scan.rewind(line);
+                    self.lines.truncate(line);
                 }
                 Ok(false)
             }
             Ok(Line::End) => {
-                self.lines.truncate(self.scan.at - 2);
+                self.lines.truncate(self.scan.position() - 2);
                 Ok(true)
             }
             Err(super::HeadError::TooManyFields) => Err(ChunkError::TooManyTrailers),
