@@ -82,9 +82,9 @@ def end_on_signals():
         signal.signal(sign, lambda number, _: os.sys.exit(128 + number))
 
 
-def wait_answering(child, port, name, log, host="bench.localhost"):
-    """Waits until `port` answers 200 (Traefik listens before it has routes); `Failed` with the log's end after 15 s."""
-    deadline = time.monotonic() + 15
+def wait_answering(child, port, name, log, host="bench.localhost", patience=15):
+    """Waits until `port` answers 200 (Traefik listens before it has routes); `Failed` with the log's end else."""
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if child.poll() is not None:
             break

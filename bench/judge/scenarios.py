@@ -109,7 +109,7 @@ def measure_wrk(scenario, running, seconds):
     bad = re.search(r"(Non-2xx.*|Socket errors.*)", text)
     if not count or bad or int(count[1]) == 0:
         raise Failed(f"{running.name}: {bad[1] if bad else text}")
-    latency = {percent: microseconds(re.search(rf"{percent}%\s+(\S+)", text)[1]) for percent in (50, 99)}
+    latency = {percent: microseconds(re.search(rf"(?m)^\s+{percent}%\s+(\S+)", text)[1]) for percent in (50, 99)}
     rate = float(re.search(r"Requests/sec:\s+(\S+)", text)[1])
     return figures(running, cpu, int(count[1]), rate, latency[50], latency[99])
 

@@ -1,0 +1,152 @@
+"""Counts that noise can't blur: instructions by callgrind and system calls by strace, per request or message.
+
+Each count is made with N and with 2N requests, one after the other on one connection; the difference over N holds no
+start and no end of the process. Called by `bench/budget` alone.
+"""
+
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections import Counter
+
+from .peers import OUT, WRITERS, binary
+from .procs import PROXY_CORE, Failed, free_port, start, stop, wait_answering
+from .scenarios import FIELDS
+
+# The example key of RFC 6455 §1.3 and its answer.
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nhost: %b\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+SWITCHING = (
+    b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
+    b"sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+)
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 22\r\n\r\nhello from the origin\n"
+MESSAGE = b"\x82\xc0\0\0\0\0" + b"a" * 64
+ECHO = b"\x82\x40" + b"a" * 64
+WAITS = ("epoll_wait", "epoll_pwait", "epoll_pwait2")
+
+
+class Origin(threading.Thread):
+    """Answers any GET with `ANSWER` and echoes `MESSAGE` after an upgrade; one thread per connection."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            client, _ = self.listener.accept()
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    @staticmethod
+    def serve(client):
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        answer, size, seen = ANSWER, 0, b""
+        try:
+            while part := client.recv(65536):
+                seen += part
+                while len(seen) >= size and (size or b"\r\n\r\n" in seen):
+                    if size:
+                        seen = seen[size:]
+                    else:
+                        head, _, seen = seen.partition(b"\r\n\r\n")
+                        if b"upgrade: websocket" in head.lower():
+                            client.sendall(SWITCHING)
+                            answer, size = ECHO, len(MESSAGE)
+                            continue
+                    client.sendall(answer)
+        except OSError:
+            # The proxy went; its end is the measurement's end.
+            pass
+
+
+def drive(port, host, kind, count):
+    """Sends `count` requests or messages, each after the answer to the one before."""
+    with socket.create_connection(("127.0.0.1", port), 20) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        fields = "".join(f"{name}: {value}\r\n" for name, value in FIELDS.items())
+        message, ends = f"GET / HTTP/1.1\r\nhost: {host}\r\n{fields}\r\n".encode(), ANSWER[-8:]
+        if kind == "echo":
+            client.sendall(UPGRADE % host.encode())
+            until(client, b"\r\n\r\n")
+            message, ends = MESSAGE, b"a" * 64
+        for _ in range(count):
+            client.sendall(message)
+            until(client, ends)
+
+
+def until(client, ends):
+    seen = b""
+    while not seen.endswith(ends):
+        part = client.recv(65536)
+        if not part:
+            raise Failed(f"closed in the middle of an answer: {seen[:200]!r}")
+        seen += part
+
+
+def observed(name, site, kind, count, tracer):
+    """Runs the proxy under `tracer` for `count` requests, ends it, and waits until the tracer has written its file."""
+    folder = OUT / "budget"
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command, env = WRITERS[name](binary(name), site, port, folder)
+    with open(folder / f"{name}.log", "wb") as log:
+        process = start([*tracer, *command], PROXY_CORE, log, env, cwd=folder)
+    try:
+        wait_answering(process, port, name, folder / f"{name}.log", site.host, patience=60)
+        drive(port, site.host, kind, count)
+    finally:
+        finish(process)
+
+
+def finish(process):
+    """Ends the traced program gently: a tracer that is killed writes nothing."""
+    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False)
+    for pid in [int(word) for word in children.stdout.split()] or [process.pid]:
+        subprocess.run(["kill", f"-{int(signal.SIGTERM)}", str(pid)], check=False)
+    deadline = time.monotonic() + 20
+    while process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    stop(process)
+
+
+def instructions(name, site, kind, count):
+    """Instructions per request, all threads of the process together, the kernel's not counted."""
+    totals = []
+    for times in (count, 2 * count):
+        out = OUT / "budget" / "callgrind.out"
+        out.unlink(missing_ok=True)
+        observed(name, site, kind, times, ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}"])
+        match = re.search(r"^(?:summary|totals): (\d+)", out.read_text() if out.exists() else "", re.M)
+        if not match:
+            raise Failed(f"{name}: callgrind wrote no totals")
+        totals.append(int(match[1]))
+    return (totals[1] - totals[0]) / count
+
+
+def system_calls(name, site, kind, count):
+    """System calls per request by name, those under one in a hundred left out."""
+    totals = []
+    for times in (count, 2 * count):
+        out = OUT / "budget" / "strace.out"
+        out.unlink(missing_ok=True)
+        observed(name, site, kind, times, ["strace", "-f", "-c", "-o", out])
+        totals.append(Counter())
+        for line in out.read_text().splitlines():
+            words = line.split()
+            if len(words) >= 5 and words[3].isdigit() and words[-1] != "total":
+                totals[-1][words[-1]] += int(words[3])
+    difference = {call: (totals[1][call] - totals[0][call]) / count for call in totals[1]}
+    return {call: share for call, share in sorted(difference.items()) if share >= 0.01}
+
+
+def but_waiting(calls):
+    """All calls but waiting for events: what a request can't share with others."""
+    return sum(share for call, share in calls.items() if call not in WAITS)
