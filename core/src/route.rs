@@ -15,6 +15,8 @@ mod condition;
 mod hash;
 mod networks;
 mod table;
+#[cfg(test)]
+mod tests;
 mod trace;
 pub(crate) mod values;
 

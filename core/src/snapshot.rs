@@ -11,6 +11,8 @@ use crate::route::{Facts, FindError, Networks, RouteTable, RuleId, Trace};
 
 mod compile;
 mod explain;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod identity;
 mod path_edit;
 #[cfg(test)]

@@ -83,3 +83,45 @@ fn push(fact: &Fact, facts: &Facts<'_>, out: &mut Vec<u8>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::fixture::{Request, template};
+
+    #[track_caller]
+    fn check(text: &str, request: &Request, expect: Result<&str, Fact>) {
+        let mut out = b"before ".to_vec();
+        let result = request.facts(|facts| render(&template(text), facts, &mut out));
+        let expect = expect.map(|text| format!("before {text}")).map_err(|fact| TemplateError { fact });
+        let left = String::from_utf8_lossy(&out).into_owned();
+        assert_eq!(result.map(|()| left.clone()), expect);
+        assert!(expect.is_ok() || left == "before ", "a refused template left {left:?}");
+    }
+
+    #[test]
+    fn facts() {
+        let request = Request::get("Example.com:81/a/../%62?c=%0a").with("Cookie", "x=1; y=2").with("X-Tag", "t");
+        check("https://example.com{uri}", &request, Ok("https://example.com/%62?c=%0a"));
+        check("{scheme}://{host}:{port}{path}?{query}", &request, Ok("http://example.com:81/%62?c=%0a"));
+        check("{client_ip} {request_id} {header.x-tag} {cookie.y}", &request, Ok("192.0.2.1 id-1 t 2"));
+        check("", &request, Ok(""));
+    }
+
+    #[test]
+    fn what_a_request_lacks_is_empty() {
+        let request = Request { client: None, ..Request::get("h") };
+        check("[{query}{client_ip}{header.x}{cookie.y}]{port}", &request, Ok("[]8080"));
+    }
+
+    #[test]
+    fn case_076_a_value_that_would_end_the_line() {
+        for value in ["a\r\nSet-Cookie: x=1", "\n", "a\rb", "a\0"] {
+            let fact = || Fact::Header("x-tag".to_owned());
+            check("/{header.x-tag}/{uri}", &Request::get("h").with("x-tag", value), Err(fact()));
+        }
+        let cookie = Request::get("h").with("cookie", "a=1\n2");
+        check("{host}{cookie.a}", &cookie, Err(Fact::Cookie("a".to_owned())));
+        check("{header.x-tag}", &Request::get("h").with("x-tag", "\t\u{e9}\x7f"), Ok("\t\u{e9}\x7f"));
+    }
+}
