@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::write::{address, number_line};
-use crate::config::Forwarded;
+use crate::config::{Cidr, Forwarded};
 
 /// How a connection came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,18 +43,21 @@ pub struct Peer {
 impl Peer {
     /// Describes a connection.
     ///
-    /// `address` is the client's, by the socket or by the PROXY header; `None` for a unix socket. `local_port` is the
-    /// one that it connected to. `trusted` says whether `trusted_proxies` holds the address *of the socket*.
+    /// `address` is the client's: the PROXY header's where one was read, else the socket's; `None` for a unix socket.
+    /// `local_port` is the one that it connected to. Whether it is trusted goes by that same address: a balancer that
+    /// says by PROXY header who its client is vouches for the address, not for the header fields that the client sends.
+    /// A unix socket is never trusted.
     #[must_use]
     pub fn new(
         address: Option<SocketAddr>,
         local_port: Option<u16>,
         scheme: Scheme,
-        trusted: bool,
+        trusted_proxies: &[Cidr],
         forwarded: Forwarded,
     ) -> Self {
         // One form per address: what came over IPv4 is IPv4, also on a socket that takes both families.
         let address = address.map(|end| SocketAddr::new(end.ip().to_canonical(), end.port()));
+        let trusted = address.is_some_and(|end| trusted_proxies.iter().any(|network| network.contains(end.ip())));
         let mut peer = Self { address, local_port, scheme, trusted, forwarded, block: Box::default() };
         if forwarded.x_forwarded {
             peer.block = peer.render().into_boxed_slice();

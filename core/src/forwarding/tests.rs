@@ -25,7 +25,8 @@ fn limits() -> HeadLimits {
 
 fn peer(address: &str, trusted: bool, forwarded: Forwarded) -> Peer {
     let address: SocketAddr = address.parse().unwrap();
-    Peer::new(Some(address), Some(8080), Scheme::Http, trusted, forwarded)
+    let networks = networks();
+    Peer::new(Some(address), Some(8080), Scheme::Http, if trusted { &networks } else { &[] }, forwarded)
 }
 
 fn stranger() -> Peer {

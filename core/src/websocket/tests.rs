@@ -25,7 +25,7 @@ fn asked<'r>(line: &str, fields: &str, allowed: &'r [String]) -> Option<Upgrade<
     let mut head = RequestHead::default();
     assert_eq!(head.parse(bytes, &LIMITS), Ok(Progress::Complete), "{text}");
     let forwarded = Forwarded { x_forwarded: true, rfc7239: false, via: false };
-    let peer = Peer::new(None, None, Scheme::Http, false, forwarded);
+    let peer = Peer::new(None, None, Scheme::Http, &[], forwarded);
     let (method, version) = (head.method.of(bytes), head.version);
     let arrival = Arrival { method, version, peer: &peer, trusted_proxies: &[] };
     let hop = forwarding::examine(&mut head.fields, bytes, &arrival).unwrap();
@@ -159,4 +159,42 @@ fn the_token_is_ours() {
     assert_eq!(agreed().token(), Some(b"websocket".as_slice()));
     assert_eq!(Upgrade::Other("foo").token(), Some(b"foo".as_slice()));
     assert_eq!(Upgrade::None.token(), None);
+}
+
+#[test]
+fn no_answer_panics_and_none_but_the_right_one_is_taken() {
+    let pieces: &[&str] = &[
+        "Upgrade: ",
+        "Connection: ",
+        "websocket",
+        "upgrade",
+        "Sec-WebSocket-Accept: ",
+        ACCEPT,
+        "\r\n",
+        "\r\n",
+        "\r\n",
+        ",",
+        " ",
+        "x: y",
+        "=",
+        "Proxy-Authenticate: ",
+        "Content-Length: 1",
+    ];
+    let mut state = 1_u64;
+    let mut below = |bound: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % bound
+    };
+    for _ in 0..20_000 {
+        let lines: String = (0..below(20)).map(|_| pieces[below(pieces.len())]).collect();
+        let text = format!("HTTP/1.1 101 \r\n{lines}\r\n\r\n");
+        let mut head = ResponseHead::default();
+        if head.parse(text.as_bytes(), &LIMITS) == Ok(Progress::Complete) {
+            let examined = forwarding::examine_response(&mut head.fields, text.as_bytes());
+            if examined.is_ok() && verify_101(&head.fields, text.as_bytes(), &agreed()).is_ok() {
+                assert!(text.contains(ACCEPT), "{text:?}");
+                assert!(text.contains("Connection: ") && text.contains("Upgrade: "), "{text:?}");
+            }
+        }
+    }
 }

@@ -146,7 +146,7 @@ fn case_077_forwarded_is_quoted() {
     fn check(address: Option<&str>, host: &str, expected: &str) {
         let forwarded = Forwarded { rfc7239: true, ..OFF };
         let address = address.map(|text| text.parse().unwrap());
-        let peer = Peer::new(address, Some(8080), Scheme::Https, false, forwarded);
+        let peer = Peer::new(address, Some(8080), Scheme::Https, &[], forwarded);
         let text =
             format!("GET / HTTP/1.1\r\nHost: {host}\r\nForwarded: for=6.6.6.6\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n");
         let passed = pass(text.as_bytes(), &peer).unwrap();
@@ -182,18 +182,27 @@ fn families_that_are_off_never_go_up() {
 
 #[test]
 fn a_unix_peer_has_no_address() {
-    let peer = Peer::new(None, None, Scheme::Http, false, PLAIN);
+    let peer = Peer::new(None, None, Scheme::Http, &[], PLAIN);
     let expected = "GET / HTTP/1.1\r\nhost: a.example\r\nx-forwarded-proto: http\r\nx-forwarded-host: a.example\r\n\
         x-request-id: id1\r\n\r\n";
     assert_eq!(sent("X-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\n", &peer), expected);
-    let peer = Peer::new(None, None, Scheme::Http, true, PLAIN);
-    assert_eq!(sent("X-Forwarded-For: junk\r\n", &peer), expected);
-    assert!(sent("X-Forwarded-For: 6.6.6.6\r\n", &peer).contains("x-forwarded-for: 6.6.6.6\r\nx-real-ip: 6.6.6.6\r\n"));
+    assert!(!Peer::new(None, None, Scheme::Http, &networks(), PLAIN).trusted());
+}
+
+#[test]
+fn trust_goes_by_the_address_that_counts() {
+    for (address, trusted) in
+        [("10.0.0.1", true), ("[::ffff:10.0.0.1]", true), ("[fd00::1]", true), ("203.0.113.9", false)]
+    {
+        let address = format!("{address}:80").parse().unwrap();
+        let peer = Peer::new(Some(address), None, Scheme::Http, &networks(), PLAIN);
+        assert_eq!(peer.trusted(), trusted, "{address}");
+    }
 }
 
 #[test]
 fn a_peer_is_rendered_once() {
-    let peer = Peer::new(Some("[2001:db8::1]:5".parse().unwrap()), Some(443), Scheme::Https, false, PLAIN);
+    let peer = Peer::new(Some("[2001:db8::1]:5".parse().unwrap()), Some(443), Scheme::Https, &[], PLAIN);
     let block = "x-forwarded-for: 2001:db8::1\r\nx-real-ip: 2001:db8::1\r\nx-forwarded-proto: https\r\n\
         x-forwarded-port: 443\r\n";
     assert!(sent("", &peer).contains(block));
