@@ -36,7 +36,7 @@ fn html(out: &mut Vec<u8>, what: &Explanation<'_>) {
     if !what.detail.is_empty() {
         put(out, &["<p><strong>In detail:</strong> "]);
         html_text(out, what.detail);
-        put(out, &["</p>\n"]);
+        put(out, &[".</p>\n"]);
     }
     put(out, &["<p>"]);
     html_text(out, words.look);
@@ -114,7 +114,7 @@ fn text(out: &mut Vec<u8>, what: &Explanation<'_>) {
     if !what.detail.is_empty() {
         put(out, &["In detail: "]);
         escape::text(out, what.detail.as_bytes());
-        put(out, &["\n"]);
+        put(out, &[".\n"]);
     }
     put(out, &[words.look, "\n"]);
     if !what.known_hosts.is_empty() {
