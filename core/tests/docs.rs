@@ -1,0 +1,99 @@
+//! Holds the documents to the code: tables that are made from it are fresh, configurations in them are valid.
+//!
+//! `UPDATE_DOCS=1 cargo test -p switchboard-core --test docs` writes the tables anew; without it nothing is written.
+#![cfg(test)]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use switchboard_core::answer::words;
+use switchboard_core::config::{NoSource, load_bytes};
+use switchboard_core::http1::{ChunkError, HeadError};
+use switchboard_core::reason::Reason;
+
+#[test]
+fn the_table_of_reasons_is_fresh() {
+    let mut table = "| code | status | what happened | what to look at |\n|---|---|---|---|\n".to_owned();
+    for reason in Reason::ALL {
+        let words = words(reason);
+        writeln!(table, "| `{}` | {} | {} | {} |", reason.code(), reason.status(), words.what, words.look).unwrap();
+    }
+    fresh("docs/errors.md", "reasons", &table);
+}
+
+#[test]
+fn the_table_of_details_is_fresh() {
+    let mut table = "| reason | detail |\n|---|---|\n".to_owned();
+    let heads = HeadError::ALL.iter().map(|error| (error.reason(), error.detail()));
+    let bodies = ChunkError::ALL.iter().map(|error| (error.reason(), error.detail()));
+    for (reason, detail) in heads.chain(bodies) {
+        writeln!(table, "| `{}` | {} |", reason.code(), detail.replace('|', "\\|")).unwrap();
+    }
+    fresh("docs/errors.md", "details", &table);
+}
+
+#[test]
+fn configurations_in_the_documents_are_valid() {
+    let mut wrong = Vec::new();
+    let mut documents: Vec<PathBuf> = fs::read_dir(root().join("docs")).unwrap().map(|e| e.unwrap().path()).collect();
+    documents.push(root().join("README.md"));
+    documents.sort();
+    let mut count = 0;
+    for path in documents.iter().filter(|path| path.extension().is_some_and(|e| e == "md")) {
+        for (block, line) in blocks(&fs::read_to_string(path).unwrap()) {
+            count += 1;
+            let loaded = load_bytes(
+                &PathBuf::from(format!("{}, block at line {line}", path.display())),
+                block.as_bytes(),
+                &mut NoSource,
+            );
+            wrong.extend(loaded.config.err().into_iter().flatten().map(|error| error.rendered()));
+        }
+    }
+    assert!(count > 10, "only {count} configurations were found");
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// The `yaml` blocks of a document, with the line on which each begins.
+fn blocks(text: &str) -> Vec<(String, usize)> {
+    let mut found: Vec<(String, usize)> = Vec::new();
+    let mut inside = false;
+    for (at, line) in text.lines().enumerate() {
+        match line {
+            "```yaml" => {
+                inside = true;
+                found.push((String::new(), at + 2));
+            }
+            "```" => inside = false,
+            _ if inside => {
+                if let Some((block, _)) = found.last_mut() {
+                    block.push_str(line);
+                    block.push('\n');
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Compares the part of a document between its two marks with what the code says; writes it where asked to.
+fn fresh(document: &str, part: &str, table: &str) {
+    let path = root().join(document);
+    let text = fs::read_to_string(&path).unwrap();
+    let (begin, end) = (format!("<!-- {part}: begin -->\n"), format!("<!-- {part}: end -->"));
+    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("{document} has no {begin}"));
+    let (found, after) = rest.split_once(&end).unwrap_or_else(|| panic!("{document} has no {end}"));
+    let wanted = format!("\n{}\n\n", table.trim_end());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, format!("{before}{begin}{wanted}{end}{after}")).unwrap();
+    } else {
+        let how = "UPDATE_DOCS=1 cargo test -p switchboard-core --test docs";
+        assert!(found == wanted, "the {part} of {document} are not what the code says; run {how}");
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
