@@ -3,7 +3,7 @@
 //! Only the chunked decoder feeds it. Trailers are never merged into headers.
 
 use super::fields::{Line, Lines};
-use super::{ChunkError, HeadLimits};
+use super::{ChunkError, HeadError, HeadLimits};
 use crate::message::Fields;
 
 /// How many fields, dropped ones too (case 32).
@@ -123,7 +123,9 @@ impl Trailers {
                 self.lines.truncate(self.scan.position() - 2);
                 Ok(true)
             }
-            Err(super::HeadError::TooManyFields) => Err(ChunkError::TooManyTrailers),
+            Err(HeadError::TooManyFields) => Err(ChunkError::TooManyTrailers),
+            Err(HeadError::BareLf) => Err(ChunkError::BareLf),
+            Err(HeadError::BareCr) => Err(ChunkError::BareCr),
             Err(_) => Err(ChunkError::BadTrailer),
         }
     }
