@@ -19,19 +19,19 @@ const WEBSOCKET: &str = "websocket";
 /// What a server appends to the key before it hashes (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// What a request's `Upgrade` comes to. It owns or borrows from the rule what the answer is held against, so the
-/// request's head need not outlive it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Upgrade<'r> {
+/// What a request's `Upgrade` comes to. It owns what the answer is held against, so the request's head need not outlive
+/// it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upgrade {
     /// Nothing: the request goes up without `Upgrade`.
     None,
     /// A WebSocket, and the `Sec-WebSocket-Accept` that proves the upstream's consent.
     WebSocket([u8; 28]),
     /// Another protocol of the rule's list, in its spelling.
-    Other(&'r str),
+    Other(Box<str>),
 }
 
-impl Upgrade<'_> {
+impl Upgrade {
     /// The token to offer upstream and to answer with; `None` where nothing is offered.
     #[must_use]
     pub fn token(&self) -> Option<&[u8]> {
@@ -52,19 +52,19 @@ impl Upgrade<'_> {
 ///
 /// [`Reason::BadRequest`] for a WebSocket handshake that breaks RFC 6455 §4.1. One with another
 /// `Sec-WebSocket-Version` than 13 passes, for the upstream to say 426 and which versions it speaks.
-pub fn examine<'r>(
+pub fn examine(
     fields: &Fields,
     bytes: &[u8],
     hop: &Hop,
     request: &Handshake<'_>,
-    allowed: &'r [String],
-) -> Result<Upgrade<'r>, Rejected> {
+    allowed: &[String],
+) -> Result<Upgrade, Rejected> {
     let Some(offered) = hop.upgrade.map(|token| token.of(bytes)) else { return Ok(Upgrade::None) };
     let Some(token) = allowed.iter().find(|token| offered.eq_ignore_ascii_case(token.as_bytes())) else {
         return Ok(Upgrade::None);
     };
     if token != WEBSOCKET {
-        return Ok(if request.version == Version::Http10 { Upgrade::None } else { Upgrade::Other(token) });
+        return Ok(if request.version == Version::Http10 { Upgrade::None } else { Upgrade::Other(token.as_str().into()) });
     }
     if request.version == Version::Http10 {
         return Err(bad("A WebSocket handshake needs HTTP/1.1."));
@@ -127,7 +127,7 @@ impl UpgradeFault {
 /// # Errors
 ///
 /// The first thing that is wrong with it.
-pub fn verify_101(fields: &Fields, bytes: &[u8], upgrade: &Upgrade<'_>) -> Result<(), UpgradeFault> {
+pub fn verify_101(fields: &Fields, bytes: &[u8], upgrade: &Upgrade) -> Result<(), UpgradeFault> {
     let offered = upgrade.token().ok_or(UpgradeFault::Unasked)?;
     if !only(fields, Name::Upgrade, bytes).is_some_and(|token| token.eq_ignore_ascii_case(offered)) {
         return Err(UpgradeFault::Token);

@@ -1,1 +1,36 @@
-//! Everything of Switchboard that touches the world. The modules stand in the order in which a request meets them.
+//! Everything of Switchboard that touches the world. The modules stand in the order in which a request meets them:
+//! listener → http → exchange (route → policy → balance → upstream → relay) → telemetry. What they stand on comes after.
+//!
+//! The `switchboard` binary is a thin shell over this crate.
+
+pub mod listener;
+
+pub mod http;
+
+pub mod exchange;
+
+pub mod upstream;
+
+pub mod relay;
+
+pub mod tunnel;
+
+pub mod telemetry;
+
+pub mod worker;
+
+pub mod transport;
+
+pub mod deadline;
+
+pub mod desk;
+
+pub mod streams;
+
+pub mod error;
+
+pub mod live;
+
+pub mod generation;
+
+pub mod process;

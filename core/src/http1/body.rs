@@ -79,6 +79,24 @@ impl BodyDecoder {
         matches!(self, Self::Close) || self.is_done()
     }
 
+    /// Bytes that are known to come still; `None` where only the bytes themselves will tell.
+    #[must_use]
+    pub fn declared_left(&self) -> Option<u64> {
+        match self {
+            Self::None => Some(0),
+            Self::Length { left } => Some(*left),
+            Self::Chunked(_) | Self::Close => None,
+        }
+    }
+
+    /// Counts payload that went past without being seen: the kernel moved it. Only for bodies of a declared length and
+    /// those that end with the connection; chunks have to be seen.
+    pub fn skip(&mut self, bytes: u64) {
+        if let Self::Length { left } = self {
+            *left = left.saturating_sub(bytes);
+        }
+    }
+
     /// The trailer lines that may be forwarded, each with its CRLF; empty but for chunks that had some and are done.
     #[must_use]
     pub fn trailers(&self) -> &[u8] {

@@ -1,0 +1,189 @@
+//! Time-outs of one worker: a row of moments instead of a timer per connection.
+//!
+//! Setting a deadline is one store. One task per worker sleeps until the earliest and then walks the row, which for
+//! 10,000 connections takes some microseconds; tokio's wheel would be touched at each request. Connections wake when
+//! theirs has come and compare by themselves. Precision is [`GRAIN`].
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use switchboard_core::moment::Moment;
+
+/// The shortest sleep between two walks: what a deadline may be late. Chosen well below the shortest sensible time-out.
+pub const GRAIN: Duration = Duration::from_millis(10);
+
+/// The deadlines of one worker.
+#[derive(Debug)]
+pub struct Deadlines {
+    origin: Instant,
+    row: RefCell<Row>,
+    next: Cell<Moment>,
+    sleeper: RefCell<Option<Waker>>,
+}
+
+#[derive(Debug, Default)]
+struct Row {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    at: Moment,
+    waker: Option<Waker>,
+}
+
+impl Deadlines {
+    /// Makes an empty row whose moments count from `origin`.
+    pub fn new(origin: Instant) -> Rc<Self> {
+        Rc::new(Self {
+            origin,
+            row: RefCell::default(),
+            next: Cell::new(Moment::NEVER),
+            sleeper: RefCell::new(None),
+        })
+    }
+
+    /// Reads the clock.
+    pub fn now(&self) -> Moment {
+        let nanos = self.origin.elapsed().as_nanos();
+        Moment::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// Takes a place in the row. It is free again when the deadline is dropped.
+    pub fn place(self: &Rc<Self>) -> Deadline {
+        let mut row = self.row.borrow_mut();
+        let slot = Slot { at: Moment::NEVER, waker: None };
+        let index = match row.free.pop() {
+            Some(index) => {
+                if let Some(place) = row.slots.get_mut(index as usize) {
+                    *place = slot;
+                }
+                index
+            }
+            None => {
+                row.slots.push(slot);
+                u32::try_from(row.slots.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        Deadline { row: Rc::clone(self), index, at: Cell::new(Moment::NEVER) }
+    }
+
+    /// Wakes everything that has a place, so that it can look at the state of its worker.
+    pub fn wake_all(&self) {
+        let wakers: Vec<Waker> = self.row.borrow().slots.iter().filter_map(|slot| slot.waker.clone()).collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Walks the row for ever. One task of the worker runs this.
+    pub async fn watch(self: Rc<Self>) {
+        let sleep = tokio::time::sleep(GRAIN);
+        tokio::pin!(sleep);
+        loop {
+            poll_fn(|context| self.poll_sleep(sleep.as_mut(), context)).await;
+            let now = self.now();
+            let next = self.wake_due(now);
+            self.next.set(next);
+            if next != Moment::NEVER {
+                sleep.as_mut().reset(tokio::time::Instant::from_std(self.origin) + next.since(Moment::ZERO));
+            }
+        }
+    }
+
+    fn poll_sleep(&self, sleep: std::pin::Pin<&mut tokio::time::Sleep>, context: &mut Context<'_>) -> Poll<()> {
+        let mut sleep = sleep;
+        *self.sleeper.borrow_mut() = Some(context.waker().clone());
+        let next = self.next.get();
+        if next == Moment::NEVER {
+            return Poll::Pending;
+        }
+        let at = tokio::time::Instant::from_std(self.origin) + next.since(Moment::ZERO);
+        if sleep.deadline() > at || sleep.is_elapsed() {
+            sleep.as_mut().reset(at);
+        }
+        sleep.poll(context)
+    }
+
+    /// Wakes what is due and tells when to look again.
+    fn wake_due(&self, now: Moment) -> Moment {
+        let mut due = Vec::new();
+        let mut next = Moment::NEVER;
+        for slot in &mut self.row.borrow_mut().slots {
+            if slot.at <= now {
+                slot.at = Moment::NEVER;
+                due.extend(slot.waker.clone());
+            } else {
+                next = next.min(slot.at);
+            }
+        }
+        due.into_iter().for_each(Waker::wake);
+        next.max(now + GRAIN)
+    }
+
+    fn set(&self, index: u32, at: Moment) {
+        if let Some(slot) = self.row.borrow_mut().slots.get_mut(index as usize) {
+            slot.at = at;
+        }
+        if at < self.next.get() {
+            self.next.set(at);
+            if let Some(waker) = self.sleeper.borrow().as_ref() {
+                waker.wake_by_ref();
+            }
+        }
+    }
+}
+
+/// One connection's place in the row.
+#[derive(Debug)]
+pub struct Deadline {
+    row: Rc<Deadlines>,
+    index: u32,
+    at: Cell<Moment>,
+}
+
+impl Deadline {
+    /// The clock that its moments are of.
+    pub fn clock(&self) -> &Deadlines {
+        &self.row
+    }
+
+    /// Remembers whom to wake. Cheap where it is the same task as before.
+    pub fn register(&self, context: &Context<'_>) {
+        if let Some(slot) = self.row.row.borrow_mut().slots.get_mut(self.index as usize)
+            && !slot.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker()))
+        {
+            slot.waker = Some(context.waker().clone());
+        }
+    }
+
+    /// Sets it; [`Moment::NEVER`] is none.
+    pub fn set(&self, at: Moment) {
+        if self.at.replace(at) != at {
+            self.row.set(self.index, at);
+        }
+    }
+
+    /// Sets it `span` from now, or to none.
+    pub fn set_in(&self, span: Option<Duration>) {
+        self.set(span.map_or(Moment::NEVER, |span| self.row.now() + span));
+    }
+
+    /// Tells whether it has come. No clock is read: the walk takes a deadline out of the row when it wakes its owner.
+    pub fn has_come(&self) -> bool {
+        self.at.get() != Moment::NEVER
+            && self.row.row.borrow().slots.get(self.index as usize).is_some_and(|slot| slot.at == Moment::NEVER)
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        let mut row = self.row.row.borrow_mut();
+        if let Some(slot) = row.slots.get_mut(self.index as usize) {
+            *slot = Slot { at: Moment::NEVER, waker: None };
+        }
+        row.free.push(self.index);
+    }
+}

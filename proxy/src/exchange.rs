@@ -1,0 +1,155 @@
+//! One request and its answer, readable from top to bottom: route → policy → balance → upstream → relay.
+//!
+//! `serve` is the only place where an error becomes an answer (invariant 4) and where the access record is closed. The
+//! stages are plain functions; each returns what the next one needs or a `ProxyError`.
+
+pub mod admit;
+pub mod answer;
+pub mod own;
+pub mod record;
+pub mod upload;
+
+use switchboard_core::message::Version;
+use switchboard_core::moment::Moment;
+use switchboard_core::snapshot::Action;
+
+use crate::desk::Desk;
+use crate::error::ProxyError;
+use crate::http::Connection;
+use crate::tunnel::Tunnel;
+use crate::upstream::interim::Interim;
+use crate::upstream::send::{Attempt, send};
+use crate::upstream::{Attempts, pool};
+
+use admit::Admitted;
+use record::Record;
+use upload::Upload;
+
+/// What the connection does next.
+#[derive(Debug)]
+pub enum Next {
+    /// Waits for another request.
+    Request,
+    /// Ends: the client knows, or is gone.
+    Close,
+    /// Ends after a goodbye: the client may not have read our answer yet.
+    Linger,
+    /// Has become a tunnel.
+    Tunnel(Box<Tunnel>),
+}
+
+/// Answers the request on `desk`. What came behind it is left in `rest` for the next one.
+pub async fn serve(connection: &mut Connection, mut desk: Box<Desk>, rest: &mut Option<Box<Desk>>) -> Next {
+    let mut record = Record::start(&connection.worker);
+    connection.served += 1;
+    let mut upload = None;
+    let next = match exchange(connection, &mut desk, &mut record, &mut upload).await {
+        Ok(next) => next,
+        Err(error) => own::refuse(connection, &mut desk, &mut record, upload, error).await,
+    };
+    if !matches!(next, Next::Tunnel(_)) {
+        record.close(&connection.worker, &desk);
+    }
+    // A desk is kept only for what the client has sent ahead.
+    if matches!(next, Next::Request) && !desk.input.is_empty() {
+        desk.request.clear();
+        *rest = Some(desk);
+    } else {
+        connection.worker.desks.take_back(desk);
+    }
+    next
+}
+
+/// Answers what never became a request: a head that is malformed, too large or too late.
+pub async fn refuse_head(connection: &mut Connection, rest: &mut Option<Box<Desk>>, error: ProxyError) -> Next {
+    let mut desk = rest.take().unwrap_or_else(|| connection.worker.desks.lend());
+    let mut record = Record::start(&connection.worker);
+    record.client = connection.peer.ip();
+    let next = own::refuse(connection, &mut desk, &mut record, None, error).await;
+    record.close(&connection.worker, &desk);
+    connection.worker.desks.take_back(desk);
+    next
+}
+
+async fn exchange(
+    connection: &mut Connection,
+    desk: &mut Desk,
+    record: &mut Record,
+    upload: &mut Option<Upload>,
+) -> Result<Next, ProxyError> {
+    let admitted = admit::admit(connection, desk, record)?; // 400, 404, 405, 413, 414
+    let rule = std::sync::Arc::clone(&admitted.rule);
+    if admitted.hop.max_forwards == Some(0) {
+        return own::answer_options(connection, desk, record).await;
+    }
+    let Action::Proxy(upstream) = rule.action else {
+        return own::answer_rule(connection, desk, record, &admitted).await;
+    };
+    let upload = upload.insert(body_of(connection, desk, record, &admitted));
+    let mut interim = Interim::new(desk.request.version, admitted.hop.expect_continue);
+    let limits = switchboard_core::http1::HeadLimits::from(&record.generation.snapshot.limits);
+    let mut attempts = Attempts::new(&record.generation, upstream);
+    let ends = rule.timeouts.total.map_or(Moment::NEVER, |total| record.started + total);
+    let upstream = loop {
+        let (index, endpoint) = attempts.next()?; // 503
+        record.attempt(index, &connection.worker);
+        admitted.write_head(connection, desk, record, index);
+        let attempt = Attempt {
+            worker: &connection.worker,
+            client: &connection.transport,
+            deadline: &connection.deadline,
+            timeouts: &rule.timeouts,
+            limits: &limits,
+            ends,
+        };
+        let permit = crate::live::Permit::take(&endpoint);
+        match send(&attempt, &endpoint, desk, upload, &mut interim, record).await {
+            Ok(connection) => break answer::Upstream { connection, endpoint, permit },
+            Err(error) => {
+                // 502, 504, or another try
+                attempts.again(error, admitted.idempotent, upload.is_replayable())?;
+                connection.worker.counters.retries.add(1);
+                upload.rewind();
+            }
+        }
+    };
+    record.upstream_status = desk.answer.status;
+    if desk.answer.status == 101 {
+        return answer::switch_protocols(connection, desk, record, &admitted, upstream).await; // 502
+    }
+    answer::relay(connection, desk, record, &admitted, upload, upstream, &mut interim).await
+}
+
+fn body_of(connection: &Connection, desk: &Desk, record: &Record, admitted: &Admitted) -> Upload {
+    let limits = &record.generation.snapshot.limits;
+    Upload::new(
+        desk.request.framing,
+        admitted.rule.max_body,
+        limits.trailers as usize,
+        limits.body_min_rate,
+        connection.worker.deadlines.now(),
+    )
+}
+
+/// Puts a connection that can serve again back into its pool.
+fn keep(connection: &Connection, upstream: answer::Upstream, now: Moment) {
+    let answer::Upstream { connection: kept, endpoint, permit } = upstream;
+    let share = connection.worker.share_of(endpoint.bounds.idle);
+    let kept = pool::Connection { reused: true, ..kept };
+    connection.worker.pools.borrow_mut().put(&endpoint, kept, share, now);
+    drop(permit);
+}
+
+/// Whether the connection must end with this answer, and the client be told so.
+fn must_close(connection: &Connection, desk: &Desk, record: &Record) -> bool {
+    let limits = &record.generation.snapshot.limits;
+    !desk.request.keep_alive
+        || connection.worker.is_draining()
+        || limits.requests_per_connection.is_some_and(|most| connection.served >= most)
+        || limits.connection_age.is_some_and(|age| record.started.since(connection.opened) >= age)
+}
+
+/// Whether a version can be told of chunks.
+const fn knows_chunks(version: Version) -> bool {
+    matches!(version, Version::Http11)
+}

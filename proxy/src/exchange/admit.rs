@@ -1,0 +1,155 @@
+//! From a head to the rule that answers it: checked, stripped, routed, within its limits. Nothing here waits.
+
+use std::sync::Arc;
+
+use switchboard_core::config::PathEdit;
+use switchboard_core::forwarding::{self, Arrival, Framing as Outgoing, Hop, RequestPlan};
+use switchboard_core::http1::Framing;
+use switchboard_core::message::{Fields, Name};
+use switchboard_core::reason::Reason;
+use switchboard_core::route::{Facts, NoTrace};
+use switchboard_core::snapshot::{Action, Rule, edit_path};
+use switchboard_core::target::Destination;
+use switchboard_core::template;
+use switchboard_core::websocket::{self, Handshake, Upgrade};
+
+use super::record::Record;
+use crate::desk::Desk;
+use crate::error::ProxyError;
+use crate::http::Connection;
+
+/// A request that may be answered.
+#[derive(Debug)]
+pub struct Admitted {
+    /// The rule that answers.
+    pub rule: Arc<Rule>,
+    /// What the request says to this hop.
+    pub hop: Hop,
+    /// What it would upgrade to.
+    pub upgrade: Upgrade,
+    /// Whether sending it twice does no more than sending it once (RFC 9110 §9.2.2).
+    pub idempotent: bool,
+}
+
+/// Finds the rule for the request on `desk` and checks what can be checked before anything is sent. The target as it
+/// goes upstream, or the location of a redirect, is then in `desk.target`, the request's id in `desk.request_id`.
+///
+/// # Errors
+/// What is refused, with its reason and a sentence.
+pub fn admit(
+    connection: &mut Connection,
+    desk: &mut Desk,
+    record: &mut Record,
+) -> Result<Admitted, ProxyError> {
+    let generation = std::rc::Rc::clone(&record.generation);
+    connection.refresh_peer(&generation);
+    record.client = connection.peer.ip();
+    let Desk { input, request, request_id, target, .. } = desk;
+    let bytes = input.filled();
+    let method = request.method.of(bytes);
+    let arrival = Arrival {
+        method,
+        version: request.version,
+        peer: &connection.peer,
+        trusted_proxies: &generation.config.trusted_proxies,
+    };
+    request_id.clear();
+    request_id.extend_from_slice(record.id.as_bytes());
+    // A target that cannot be read is refused before anything is believed.
+    let hosts = first_two_hosts(&request.fields, bytes).into_iter().flatten();
+    let destination = Destination::parse(method, request.target.of(bytes), hosts, request.version)
+        .map_err(|error| ProxyError::client(error.reason(), error.detail()))?;
+    let hop = forwarding::examine(&mut request.fields, bytes, &arrival)
+        .map_err(|rejected| ProxyError::client(rejected.reason, rejected.detail))?;
+    record.client = hop.client;
+    if let Some(id) = hop.request_id {
+        request_id.clear();
+        request_id.extend_from_slice(id.of(bytes));
+    }
+    let facts = Facts {
+        method,
+        destination: &destination,
+        fields: &request.fields,
+        head: bytes,
+        client_ip: hop.client,
+        listener: connection.listener(&generation),
+        listener_port: connection.peer.local_port().unwrap_or(0),
+        scheme: hop.scheme(bytes, &connection.peer),
+        request_id,
+    };
+    let id = generation
+        .snapshot
+        .find(&facts, &mut NoTrace)
+        .map_err(|error| ProxyError::client(error.reason(), error.detail()))?;
+    record.rule = Some(id);
+    let rule = Arc::clone(generation.snapshot.rule(id));
+    check_size(&rule, request.framing)?;
+    target.clear();
+    let mut upgrade = Upgrade::None;
+    match &rule.action {
+        Action::Redirect { to, .. } => template::render(to, &facts, target)
+            .map_err(|error| ProxyError::own(error.reason(), error.detail()))?,
+        Action::Respond { .. } => {}
+        Action::Proxy(_) => {
+            if rule.path_edit == PathEdit::Keep {
+                target.extend_from_slice(destination.forward());
+            } else {
+                edit_path(&rule.path_edit, destination.forward(), target)
+                    .map_err(|error| ProxyError::client(error.reason(), error.detail()))?;
+            }
+            let handshake = Handshake { method, version: request.version, framing: outgoing(request.framing) };
+            upgrade = websocket::examine(&request.fields, bytes, &hop, &handshake, &rule.upgrade)
+                .map_err(|rejected| ProxyError::client(rejected.reason, rejected.detail))?;
+        }
+    }
+    let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
+    Ok(Admitted { rule, hop, upgrade, idempotent })
+}
+
+/// All that the target's parser has to see of `Host`: none, one, or that there are several.
+fn first_two_hosts<'a>(fields: &Fields, bytes: &'a [u8]) -> [Option<&'a [u8]>; 2] {
+    let mut hosts = fields.named(Name::Host).map(|field| field.value.of(bytes));
+    [hosts.next(), hosts.next()]
+}
+
+/// Refuses a body that says itself that it is too large. One that does not say is counted as it comes.
+fn check_size(rule: &Rule, framing: Framing) -> Result<(), ProxyError> {
+    match (framing, rule.max_body) {
+        (Framing::Length(length), Some(most)) if length > most => Err(ProxyError::client(
+            Reason::BodyTooLarge,
+            "The request's body is larger than this route's max_body.",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The framing as it is written anew.
+pub const fn outgoing(framing: Framing) -> Outgoing {
+    match framing {
+        Framing::None | Framing::Close => Outgoing::None,
+        Framing::Length(length) => Outgoing::Length(length),
+        Framing::Chunked => Outgoing::Chunked,
+    }
+}
+
+impl Admitted {
+    /// Writes the head for the endpoint at `index` into `desk.output`.
+    pub fn write_head(&self, connection: &Connection, desk: &mut Desk, record: &Record, index: usize) {
+        let bytes = desk.input.filled();
+        let endpoint = record.generation.snapshot.endpoints().get(index);
+        let host = endpoint.and_then(|endpoint| endpoint.host_for(&self.rule)).map(str::as_bytes);
+        let plan = RequestPlan {
+            method: desk.request.method.of(bytes),
+            target: &desk.target,
+            host: host.or_else(|| self.hop.host.map(|host| host.of(bytes))).unwrap_or_default(),
+            framing: outgoing(desk.request.framing),
+            upgrade: self.upgrade.token(),
+            request_id: &desk.request_id,
+            expect_continue: self.hop.expect_continue,
+            close: false,
+            version: desk.request.version,
+        };
+        desk.output.clear();
+        forwarding::write_request(&mut desk.output, &desk.request.fields, bytes, &connection.peer, &self.hop, &plan);
+    }
+}

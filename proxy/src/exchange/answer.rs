@@ -1,0 +1,326 @@
+//! An upstream's answer on its way to the client: its head rewritten, its body relayed, both ends left in order.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use switchboard_core::forwarding::{self, Framing as Outgoing, Persistence, ResponsePlan};
+use switchboard_core::http1::{BodyDecoder, Framing};
+use switchboard_core::message::{Name, Version};
+use switchboard_core::moment::Moment;
+use switchboard_core::reason::Reason;
+use switchboard_core::websocket::verify_101;
+
+use super::admit::Admitted;
+use super::record::Record;
+use super::upload::Upload;
+use super::{Next, keep, knows_chunks, must_close, own};
+use crate::desk::Desk;
+use crate::error::{ProxyError, Side};
+use crate::http::Connection;
+use crate::live::{EndpointLive, Permit};
+use crate::relay::{Coding, Pump, PumpError, Waits};
+use crate::streams::Listed;
+use crate::transport::Gone;
+use crate::tunnel::Tunnel;
+use crate::upstream::interim::Interim;
+use crate::upstream::pool;
+
+/// The connection that answers, and whose it is.
+#[derive(Debug)]
+pub struct Upstream {
+    /// The connection.
+    pub connection: pool::Connection,
+    /// The endpoint.
+    pub endpoint: Arc<EndpointLive>,
+    /// Its place in the endpoint's count.
+    pub permit: Permit,
+}
+
+/// Relays the answer on `desk`. Once its head is on its way nothing can be answered any more: what goes wrong then
+/// cuts the connection, and is noted in the record.
+///
+/// # Errors
+/// `upstream_bad_response` where the head says what cannot be.
+pub async fn relay(
+    connection: &mut Connection,
+    desk: &mut Desk,
+    record: &mut Record,
+    admitted: &Admitted,
+    upload: &mut Upload,
+    upstream: Upstream,
+    interim: &mut Interim,
+) -> Result<Next, ProxyError> {
+    let framing = framing_of(desk)?;
+    let close = must_close(connection, desk, record);
+    let coding = write_head(desk, record, framing, close)?;
+    record.status = desk.answer.status;
+    let trailers = record.generation.snapshot.limits.trailers as usize;
+    let body = BodyDecoder::new(framing, trailers);
+    // Without a declared length it is a stream: listed, and held to no time-out of requests.
+    let streams = !matches!(framing, Framing::None | Framing::Length(_));
+    let listed = streams.then(|| list(connection, record, &upstream)).flatten();
+    let mut download = Download {
+        connection,
+        upstream: &upstream,
+        admitted,
+        pump: Pump::new(body, coding, None),
+        listed,
+        begun: false,
+        excess: Vec::new(),
+        since: Moment::ZERO,
+        moved: 0,
+        ends: admitted.rule.timeouts.total.map_or(Moment::NEVER, |total| record.started + total),
+    };
+    let result = poll_fn(|context| download.poll(context, desk, upload, interim)).await;
+    let Download { pump, excess, .. } = download;
+    record.bytes_in = upload.received();
+    record.bytes_out = pump.sent;
+    if streams {
+        connection.worker.counters.streams.sub(1);
+    }
+    if let Err(error) = result {
+        return Ok(cut(connection, record, error, coding, framing));
+    }
+    let now = connection.deadline.clock().now();
+    let reusable = desk.answer.keep_alive && framing != Framing::Close && excess.is_empty() && upload.is_whole();
+    if reusable {
+        keep(connection, upstream, now);
+    }
+    if close || (coding == Coding::Plain && framing == Framing::Close) || (streams && !knows_chunks(desk.request.version)) {
+        return Ok(if desk.request.keep_alive || !upload.is_received() { Next::Linger } else { Next::Close });
+    }
+    let upload = std::mem::replace(upload, Upload::new(Framing::None, None, 0, None, now));
+    match own::drain(connection, desk, record, Some(upload)).await {
+        Ok(()) => Ok(Next::Request),
+        Err(_) => Ok(Next::Linger),
+    }
+}
+
+/// How the body of the answer on `desk` is delimited.
+fn framing_of(desk: &Desk) -> Result<Framing, ProxyError> {
+    let method = desk.request.method.of(desk.input.filled());
+    desk.answer.framing(method).map_err(|error| ProxyError::upstream(Reason::UpstreamBadResponse, error.detail()))
+}
+
+/// Writes the answer's head into `desk.output`, and tells how its body is framed for this client.
+fn write_head(desk: &mut Desk, record: &Record, framing: Framing, close: bool) -> Result<Coding, ProxyError> {
+    let version = desk.request.version;
+    let (coding, outgoing) = match framing {
+        Framing::None => (Coding::Plain, declared(desk)),
+        Framing::Length(length) => (Coding::Plain, Outgoing::Length(length)),
+        Framing::Chunked | Framing::Close if knows_chunks(version) => (Coding::Chunked, Outgoing::Chunked),
+        Framing::Chunked | Framing::Close => (Coding::Plain, Outgoing::None),
+    };
+    let ends = close || (coding == Coding::Plain && matches!(framing, Framing::Chunked | Framing::Close));
+    let Desk { answer, answer_input, output, .. } = desk;
+    let bytes = answer_input.filled();
+    forwarding::examine_response(&mut answer.fields, bytes)
+        .map_err(|rejected| ProxyError::upstream(rejected.reason, rejected.detail))?;
+    let plan = ResponsePlan {
+        status: answer.status,
+        phrase: answer.reason.of(bytes),
+        framing: outgoing,
+        persistence: match (ends, version) {
+            (true, _) => Persistence::Close,
+            (false, Version::Http10) => Persistence::KeepAlive,
+            (false, Version::Http11) => Persistence::Implied,
+        },
+        upgrade: None,
+        via: record.generation.snapshot.forwarded.via.then_some(answer.version),
+        request_id: None,
+    };
+    output.clear();
+    forwarding::write_response(output, &answer.fields, bytes, &plan);
+    Ok(coding)
+}
+
+/// What an answer without a body says of the length that it would have had: to HEAD, and in a 304.
+fn declared(desk: &Desk) -> Outgoing {
+    let status = desk.answer.status;
+    if status == 204 || status < 200 {
+        return Outgoing::None;
+    }
+    let bytes = desk.answer_input.filled();
+    let length = desk.answer.fields.named(Name::ContentLength).next().map(|field| field.value.of(bytes));
+    match length.and_then(|text| std::str::from_utf8(text).ok()).and_then(|text| text.parse().ok()) {
+        Some(length) => Outgoing::Length(length),
+        None => Outgoing::None,
+    }
+}
+
+fn list(connection: &Connection, record: &Record, upstream: &Upstream) -> Option<Listed> {
+    let rule = record.generation.rules.get(record.rule?.index())?;
+    connection.worker.counters.streams_opened.add(1);
+    connection.worker.counters.streams.add(1);
+    Some(connection.worker.streams.list(rule, &upstream.endpoint))
+}
+
+/// Why an answer broke off.
+#[derive(Debug)]
+struct Broken {
+    side: Side,
+    reason: Reason,
+}
+
+/// Ends a connection in the middle of an answer, so that the client can't take it for the whole.
+fn cut(connection: &Connection, record: &mut Record, broken: Broken, coding: Coding, framing: Framing) -> Next {
+    record.ended(broken.side, broken.reason);
+    if coding == Coding::Plain && !matches!(framing, Framing::Length(_)) {
+        connection.transport.reset_on_close();
+    }
+    Next::Close
+}
+
+/// Both directions while an answer flows.
+struct Download<'a> {
+    connection: &'a Connection,
+    upstream: &'a Upstream,
+    admitted: &'a Admitted,
+    pump: Pump,
+    listed: Option<Listed>,
+    begun: bool,
+    /// What the endpoint sent behind its answer. Such a connection is not used again (case 38).
+    excess: Vec<u8>,
+    since: Moment,
+    moved: u64,
+    ends: Moment,
+}
+
+impl Download<'_> {
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        desk: &mut Desk,
+        upload: &mut Upload,
+        interim: &mut Interim,
+    ) -> Poll<Result<(), Broken>> {
+        self.connection.deadline.register(context);
+        if !self.begun {
+            self.begun = true;
+            self.begin(context, desk, interim)?;
+        }
+        let (client, upstream) = (&self.connection.transport, &self.upstream.connection.transport);
+        if !upload.is_over() {
+            match upload.poll(context, client, upstream, &self.connection.worker) {
+                Poll::Ready(Err(PumpError::Write(_))) | Poll::Ready(Ok(())) | Poll::Pending => {}
+                Poll::Ready(Err(PumpError::TooLarge)) => return broken(Side::Downstream, Reason::BodyTooLarge),
+                Poll::Ready(Err(PumpError::Malformed(_))) => return broken(Side::Downstream, Reason::BadRequest),
+                Poll::Ready(Err(PumpError::Read(_) | PumpError::Truncated)) => {
+                    return broken(Side::Downstream, Reason::ClientGone);
+                }
+            }
+        }
+        let mut scratch = self.connection.worker.scratch.borrow_mut();
+        match self.pump.poll(context, upstream, client, &mut scratch, &mut self.excess) {
+            Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(during_answer(&error))),
+            Poll::Pending => {}
+        }
+        drop(scratch);
+        self.poll_ends(context, upload)
+    }
+
+    /// Sends the head with what of the body came with it.
+    fn begin(&mut self, context: &mut Context<'_>, desk: &mut Desk, interim: &mut Interim) -> Result<(), Broken> {
+        let mut waiting = interim.take_pending();
+        let head = if waiting.is_empty() {
+            &desk.output
+        } else {
+            waiting.extend_from_slice(&desk.output);
+            &waiting
+        };
+        let body = desk.answer_input.filled_mut().get_mut(desk.answer.len..).unwrap_or_default();
+        let came = body.len();
+        let client = &self.connection.transport;
+        let consumed = self.pump.start(context, client, head, body).map_err(|error| during_answer(&error))?;
+        if consumed < came {
+            self.excess.extend_from_slice(desk.answer_input.filled().get(desk.answer.len + consumed..).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// Looks for the reasons to stop while nothing moves: a client that is gone, an order, a time-out.
+    fn poll_ends(&mut self, context: &mut Context<'_>, upload: &Upload) -> Poll<Result<(), Broken>> {
+        let client = &self.connection.transport;
+        if upload.is_over() {
+            match client.poll_gone(context) {
+                // Half of a connection is enough to read a file by; a stream has no end to wait for.
+                Poll::Ready(Gone::Fin) if self.listed.is_some() => {
+                    return broken(Side::Downstream, Reason::ClientGone);
+                }
+                Poll::Ready(Gone::Reset) => return broken(Side::Downstream, Reason::ClientGone),
+                Poll::Ready(Gone::Fin) | Poll::Pending => {}
+            }
+        }
+        if self.listed.as_ref().is_some_and(|listed| listed.must_end(context)) {
+            return broken(Side::Proxy, Reason::Draining);
+        }
+        let timeouts = &self.admitted.rule.timeouts;
+        let clock = self.connection.deadline.clock();
+        let moved = self.pump.received.wrapping_add(self.pump.sent).wrapping_add(upload.moved());
+        if moved != self.moved {
+            self.moved = moved;
+            self.since = clock.now();
+        }
+        let (patience, side, reason) = match self.pump.waits {
+            Waits::Sink => (timeouts.write, Side::Downstream, Reason::ClientGone),
+            Waits::Source if self.listed.is_some() => (None, Side::Upstream, Reason::ResponseTimeout),
+            Waits::Source => (timeouts.idle, Side::Upstream, Reason::ResponseTimeout),
+        };
+        let until = patience.map_or(Moment::NEVER, |patience| self.since + patience).min(self.ends);
+        self.connection.deadline.set(until);
+        if self.connection.deadline.has_come() { broken(side, reason) } else { Poll::Pending }
+    }
+}
+
+fn broken(side: Side, reason: Reason) -> Poll<Result<(), Broken>> {
+    Poll::Ready(Err(Broken { side, reason }))
+}
+
+/// What a failure of the answer's body means.
+fn during_answer(error: &PumpError) -> Broken {
+    match error {
+        PumpError::Read(_) | PumpError::Truncated => Broken { side: Side::Upstream, reason: Reason::UpstreamReset },
+        PumpError::Malformed(_) | PumpError::TooLarge => {
+            Broken { side: Side::Upstream, reason: Reason::UpstreamBadResponse }
+        }
+        PumpError::Write(_) => Broken { side: Side::Downstream, reason: Reason::ClientGone },
+    }
+}
+
+/// Makes a tunnel of an exchange whose upstream agreed to the upgrade.
+///
+/// # Errors
+/// `upgrade_failed` where the 101 proves nothing; `upstream_bad_response` where nobody asked for it.
+pub async fn switch_protocols(
+    connection: &mut Connection,
+    desk: &mut Desk,
+    record: &mut Record,
+    admitted: &Admitted,
+    upstream: Upstream,
+) -> Result<Next, ProxyError> {
+    let Some(token) = admitted.upgrade.token() else {
+        let detail = "The endpoint switched protocols without being asked to.";
+        return Err(ProxyError::upstream(Reason::UpstreamBadResponse, detail));
+    };
+    let Desk { answer, answer_input, output, .. } = &mut *desk;
+    let bytes = answer_input.filled();
+    verify_101(&answer.fields, bytes, &admitted.upgrade)
+        .map_err(|fault| ProxyError::upstream(Reason::UpgradeFailed, fault.detail()))?;
+    forwarding::examine_response(&mut answer.fields, bytes)
+        .map_err(|rejected| ProxyError::upstream(rejected.reason, rejected.detail))?;
+    let plan = ResponsePlan {
+        status: 101,
+        phrase: answer.reason.of(bytes),
+        framing: Outgoing::None,
+        persistence: Persistence::Implied,
+        upgrade: Some(token),
+        via: record.generation.snapshot.forwarded.via.then_some(answer.version),
+        request_id: None,
+    };
+    output.clear();
+    forwarding::write_response(output, &answer.fields, bytes, &plan);
+    record.status = 101;
+    Ok(Next::Tunnel(Tunnel::begin(connection, desk, record, &admitted.rule, upstream)))
+}

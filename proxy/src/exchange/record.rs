@@ -1,0 +1,183 @@
+//! What is noted of an exchange while it goes on, and the one place where it is closed: counters and access line.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use switchboard_core::access::{self, Tunnel};
+use switchboard_core::moment::Moment;
+use switchboard_core::reason::Reason;
+use switchboard_core::request_id::RequestId;
+use switchboard_core::route::RuleId;
+use switchboard_core::snapshot::Rule;
+
+use crate::desk::Desk;
+use crate::error::Side;
+use crate::generation::Generation;
+use crate::telemetry::counters::Counters;
+use crate::worker::Worker;
+
+/// How an exchange ended, when it did not simply end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Whose doing it was.
+    pub side: Side,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// The notes.
+#[derive(Debug)]
+pub struct Record {
+    /// The generation that the exchange reads: names in the access line come from it.
+    pub generation: Rc<Arc<Generation>>,
+    /// The request's id.
+    pub id: RequestId,
+    /// The id as it goes upstream and into the log: ours, or a trusted peer's.
+    pub trusted_id: bool,
+    /// When its head was whole.
+    pub started: Moment,
+    /// The rule that answers.
+    pub rule: Option<RuleId>,
+    /// The endpoint of the last attempt, by its place in the generation.
+    pub endpoint: Option<usize>,
+    /// Attempts made.
+    pub attempts: u32,
+    /// The client's address.
+    pub client: Option<IpAddr>,
+    /// The status that the client got; 0 if none.
+    pub status: u16,
+    /// The status that the endpoint gave; 0 if none.
+    pub upstream_status: u16,
+    /// Bytes of the request's body.
+    pub bytes_in: u64,
+    /// Bytes of the answer, head included.
+    pub bytes_out: u64,
+    /// How it ended.
+    pub end: Option<End>,
+    attempted: Option<Moment>,
+    connect: Option<Duration>,
+    first_byte: Option<Moment>,
+}
+
+impl Record {
+    /// Begins.
+    pub fn start(worker: &Worker) -> Self {
+        Self {
+            generation: worker.generation(),
+            id: worker.next_id(),
+            trusted_id: false,
+            started: worker.deadlines.now(),
+            rule: None,
+            endpoint: None,
+            attempts: 0,
+            client: None,
+            status: 0,
+            upstream_status: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            end: None,
+            attempted: None,
+            connect: None,
+            first_byte: None,
+        }
+    }
+
+    /// The compiled rule, once it is found.
+    pub fn rule(&self) -> Option<&Arc<Rule>> {
+        self.rule.map(|id| self.generation.snapshot.rule(id))
+    }
+
+    /// An attempt begins: the first at the start, as no time has passed; later ones now.
+    pub fn attempt(&mut self, endpoint: usize, worker: &Worker) {
+        self.endpoint = Some(endpoint);
+        self.attempts += 1;
+        self.attempted = Some(if self.attempts == 1 { self.started } else { worker.deadlines.now() });
+        self.first_byte = None;
+        self.connect = None;
+    }
+
+    /// When the attempt began.
+    pub fn attempted(&self) -> Moment {
+        self.attempted.unwrap_or(self.started)
+    }
+
+    /// A connection had to be opened, and took this long.
+    pub const fn connected_in(&mut self, time: Duration) {
+        self.connect = Some(time);
+    }
+
+    /// The first byte of an answer came.
+    pub const fn first_byte(&mut self, at: Moment) {
+        self.first_byte = Some(at);
+    }
+
+    /// Notes how it ended, if nothing was noted before: the first cause is the cause.
+    pub fn ended(&mut self, side: Side, reason: Reason) {
+        self.end.get_or_insert(End { side, reason });
+    }
+
+    /// Closes an exchange: counts it, and writes its line where the rule wants one. Returns the moment of the end.
+    pub fn close(&self, worker: &Worker, desk: &Desk) -> Moment {
+        let now = worker.deadlines.now();
+        self.count(&worker.counters);
+        if self.rule().is_none_or(|rule| rule.access_log) {
+            worker.access.write(&self.line(desk, now, None), self.client, &self.generation);
+        }
+        now
+    }
+
+    /// Counts what there is to count.
+    pub fn count(&self, counters: &Counters) {
+        counters.requests.add(1);
+        counters.bytes_in.add(self.bytes_in);
+        counters.bytes_out.add(self.bytes_out);
+        if self.status != 0 {
+            counters.status(self.status);
+        }
+        if let Some(end) = self.end {
+            counters.reason(end.reason);
+        }
+    }
+
+    /// The access line of the request on `desk`, as of `now`.
+    pub fn line<'a>(&'a self, desk: &'a Desk, now: Moment, tunnel: Option<Tunnel<'a>>) -> access::Record<'a> {
+        let bytes = desk.input.filled();
+        let head = &desk.request;
+        let target = head.target.of(bytes);
+        let cut = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
+        let (path, query) = target.split_at(cut);
+        let endpoint = self.endpoint.and_then(|index| self.generation.endpoints.get(index));
+        let field = |name| head.fields.all().iter().find(|field| field.name_id == name).map(|field| field.value.of(bytes));
+        access::Record {
+            time: &[0; 24],
+            request_id: if desk.request_id.is_empty() { self.id.as_bytes() } else { &desk.request_id },
+            client: &[],
+            route: self.rule().map_or("", |rule| &rule.key),
+            upstream: endpoint.map_or("", |endpoint| &endpoint.upstream),
+            endpoint: endpoint.map_or("", |endpoint| &endpoint.name),
+            attempt: self.attempts,
+            method: head.method.of(bytes),
+            host: field(switchboard_core::message::Name::Host).unwrap_or_default(),
+            path,
+            query: query.get(1..).unwrap_or_default(),
+            protocol: match head.version {
+                switchboard_core::message::Version::Http10 => "HTTP/1.0",
+                switchboard_core::message::Version::Http11 => "HTTP/1.1",
+            },
+            status: self.status,
+            upstream_status: self.upstream_status,
+            reason: self.end.map_or("", |end| end.reason.code()),
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            total: now.since(self.started),
+            connect: self.connect,
+            first_byte: self.first_byte.map(|at| at.since(self.started)),
+            upstream_total: self.attempted.map(|at| now.since(at)),
+            user_agent: field(switchboard_core::message::Name::UserAgent).unwrap_or_default(),
+            tunnel,
+            ended_by: self.end.map(|end| end.side.into()),
+        }
+    }
+}

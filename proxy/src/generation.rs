@@ -1,0 +1,199 @@
+//! A configuration in force: what was said, what it compiles to, and the live things that it points at.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwap;
+use switchboard_core::config::{Address, Config, OnRemove, Pool};
+use switchboard_core::moment::Moment;
+use switchboard_core::snapshot::{
+    Action, CompileError, Endpoint, EndpointIdentity, RuleIdentity, Snapshot, UpstreamId, UpstreamIdentity,
+};
+
+use crate::live::{EndpointLive, Place, PoolId, Removal, RuleLive, UpstreamLive};
+
+/// One generation. A request reads one; a reload publishes another (invariant 2).
+#[derive(Debug)]
+pub struct Generation {
+    /// Counts up from 1.
+    pub number: u64,
+    /// As the operator said it.
+    pub config: Config,
+    /// As the data path reads it.
+    pub snapshot: Snapshot,
+    /// By rule id.
+    pub rules: Vec<Arc<RuleLive>>,
+    /// By upstream id.
+    pub upstreams: Vec<Arc<UpstreamLive>>,
+    /// By endpoint id.
+    pub endpoints: Vec<Arc<EndpointLive>>,
+}
+
+/// The live things by identity, kept by the control thread from one generation to the next.
+#[derive(Debug, Default)]
+pub struct Registry {
+    rules: HashMap<RuleIdentity, Weak<RuleLive>>,
+    upstreams: HashMap<UpstreamIdentity, Weak<UpstreamLive>>,
+    endpoints: HashMap<EndpointIdentity, Weak<EndpointLive>>,
+    free_slots: Vec<u32>,
+    next_slot: u32,
+    next_serial: u64,
+    number: u64,
+}
+
+impl Registry {
+    /// Compiles `config` and ties it to the live things it shares with what is in force. What `previous` has and the
+    /// new one has not is told that it was removed at `now`.
+    ///
+    /// # Errors
+    /// What a checked configuration does not have.
+    pub fn generation(
+        &mut self,
+        config: Config,
+        previous: Option<&Generation>,
+        now: Moment,
+    ) -> Result<Generation, CompileError> {
+        let snapshot = Snapshot::compile(&config)?;
+        self.number += 1;
+        let rules = snapshot.rules().iter().map(|rule| self.rule(&rule.identity)).collect();
+        let upstreams = snapshot.upstreams().iter().map(|upstream| self.upstream(&upstream.identity)).collect();
+        let endpoints = snapshot
+            .endpoints()
+            .iter()
+            .map(|endpoint| self.endpoint(endpoint, snapshot.upstream(endpoint.upstream).pool))
+            .collect();
+        let generation = Generation { number: self.number, config, snapshot, rules, upstreams, endpoints };
+        if let Some(previous) = previous {
+            retire(previous, &generation, now);
+        }
+        self.forget_dead();
+        Ok(generation)
+    }
+
+    fn rule(&mut self, identity: &RuleIdentity) -> Arc<RuleLive> {
+        let entry = self.rules.entry(identity.clone()).or_default();
+        entry.upgrade().unwrap_or_else(|| {
+            let rule = Arc::new(RuleLive { route: Arc::clone(&identity.route), removal: Removal::default() });
+            *entry = Arc::downgrade(&rule);
+            rule
+        })
+    }
+
+    fn upstream(&mut self, identity: &UpstreamIdentity) -> Arc<UpstreamLive> {
+        let entry = self.upstreams.entry(identity.clone()).or_default();
+        entry.upgrade().unwrap_or_else(|| {
+            let upstream = Arc::new(UpstreamLive::default());
+            *entry = Arc::downgrade(&upstream);
+            upstream
+        })
+    }
+
+    fn endpoint(&mut self, endpoint: &Endpoint, bounds: Pool) -> Arc<EndpointLive> {
+        // Other bounds make another pool: the idle connections of the old one are closed as they age.
+        if let Some(live) = self.endpoints.get(&endpoint.identity).and_then(Weak::upgrade)
+            && live.bounds == bounds
+        {
+            return live;
+        }
+        self.next_serial += 1;
+        let slot = self.free_slots.pop().unwrap_or_else(|| {
+            self.next_slot += 1;
+            self.next_slot - 1
+        });
+        let live = Arc::new(EndpointLive {
+            upstream: Arc::clone(&endpoint.identity.upstream),
+            name: Arc::clone(&endpoint.identity.address),
+            places: ArcSwap::from_pointee(fixed_places(&endpoint.address)),
+            pool: PoolId { slot, serial: self.next_serial },
+            bounds,
+            active: 0.into(),
+            removal: Removal::default(),
+        });
+        self.endpoints.insert(endpoint.identity.clone(), Arc::downgrade(&live));
+        live
+    }
+
+    /// Forgets identities that nothing refers to any more. Their pool places may be used again: the serial number
+    /// tells a worker that what it finds there is another's.
+    fn forget_dead(&mut self) {
+        self.rules.retain(|_, rule| rule.strong_count() > 0);
+        self.upstreams.retain(|_, upstream| upstream.strong_count() > 0);
+        self.endpoints.retain(|_, endpoint| endpoint.strong_count() > 0);
+        let used: HashSet<u32> =
+            self.endpoints.values().filter_map(Weak::upgrade).map(|endpoint| endpoint.pool.slot).collect();
+        self.free_slots = (0..self.next_slot).filter(|slot| !used.contains(slot)).collect();
+    }
+}
+
+/// Tells what `previous` had and `next` has not that it is removed, and what is back that it stays.
+fn retire(previous: &Generation, next: &Generation, now: Moment) {
+    next.rules.iter().for_each(|rule| rule.removal.restore());
+    next.endpoints.iter().for_each(|endpoint| endpoint.removal.restore());
+    let kept: HashSet<_> = next.rules.iter().map(Arc::as_ptr).collect();
+    let routes: HashSet<_> = next.rules.iter().map(|rule| &rule.route).collect();
+    for (live, rule) in previous.rules.iter().zip(previous.snapshot.rules()) {
+        if kept.contains(&Arc::as_ptr(live)) {
+            continue;
+        }
+        // A rule that was changed is not a route that was taken away: its streams go on (DESIGN, Snapshot).
+        let changed = routes.contains(&live.route);
+        live.removal.remove(now, if changed { OnRemove::Keep } else { rule.on_remove });
+    }
+    let kept: HashSet<_> = next.endpoints.iter().map(Arc::as_ptr).collect();
+    let names: HashSet<_> = next.endpoints.iter().map(|live| (&live.upstream, &live.name)).collect();
+    let policies = removal_policies(previous);
+    for (live, endpoint) in previous.endpoints.iter().zip(previous.snapshot.endpoints()) {
+        let stays = kept.contains(&Arc::as_ptr(live)) || names.contains(&(&live.upstream, &live.name));
+        if !stays {
+            // No rule leads here any more: what its rules say of their own removal has its turn above.
+            let policy = policies.get(&endpoint.upstream).copied().unwrap_or(OnRemove::Keep);
+            live.removal.remove(now, policy);
+        }
+    }
+}
+
+/// What happens to streams of an upstream whose endpoint is taken away: what the first rule that leads there says.
+fn removal_policies(generation: &Generation) -> HashMap<UpstreamId, OnRemove> {
+    let mut policies = HashMap::new();
+    for rule in generation.snapshot.rules() {
+        if let Action::Proxy(upstream) = rule.action {
+            policies.entry(upstream).or_insert(rule.on_remove);
+        }
+    }
+    policies
+}
+
+impl Generation {
+    /// Whether the forwarded headers and the PROXY header of this peer are believed. A peer without an address, on a
+    /// unix socket, is not: nothing lists it.
+    pub fn trusts_peer(&self, peer: Option<SocketAddr>) -> bool {
+        peer.is_some_and(|peer| self.trusts(peer.ip()))
+    }
+
+    /// Whether an address is one of `trusted_proxies`.
+    pub fn trusts(&self, ip: IpAddr) -> bool {
+        self.snapshot.trusted_proxies.contains(ip)
+    }
+
+    /// The endpoints whose names have to be resolved, with name and port.
+    pub fn named_endpoints(&self) -> impl Iterator<Item = (&Arc<EndpointLive>, &str, u16)> {
+        self.endpoints.iter().zip(self.snapshot.endpoints()).filter_map(|(live, endpoint)| match &endpoint.address {
+            Address::Name(name, port) => Some((live, name.as_str(), *port)),
+            Address::Loopback(_) | Address::Ip(..) | Address::Unix(_) => None,
+        })
+    }
+}
+
+/// Where an address leads that no resolver has to be asked for; nothing for a name.
+fn fixed_places(address: &Address) -> Vec<Place> {
+    match address {
+        Address::Loopback(port) => vec![
+            Place::Ip(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), *port)),
+            Place::Ip(SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), *port)),
+        ],
+        Address::Ip(ip, port) => vec![Place::Ip(SocketAddr::new(*ip, *port))],
+        Address::Unix(path) => vec![Place::Unix(path.clone())],
+        Address::Name(..) => Vec::new(),
+    }
+}

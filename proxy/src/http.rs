@@ -1,0 +1,147 @@
+//! A client's connection: the heads that come in, the answers that go out, and what lies between two requests.
+//!
+//! `serve` runs one connection from accept to close. The exchange above sees requests and bodies, never the version's
+//! codec; what is particular to HTTP/1 stays in `h1`.
+
+pub mod h1;
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use switchboard_core::forwarding::{Peer, Scheme};
+use switchboard_core::moment::Moment;
+use switchboard_core::proxy_header::Ends;
+use switchboard_core::route::ListenerId;
+
+use crate::deadline::Deadline;
+use crate::generation::Generation;
+use crate::listener::{Remote, Socket};
+use crate::process::Admitted;
+use crate::transport::Transport;
+use crate::worker::{Open, Worker};
+
+/// What a connection holds for as long as it lives, whatever becomes of it: its places in the counts.
+pub type Held = (Admitted, Open);
+
+/// A client's connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// The worker that serves it.
+    pub worker: Rc<Worker>,
+    /// The client's socket.
+    pub transport: Transport,
+    /// The socket that accepted it.
+    pub socket: Arc<Socket>,
+    /// Who is at the other end, and the header lines that say so upstream.
+    pub peer: Peer,
+    /// The one time-out of the connection; what it means changes with what is waited for.
+    pub deadline: Deadline,
+    /// When it was accepted.
+    pub opened: Moment,
+    /// Requests answered on it.
+    pub served: u32,
+    held: Option<Held>,
+    remote: Option<SocketAddr>,
+    local_port: Option<u16>,
+    /// The generation that `peer` was made for.
+    peer_of: u64,
+}
+
+/// Serves a connection until it ends or becomes a tunnel.
+pub async fn serve(worker: Rc<Worker>, socket: Arc<Socket>, fd: OwnedFd, remote: Remote, held: Held) {
+    match Connection::open(worker, socket, fd, remote, held) {
+        Ok(connection) => h1::serve(connection).await,
+        Err(error) => tracing::debug!(%error, "a connection could not be registered"),
+    }
+}
+
+impl Connection {
+    fn open(worker: Rc<Worker>, socket: Arc<Socket>, fd: OwnedFd, remote: Remote, held: Held) -> io::Result<Self> {
+        let remote = match remote {
+            Remote::Ip(address) => Some(address),
+            Remote::Unix => None,
+        };
+        let local_port = socket.address.map(|address| address.port());
+        let generation = worker.generation();
+        let (trusted, forwarded) = (&generation.config.trusted_proxies, generation.snapshot.forwarded);
+        let peer = Peer::new(remote, local_port, Scheme::Http, trusted, forwarded);
+        Ok(Self {
+            transport: Transport::plain(fd)?,
+            deadline: worker.deadlines.place(),
+            opened: worker.deadlines.now(),
+            served: 0,
+            held: Some(held),
+            peer,
+            peer_of: generation.number,
+            remote,
+            local_port,
+            socket,
+            worker,
+        })
+    }
+
+    /// The address of the socket's other end; the PROXY header's is in `peer`.
+    pub const fn socket_peer(&self) -> Option<SocketAddr> {
+        self.remote
+    }
+
+    /// Takes the word of a PROXY header for who is at the other end.
+    pub fn believe(&mut self, ends: Option<Ends>, generation: &Generation) {
+        if let Some(ends) = ends {
+            self.remote = Some(ends.source);
+            self.local_port = Some(ends.destination.port());
+            self.make_peer(generation);
+        }
+    }
+
+    /// Makes `peer` say what `generation` says of trust and headers. Costs one comparison where nothing was reloaded.
+    pub fn refresh_peer(&mut self, generation: &Generation) {
+        if self.peer_of != generation.number {
+            self.make_peer(generation);
+        }
+    }
+
+    fn make_peer(&mut self, generation: &Generation) {
+        self.peer_of = generation.number;
+        let (trusted, forwarded) = (&generation.config.trusted_proxies, generation.snapshot.forwarded);
+        self.peer = Peer::new(self.remote, self.local_port, Scheme::Http, trusted, forwarded);
+    }
+
+    /// The listener's place in `generation`; one that was removed answers as the first.
+    pub fn listener(&self, generation: &Generation) -> ListenerId {
+        let index = generation.config.listeners.iter().position(|listener| listener.bind == self.socket.bind);
+        ListenerId(u32::try_from(index.unwrap_or(0)).unwrap_or(0))
+    }
+
+    /// Takes the connection's socket and its places in the counts, for a tunnel.
+    pub fn into_parts(self) -> (Transport, Option<Held>) {
+        (self.transport, self.held)
+    }
+
+    /// Writes all of `bytes`; the write time-out runs while the client takes nothing.
+    ///
+    /// # Errors
+    /// When the client is gone, or took nothing for that long.
+    pub async fn write_all(&self, bytes: &[u8], patience: Option<std::time::Duration>) -> io::Result<()> {
+        let mut rest = bytes;
+        self.deadline.set_in(patience);
+        while !rest.is_empty() {
+            let taken = std::future::poll_fn(|context| {
+                self.deadline.register(context);
+                match self.transport.poll_write(context, &[IoSlice::new(rest)]) {
+                    std::task::Poll::Pending if self.deadline.has_come() => {
+                        std::task::Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+                    }
+                    other => other,
+                }
+            })
+            .await?;
+            rest = rest.get(taken..).unwrap_or_default();
+            self.deadline.set_in(patience);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! One HTTP/1 connection: read a head, let the exchange answer it, and again, until one side has had enough.
+//!
+//! Between requests it holds no buffer. What is refused before a request exists (bad heads, time-outs) is answered here
+//! through the same one place as everything else: `exchange::refuse`.
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+
+use switchboard_core::config::ProxyProtocol;
+use switchboard_core::http1::{HeadLimits, Progress};
+use switchboard_core::proxy_header::{self, BadProxyHeader, Header, Parsed};
+use switchboard_core::reason::Reason;
+
+use super::Connection;
+use crate::desk::Desk;
+use crate::error::ProxyError;
+use crate::exchange::{self, Next};
+
+/// How long a connection that is closed by us may go on sending before it is cut, and how much it may send.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 64 * 1024;
+
+/// Serves one connection.
+pub async fn serve(mut connection: Connection) {
+    let mut desk = match take_proxy_header(&mut connection).await {
+        Ok(desk) => desk,
+        // Dropped without a word (case 78): whoever is there does not speak HTTP to us.
+        Err(()) => return,
+    };
+    loop {
+        let next = match next_request(&connection, &mut desk).await {
+            Ok(Some(lent)) => exchange::serve(&mut connection, lent, &mut desk).await,
+            Ok(None) => Next::Close,
+            Err(error) => exchange::refuse_head(&mut connection, &mut desk, error).await,
+        };
+        match next {
+            Next::Request => {}
+            Next::Close => break,
+            Next::Linger => {
+                linger(&connection).await;
+                break;
+            }
+            Next::Tunnel(tunnel) => {
+                let worker = std::rc::Rc::clone(&connection.worker);
+                tunnel.launch(worker, connection);
+                return;
+            }
+        }
+    }
+    if let Some(desk) = desk.take() {
+        connection.worker.desks.take_back(desk);
+    }
+}
+
+/// Waits for the next request. The desk holds bytes that were sent ahead; an idle connection has none.
+///
+/// `None` when the client closed, or the connection has been idle for long enough, or the proxy drains.
+async fn next_request(
+    connection: &Connection,
+    desk: &mut Option<Box<Desk>>,
+) -> Result<Option<Box<Desk>>, ProxyError> {
+    let worker = &connection.worker;
+    let generation = worker.generation();
+    let (timeouts, limits) = (generation.snapshot.timeouts, generation.snapshot.limits);
+    drop(generation);
+    let limits = HeadLimits::from(&limits);
+    let first = connection.served == 0;
+    // The first head has to come within its time from accept on; later ones from their first byte on.
+    let mut begun = desk.is_some();
+    connection.deadline.set_in(if first || begun { timeouts.head } else { timeouts.keep_alive });
+    poll_fn(|context| {
+        connection.deadline.register(context);
+        loop {
+            let mut held = desk.take().unwrap_or_else(|| worker.desks.lend());
+            if !held.input.is_empty() {
+                match held.request.parse(held.input.filled(), &limits) {
+                    Ok(Progress::Complete) => return Poll::Ready(Ok(Some(held))),
+                    Ok(Progress::Partial) => {}
+                    Err(error) => {
+                        *desk = Some(held);
+                        return Poll::Ready(Err(ProxyError::client(error.reason(), error.detail())));
+                    }
+                }
+            }
+            let space = held.input.space(limits.head + 1);
+            match connection.transport.poll_read(context, space) {
+                Poll::Ready(Ok(0)) if held.input.is_empty() => return Poll::Ready(Ok(None)),
+                Poll::Ready(Ok(0)) => {
+                    *desk = Some(held);
+                    return Poll::Ready(Err(ProxyError::gone()));
+                }
+                Poll::Ready(Ok(read)) => {
+                    held.input.fill(read);
+                    *desk = Some(held);
+                    if !begun {
+                        begun = true;
+                        if !first {
+                            connection.deadline.set_in(timeouts.head);
+                        }
+                    }
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(ProxyError::gone().because(error))),
+                Poll::Pending => {
+                    let empty = held.input.is_empty();
+                    if empty {
+                        worker.desks.take_back(held);
+                    } else {
+                        *desk = Some(held);
+                    }
+                    if connection.deadline.has_come() {
+                        return Poll::Ready(if empty {
+                            Ok(None)
+                        } else {
+                            Err(ProxyError::client(
+                                Reason::HeadTimeout,
+                                "The head of the request did not arrive whole in time.",
+                            ))
+                        });
+                    }
+                    if empty && worker.is_draining() {
+                        return Poll::Ready(Ok(None));
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// Reads the PROXY header where the listener expects one. What came behind it stays on the desk.
+async fn take_proxy_header(connection: &mut Connection) -> Result<Option<Box<Desk>>, ()> {
+    let wanted = connection.socket.settings.load().proxy_protocol;
+    let generation = connection.worker.generation();
+    let trusted = generation.trusts_peer(connection.socket_peer());
+    match (wanted, trusted) {
+        (ProxyProtocol::Off, _) | (ProxyProtocol::Accept, false) => return Ok(None),
+        (ProxyProtocol::Require, false) => return Err(()),
+        (ProxyProtocol::Accept | ProxyProtocol::Require, true) => {}
+    }
+    connection.deadline.set_in(generation.snapshot.timeouts.head.map(|head| head.min(Duration::from_secs(5))));
+    let mut desk = connection.worker.desks.lend();
+    let parsed = poll_fn(|context| {
+        connection.deadline.register(context);
+        loop {
+            match proxy_header::parse(desk.input.filled()) {
+                Ok(Parsed::NeedMore) => {}
+                Ok(Parsed::Done(header)) => return Poll::Ready(Ok(header)),
+                Err(BadProxyHeader::Absent) if wanted == ProxyProtocol::Accept => {
+                    return Poll::Ready(Ok(Header { consumed: 0, ends: None }));
+                }
+                Err(_) => return Poll::Ready(Err(())),
+            }
+            match connection.transport.poll_read(context, desk.input.space(usize::MAX)) {
+                Poll::Ready(Ok(read)) if read > 0 => desk.input.fill(read),
+                Poll::Pending if !connection.deadline.has_come() => return Poll::Pending,
+                Poll::Ready(_) | Poll::Pending => return Poll::Ready(Err(())),
+            }
+        }
+    })
+    .await;
+    let header = parsed?;
+    desk.input.consume(header.consumed);
+    connection.believe(header.ends, &generation);
+    if desk.input.is_empty() {
+        connection.worker.desks.take_back(desk);
+        return Ok(None);
+    }
+    Ok(Some(desk))
+}
+
+/// Says goodbye so that the client can read our last answer: a close with unread bytes in the socket would reset it.
+async fn linger(connection: &Connection) {
+    connection.transport.finish();
+    connection.deadline.set_in(Some(LINGER));
+    let mut left = LINGER_BYTES;
+    poll_fn(|context| {
+        connection.deadline.register(context);
+        let mut scratch = connection.worker.scratch.borrow_mut();
+        loop {
+            match connection.transport.poll_read(context, &mut scratch) {
+                Poll::Ready(Ok(read)) if read > 0 && read <= left => left -= read,
+                Poll::Pending if !connection.deadline.has_come() => return Poll::Pending,
+                Poll::Ready(_) | Poll::Pending => return Poll::Ready(()),
+            }
+        }
+    })
+    .await;
+}

@@ -1,0 +1,121 @@
+//! What must be true of the whole proxy and outlive a configuration: counters, cursors, addresses, removal.
+//!
+//! Keyed by identity (DESIGN: route, rule, upstream, endpoint), made by the control thread, reached by the data path
+//! through the generation by index: never by a hash at request time, and never behind a lock.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use switchboard_core::config::{OnRemove, Pool};
+use switchboard_core::moment::Moment;
+
+/// A place where an endpoint can be reached now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// An address and a port.
+    Ip(SocketAddr),
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+/// When something that a reload took away stops serving what it still serves.
+#[derive(Debug)]
+pub struct Removal(AtomicU64);
+
+impl Default for Removal {
+    fn default() -> Self {
+        Self(AtomicU64::new(Moment::NEVER.as_nanos()))
+    }
+}
+
+impl Removal {
+    /// Its streams have to end at this moment; [`Moment::NEVER`] while it stays.
+    pub fn ends_at(&self) -> Moment {
+        Moment::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
+    /// It was removed at `now`: its streams end as `policy` says.
+    pub fn remove(&self, now: Moment, policy: OnRemove) {
+        let at = match policy {
+            OnRemove::Keep => Moment::NEVER,
+            OnRemove::Drain(span) => now + span,
+        };
+        self.0.store(at.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// It is back: its streams stay.
+    pub fn restore(&self) {
+        self.0.store(Moment::NEVER.as_nanos(), Ordering::Relaxed);
+    }
+}
+
+/// A rule, for as long as its route, condition and target stay the same.
+#[derive(Debug)]
+pub struct RuleLive {
+    /// The route's key, for logs.
+    pub route: Arc<str>,
+    /// Set when a reload takes it away.
+    pub removal: Removal,
+}
+
+/// An upstream, for as long as its name stays.
+#[derive(Debug, Default)]
+pub struct UpstreamLive {
+    /// Where the round robin stands.
+    pub cursor: AtomicU32,
+}
+
+/// An endpoint, for as long as its upstream and its address as written stay.
+#[derive(Debug)]
+pub struct EndpointLive {
+    /// The upstream's name, for logs.
+    pub upstream: Arc<str>,
+    /// The address as written, for logs.
+    pub name: Arc<str>,
+    /// Where it is; empty while a name does not resolve.
+    pub places: ArcSwap<Vec<Place>>,
+    /// The place in each worker's list of pools, and the number that tells two users of one place apart.
+    pub pool: PoolId,
+    /// Bounds on idle connections.
+    pub bounds: Pool,
+    /// Exchanges and tunnels that it serves.
+    pub active: AtomicU32,
+    /// Set when a reload takes it away.
+    pub removal: Removal,
+}
+
+/// Where a worker keeps the idle connections of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolId {
+    /// The index in the worker's list.
+    pub slot: u32,
+    /// Never used twice.
+    pub serial: u64,
+}
+
+/// One exchange or tunnel in flight at an endpoint: it travels with the answer and counts until that ends
+/// (invariant 8).
+#[derive(Debug)]
+pub struct Permit(Arc<EndpointLive>);
+
+impl Permit {
+    /// Counts one more.
+    pub fn take(endpoint: &Arc<EndpointLive>) -> Self {
+        endpoint.active.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(endpoint))
+    }
+
+    /// Whose it is.
+    pub fn endpoint(&self) -> &EndpointLive {
+        &self.0
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,179 @@
+//! What all workers of one proxy share: the generation in force, the count of connections, the ways to each other.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::generation::Generation;
+use crate::listener::{Remote, Socket};
+use crate::telemetry::counters::Counters;
+use crate::telemetry::access_log::AccessSink;
+
+/// The proxy as a whole.
+#[derive(Debug)]
+pub struct Process {
+    /// The start: moments count from here.
+    pub origin: Instant,
+    /// What is in force.
+    pub generation: Arc<ArcSwap<Generation>>,
+    /// One per worker, by index.
+    pub workers: Vec<WorkerLink>,
+    /// Client connections, all workers.
+    pub admission: Admission,
+    /// Where access lines go now.
+    pub access: ArcSwap<Option<AccessSink>>,
+    /// Set when the proxy is going away.
+    pub draining: AtomicBool,
+    /// Makes request ids differ from those of other starts and workers.
+    pub seed: u64,
+    /// Keeps complaints about exhaustion rare.
+    pub said: Quiet,
+    /// Unknown hosts are told the known ones: `demo` and `dev` only.
+    pub names_hosts: bool,
+}
+
+/// How others reach a worker.
+#[derive(Debug)]
+pub struct WorkerLink {
+    /// Commands and connections for it. Bounded by what it carries: connections are admitted first.
+    pub inbox: UnboundedSender<Command>,
+    /// Connections that it serves.
+    pub load: Arc<AtomicU64>,
+    /// What it counts.
+    pub counters: Arc<Counters>,
+}
+
+/// What a worker is told.
+#[derive(Debug)]
+pub enum Command {
+    /// Accept on this socket.
+    Listen(Arc<Socket>, OwnedFd),
+    /// Accept what waits on the socket with this number, then close it.
+    Unlisten(u64),
+    /// Serve this connection.
+    Serve(Arc<Socket>, OwnedFd, Remote, Admitted),
+    /// A new generation is in force: look whose streams have to end.
+    Generation,
+    /// Finish what is under way; close what is idle.
+    Drain,
+    /// Close streams and tunnels now.
+    CloseStreams,
+    /// Close everything and stop.
+    Quit,
+}
+
+impl Process {
+    /// Says that connections wait because a bound is reached, at most once a second.
+    pub fn say_full(&self, bound: &str) {
+        if self.said.may() {
+            tracing::warn!(open = self.admission.open(), bound, "no more connections are accepted until some end");
+        }
+    }
+
+    /// Says that the system gives nothing to accept with, at most once a second.
+    pub fn say_exhausted(&self, error: &io::Error) {
+        if self.said.may() {
+            tracing::error!(open = self.admission.open(), %error, "cannot accept: raise the limit on open files");
+        }
+    }
+}
+
+/// Lets one message a second through.
+#[derive(Debug, Default)]
+pub struct Quiet(Mutex<Option<Instant>>);
+
+impl Quiet {
+    fn may(&self) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = last.is_none_or(|last| last.elapsed().as_secs() >= 1);
+        if may {
+            *last = Some(Instant::now());
+        }
+        may
+    }
+}
+
+/// Counts client connections and refuses those beyond a bound.
+#[derive(Debug)]
+pub struct Admission {
+    /// The most at once: half of the descriptors, less a reserve (each may need one upstream).
+    pub most: u64,
+    open: AtomicU64,
+    clients: Mutex<HashMap<IpAddr, u32>>,
+}
+
+/// A place that a connection holds until it is dropped.
+#[derive(Debug)]
+pub struct Admitted {
+    admission: Arc<Process>,
+    client: Option<IpAddr>,
+    socket: Arc<Socket>,
+}
+
+impl Admission {
+    /// Makes one that lets `most` connections in.
+    pub fn new(most: u64) -> Self {
+        Self { most, open: AtomicU64::new(0), clients: Mutex::default() }
+    }
+
+    /// Whether another connection may be accepted.
+    pub fn has_room(&self) -> bool {
+        self.open.load(Ordering::Relaxed) < self.most
+    }
+
+    /// How many are open.
+    pub fn open(&self) -> u64 {
+        self.open.load(Ordering::Relaxed)
+    }
+}
+
+impl Admitted {
+    /// Counts a connection in. `None` when its client has as many as `limits.connections_per_client` allows; `client`
+    /// is given only where that limit is set and holds for the peer.
+    pub fn enter(process: &Arc<Process>, socket: &Arc<Socket>, client: Option<(IpAddr, u32)>) -> Option<Self> {
+        let key = client.map(|(ip, _)| client_key(ip));
+        if let (Some(key), Some((_, most))) = (key, client) {
+            // A lock per connection, not per request, and only where the limit is set.
+            let mut clients = process.admission.clients.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = clients.entry(key).or_insert(0);
+            if *count >= most {
+                return None;
+            }
+            *count += 1;
+        }
+        process.admission.open.fetch_add(1, Ordering::Relaxed);
+        socket.open.fetch_add(1, Ordering::Relaxed);
+        Some(Self { admission: Arc::clone(process), client: key, socket: Arc::clone(socket) })
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.admission.admission.open.fetch_sub(1, Ordering::Relaxed);
+        self.socket.open.fetch_sub(1, Ordering::Relaxed);
+        if let Some(key) = self.client {
+            let mut clients = self.admission.admission.clients.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(count) = clients.get_mut(&key) {
+                *count -= 1;
+                if *count == 0 {
+                    clients.remove(&key);
+                }
+            }
+        }
+    }
+}
+
+/// One IPv6 site counts as one client: its /64.
+fn client_key(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) & !u128::from(u64::MAX)).into()),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}

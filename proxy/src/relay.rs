@@ -1,0 +1,297 @@
+//! Moves a body from one socket to the other: decoded strictly, framed anew, never stored.
+//!
+//! A `Pump` is one direction of one exchange. The request's body runs through one while the answer's runs through
+//! another, so early answers and both-way streams need nothing special. What the sink does not take at once is kept
+//! (at most what one read brought) and nothing more is read until it is gone.
+
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll, ready};
+
+use switchboard_core::http1::{BodyDecoder, CHUNK_SUFFIX, ChunkError, LAST_CHUNK_LINE, chunk_prefix};
+
+use crate::transport::Transport;
+
+pub mod splice;
+
+use splice::Splice;
+
+/// The most that one read takes and, when the sink is slow, that one direction keeps.
+pub const READ: usize = 64 * 1024;
+
+/// How a body is framed on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// Bytes as they are: a declared length, or the end of the connection, bounds them.
+    Plain,
+    /// Chunks (RFC 9112 §7.1), one for each read.
+    Chunked,
+}
+
+/// What a pump waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// Bytes of the source.
+    Source,
+    /// Room in the sink.
+    Sink,
+}
+
+/// Why a body did not arrive whole.
+#[derive(Debug)]
+pub enum PumpError {
+    /// The source failed.
+    Read(io::Error),
+    /// The source ended before its body did.
+    Truncated,
+    /// The source broke the framing.
+    Malformed(ChunkError),
+    /// The body is larger than the rule's `max_body`.
+    TooLarge,
+    /// The sink failed.
+    Write(io::Error),
+}
+
+/// One direction of an exchange.
+#[derive(Debug)]
+pub struct Pump {
+    body: BodyDecoder,
+    coding: Coding,
+    /// Bytes that the sink has not taken yet.
+    pending: Vec<u8>,
+    written: usize,
+    /// The source has said its last byte.
+    complete: bool,
+    /// The most payload bytes that may pass.
+    limit: u64,
+    splice: Option<Splice>,
+    /// The source's socket was read from, not only what came with the head.
+    read: bool,
+    /// Payload bytes that came.
+    pub received: u64,
+    /// Bytes that the sink took, framing included.
+    pub sent: u64,
+    /// What the last poll stopped at.
+    pub waits: Waits,
+}
+
+impl Pump {
+    /// Makes a pump for a body framed as `body`, to be framed as `coding`, of at most `limit` bytes.
+    pub fn new(body: BodyDecoder, coding: Coding, limit: Option<u64>) -> Self {
+        Self {
+            complete: body.is_done(),
+            body,
+            coding,
+            pending: Vec::new(),
+            written: 0,
+            limit: limit.unwrap_or(u64::MAX),
+            splice: None,
+            read: false,
+            received: 0,
+            sent: 0,
+            waits: Waits::Source,
+        }
+    }
+
+    /// Whether the whole body has come and has been taken.
+    pub fn is_done(&self) -> bool {
+        self.complete && self.written == self.pending.len() && self.splice.is_none()
+    }
+
+    /// Whether bytes were taken from the source's socket: they can't be had again.
+    pub const fn took_source(&self) -> bool {
+        self.read
+    }
+
+    /// The decoder, as far as it has come.
+    pub fn into_decoder(self) -> BodyDecoder {
+        self.body
+    }
+
+    /// Whether the source has nothing more to give; the sink may still owe.
+    pub const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Whether the sink still has to take something that we hold.
+    pub fn owes(&self) -> bool {
+        self.written < self.pending.len() || self.splice.as_ref().is_some_and(|splice| !splice.is_empty())
+    }
+
+    /// Writes `head` and, in the same system call, what of the body came with it in `bytes`. Returns how many of
+    /// `bytes` belonged to the body.
+    pub fn start(
+        &mut self,
+        context: &mut Context<'_>,
+        sink: &Transport,
+        head: &[u8],
+        bytes: &mut [u8],
+    ) -> Result<usize, PumpError> {
+        let (consumed, produced) = if self.complete { (0, 0) } else { self.decode(bytes)? };
+        self.emit(context, sink, head, bytes.get(..produced).unwrap_or_default())?;
+        Ok(consumed)
+    }
+
+    /// Moves what can be moved. Ready when the body has passed whole. Bytes of the source behind the body's end, which
+    /// only a chunked one can hide, go to `behind`. `scratch` is lent for the call.
+    pub fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        source: &Transport,
+        sink: &Transport,
+        scratch: &mut [u8],
+        behind: &mut Vec<u8>,
+    ) -> Poll<Result<(), PumpError>> {
+        loop {
+            ready!(self.poll_flush(context, sink))?;
+            if self.complete {
+                return Poll::Ready(Ok(()));
+            }
+            if self.splice.is_some() || Splice::pays(self.body.declared_left(), self.coding) {
+                ready!(self.poll_splice(context, source, sink))?;
+                continue;
+            }
+            self.waits = Waits::Source;
+            // A declared length bounds the read, so that a pipelined request stays in the socket.
+            let most = usize::try_from(self.body.declared_left().unwrap_or(u64::MAX)).unwrap_or(usize::MAX).min(READ);
+            let room = scratch.get_mut(..most).unwrap_or_default();
+            let read = ready!(source.poll_read(context, room)).map_err(PumpError::Read)?;
+            self.read = true;
+            if read == 0 {
+                self.end_of_source()?;
+                self.emit(context, sink, &[], &[])?;
+                continue;
+            }
+            let bytes = room.get_mut(..read).unwrap_or_default();
+            let (consumed, produced) = self.decode(bytes)?;
+            behind.extend_from_slice(bytes.get(consumed..).unwrap_or_default());
+            self.emit(context, sink, &[], bytes.get(..produced).unwrap_or_default())?;
+        }
+    }
+
+    /// Gets rid of what the sink has not taken yet.
+    pub fn poll_flush(&mut self, context: &mut Context<'_>, sink: &Transport) -> Poll<Result<(), PumpError>> {
+        while let Some(rest @ [_, ..]) = self.pending.get(self.written..) {
+            self.waits = Waits::Sink;
+            let taken = ready!(sink.poll_write(context, &[IoSlice::new(rest)])).map_err(PumpError::Write)?;
+            self.written += taken;
+            self.sent += taken as u64;
+        }
+        // Freed at once: a stream that is slow for a moment must not hold memory for the rest of its life.
+        if !self.pending.is_empty() {
+            self.pending = Vec::new();
+            self.written = 0;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn decode(&mut self, bytes: &mut [u8]) -> Result<(usize, usize), PumpError> {
+        let decoded = self.body.decode(bytes).map_err(PumpError::Malformed)?;
+        self.count(decoded.produced as u64)?;
+        self.complete = decoded.done;
+        Ok((decoded.consumed, decoded.produced))
+    }
+
+    fn count(&mut self, payload: u64) -> Result<(), PumpError> {
+        self.received += payload;
+        if self.received > self.limit { Err(PumpError::TooLarge) } else { Ok(()) }
+    }
+
+    fn end_of_source(&mut self) -> Result<(), PumpError> {
+        if self.body.finish_on_eof() {
+            self.complete = true;
+            Ok(())
+        } else {
+            Err(PumpError::Truncated)
+        }
+    }
+
+    /// Frames `payload`, with the end of the body where it is reached, and offers it to the sink in one system call.
+    fn emit(
+        &mut self,
+        context: &mut Context<'_>,
+        sink: &Transport,
+        head: &[u8],
+        payload: &[u8],
+    ) -> Result<(), PumpError> {
+        let mut size = [0; 18];
+        let chunked = self.coding == Coding::Chunked;
+        let framed = chunked && !payload.is_empty();
+        let ends = chunked && self.complete;
+        let trailers = if ends { self.body.trailers() } else { &[] };
+        let slices = [
+            IoSlice::new(head),
+            IoSlice::new(if framed { chunk_prefix(payload.len(), &mut size) } else { &[] }),
+            IoSlice::new(payload),
+            IoSlice::new(if framed { CHUNK_SUFFIX } else { &[] }),
+            IoSlice::new(if ends { LAST_CHUNK_LINE } else { &[] }),
+            IoSlice::new(trailers),
+            IoSlice::new(if ends { CHUNK_SUFFIX } else { &[] }),
+        ];
+        let total: usize = slices.iter().map(|slice| slice.len()).sum();
+        if total == 0 {
+            return Ok(());
+        }
+        let taken = match write_packed(context, sink, &slices) {
+            Poll::Ready(taken) => taken.map_err(PumpError::Write)?,
+            Poll::Pending => 0,
+        };
+        self.sent += taken as u64;
+        if taken < total {
+            self.waits = Waits::Sink;
+            keep_rest(&mut self.pending, &slices, taken);
+        }
+        Ok(())
+    }
+
+    fn poll_splice(
+        &mut self,
+        context: &mut Context<'_>,
+        source: &Transport,
+        sink: &Transport,
+    ) -> Poll<Result<(), PumpError>> {
+        let splice = match &mut self.splice {
+            Some(splice) => splice,
+            None => self.splice.insert(Splice::lend().map_err(PumpError::Read)?),
+        };
+        let (waits, moved) = splice.poll(context, source, sink, self.body.declared_left());
+        self.waits = waits;
+        let splice::Moved { read, written, ended } = moved?;
+        self.read |= read > 0;
+        self.sent += written;
+        let drained = splice.is_empty();
+        self.body.skip(read);
+        self.count(read)?;
+        if ended {
+            self.end_of_source()?;
+        }
+        self.complete |= self.body.declared_left() == Some(0);
+        if self.complete && drained {
+            self.splice = None;
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Pending
+    }
+}
+
+/// Writes the slices that are not empty; one alone takes the cheaper system call.
+fn write_packed(context: &mut Context<'_>, sink: &Transport, slices: &[IoSlice<'_>; 7]) -> Poll<io::Result<usize>> {
+    let mut packed = [IoSlice::new(&[]); 7];
+    let mut count = 0;
+    for slice in slices.iter().filter(|slice| !slice.is_empty()) {
+        if let Some(place) = packed.get_mut(count) {
+            *place = *slice;
+            count += 1;
+        }
+    }
+    sink.poll_write(context, packed.get(..count).unwrap_or_default())
+}
+
+/// Keeps what lies behind the first `taken` bytes of `slices`.
+fn keep_rest(pending: &mut Vec<u8>, slices: &[IoSlice<'_>], taken: usize) {
+    let mut skip = taken;
+    for slice in slices {
+        let rest = slice.get(skip.min(slice.len())..).unwrap_or_default();
+        skip -= skip.min(slice.len());
+        pending.extend_from_slice(rest);
+    }
+}

@@ -1,0 +1,145 @@
+//! Large bodies between plain sockets without copying them: `splice(2)` through a pipe that the worker lends.
+//!
+//! Pages go from one socket's queue to the other's by reference. Only bodies that are framed by a length or by the end
+//! of the connection can go this way; the pump decides, this module moves.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::task::{Context, Poll};
+
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+
+use super::{Coding, PumpError, Waits};
+use crate::transport::Transport;
+
+/// Bodies with less than this left are copied: two system calls a piece cost more than the copy. Measured.
+const PAYS_FROM: u64 = 128 * 1024;
+
+/// How many bytes one pipe may hold; also what one direction keeps of a slow sink's data, in the kernel.
+const PIPE: usize = 256 * 1024;
+
+/// Pipes that a worker keeps for reuse.
+const KEPT: usize = 16;
+
+thread_local! {
+    static PIPES: RefCell<Vec<(OwnedFd, OwnedFd)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A lent pipe and how much is in it.
+#[derive(Debug)]
+pub struct Splice {
+    pipe: Option<(OwnedFd, OwnedFd)>,
+    held: usize,
+}
+
+/// What one poll moved.
+pub(super) struct Moved {
+    /// Bytes taken from the source.
+    pub(super) read: u64,
+    /// Bytes given to the sink.
+    pub(super) written: u64,
+    /// The source has ended.
+    pub(super) ended: bool,
+}
+
+impl Splice {
+    /// Whether a body with `left` bytes to come should go this way.
+    pub fn pays(left: Option<u64>, coding: Coding) -> bool {
+        coding == Coding::Plain && left.is_some_and(|left| left >= PAYS_FROM)
+    }
+
+    /// Lends an empty pipe.
+    ///
+    /// # Errors
+    /// When descriptors are exhausted.
+    pub fn lend() -> io::Result<Self> {
+        let pipe = match PIPES.with_borrow_mut(Vec::pop) {
+            Some(pipe) => pipe,
+            None => {
+                let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+                // A smaller pipe works too: unprivileged users have a quota.
+                let _ = fcntl_setpipe_size(&pipe.1, PIPE);
+                pipe
+            }
+        };
+        Ok(Self { pipe: Some(pipe), held: 0 })
+    }
+
+    /// Whether the sink has taken all that the source gave.
+    pub const fn is_empty(&self) -> bool {
+        self.held == 0
+    }
+
+    /// Fills the pipe from the source and empties it into the sink until one of them has to be waited for.
+    pub(super) fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        source: &Transport,
+        sink: &Transport,
+        left: Option<u64>,
+    ) -> (Waits, Result<Moved, PumpError>) {
+        let mut moved = Moved { read: 0, written: 0, ended: false };
+        loop {
+            if self.held > 0 {
+                match self.drain(context, sink) {
+                    Poll::Pending => return (Waits::Sink, Ok(moved)),
+                    Poll::Ready(Err(error)) => return (Waits::Sink, Err(PumpError::Write(error))),
+                    Poll::Ready(Ok(written)) => moved.written += written as u64,
+                }
+                continue;
+            }
+            let most = left.map_or(PIPE as u64, |left| left - moved.read).min(PIPE as u64);
+            if most == 0 {
+                return (Waits::Source, Ok(moved));
+            }
+            match self.load(context, source, usize::try_from(most).unwrap_or(PIPE)) {
+                Poll::Pending => return (Waits::Source, Ok(moved)),
+                Poll::Ready(Err(error)) => return (Waits::Source, Err(PumpError::Read(error))),
+                Poll::Ready(Ok(0)) => {
+                    moved.ended = true;
+                    return (Waits::Source, Ok(moved));
+                }
+                Poll::Ready(Ok(read)) => moved.read += read as u64,
+            }
+        }
+    }
+
+    fn load(&mut self, context: &mut Context<'_>, source: &Transport, most: usize) -> Poll<io::Result<usize>> {
+        let Some((_, into)) = &self.pipe else { return Poll::Ready(Ok(0)) };
+        source.poll_read_with(context, |socket| {
+            splice(socket, None, into, None, most, SpliceFlags::MOVE | SpliceFlags::NONBLOCK)
+        })
+        .map_ok(|read| {
+            self.held += read;
+            read
+        })
+    }
+
+    fn drain(&mut self, context: &mut Context<'_>, sink: &Transport) -> Poll<io::Result<usize>> {
+        let Some((from, _)) = &self.pipe else { return Poll::Ready(Ok(0)) };
+        let held = self.held;
+        sink.poll_write_with(context, |socket| {
+            splice(from, None, socket, None, held, SpliceFlags::MOVE | SpliceFlags::NONBLOCK)
+        })
+        .map_ok(|written| {
+            self.held -= written;
+            written
+        })
+    }
+}
+
+impl Drop for Splice {
+    fn drop(&mut self) {
+        // A pipe with bytes in it would give them to another exchange: it is closed instead.
+        if let Some(pipe) = self.pipe.take()
+            && self.held == 0
+        {
+            PIPES.with_borrow_mut(|pipes| {
+                if pipes.len() < KEPT {
+                    pipes.push(pipe);
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What the proxy says of itself: counters, access lines, its own log.
+
+pub mod access_log;
+pub mod counters;
+pub mod sink;

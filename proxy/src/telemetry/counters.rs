@@ -1,0 +1,109 @@
+//! Counters with a single writer each: a worker adds with a relaxed load and a relaxed store, no locked instruction.
+//! Readers merge the workers' counters when they are asked.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use switchboard_core::reason::Reason;
+
+/// A number that one thread adds to and any thread may read.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `amount`. Only the worker that owns the counter may call this.
+    pub fn add(&self, amount: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+    }
+
+    /// Takes `amount` off. Only the worker that owns the counter may call this.
+    pub fn sub(&self, amount: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(amount), Ordering::Relaxed);
+    }
+
+    /// What it stands at.
+    pub fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The counters of one worker.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: Counter,)*
+            /// Answers of the proxy's own, by reason.
+            pub reasons: [Counter; Reason::ALL.len()],
+        }
+
+        impl Counters {
+            /// Each counter but the reasons, by name.
+            pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name.read()),)*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Client connections accepted.
+    accepted,
+    /// Client connections open.
+    connections,
+    /// Requests whose head came whole.
+    requests,
+    /// Answers by class of status: 1xx counts interim ones.
+    status_1xx,
+    /// 2xx
+    status_2xx,
+    /// 3xx
+    status_3xx,
+    /// 4xx
+    status_4xx,
+    /// 5xx
+    status_5xx,
+    /// Bytes of bodies from clients.
+    bytes_in,
+    /// Bytes of answers to clients.
+    bytes_out,
+    /// Connections opened to endpoints.
+    upstream_connects,
+    /// Exchanges on a kept connection.
+    upstream_reused,
+    /// Exchanges that were tried again.
+    retries,
+    /// Tunnels opened.
+    tunnels_opened,
+    /// Tunnels open.
+    tunnels,
+    /// Streams (answers without a declared length) opened.
+    streams_opened,
+    /// Streams open.
+    streams,
+    /// Access lines that the sink could not take.
+    log_dropped,
+    /// Times that no descriptor was left for a connection.
+    accept_exhausted,
+    /// Panics that cost one connection each.
+    panics,
+}
+
+impl Counters {
+    /// Counts one answer.
+    pub fn status(&self, status: u16) {
+        match status {
+            100..200 => self.status_1xx.add(1),
+            200..300 => self.status_2xx.add(1),
+            300..400 => self.status_3xx.add(1),
+            400..500 => self.status_4xx.add(1),
+            _ => self.status_5xx.add(1),
+        }
+    }
+
+    /// Counts one answer of the proxy's own.
+    pub fn reason(&self, reason: Reason) {
+        if let Some(counter) = self.reasons.get(reason as usize) {
+            counter.add(1);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! A connected socket, behind the one enum that the data path reads from and writes to.
+//!
+//! The exchange, the relay and the tunnel see `poll_read` and `poll_write` into lent buffers and nothing of the reactor,
+//! so that TLS can stand here beside the plain socket and another reactor beneath both. It never buffers.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// How the other side of a connection left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// It will send no more; it may still read.
+    Fin,
+    /// It reset the connection: nobody reads what we send.
+    Reset,
+}
+
+/// A connected stream socket, non-blocking and registered with this worker's reactor.
+#[derive(Debug)]
+pub enum Transport {
+    /// TCP or a unix stream socket, as it is.
+    Plain(AsyncFd<OwnedFd>),
+}
+
+impl Transport {
+    /// Registers a connected, non-blocking socket with the reactor of the calling worker.
+    ///
+    /// # Errors
+    /// When the reactor refuses it (descriptors or memory exhausted).
+    pub fn plain(fd: OwnedFd) -> io::Result<Self> {
+        Ok(Self::Plain(AsyncFd::register_with_interest(fd, Interest::READABLE | Interest::WRITABLE)?))
+    }
+
+    const fn socket(&self) -> &AsyncFd<OwnedFd> {
+        let Self::Plain(socket) = self;
+        socket
+    }
+
+    /// Reads once into `buffer`; 0 is the end. A short read clears the readiness, so that the next call costs nothing
+    /// until bytes have come: one `recv` per message.
+    pub fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.socket().poll_read_ready(context))?;
+            match rustix::net::recv(guard.get_inner(), &mut *buffer, RecvFlags::empty()) {
+                Ok((read, _)) => {
+                    if read > 0 && read < buffer.len() {
+                        guard.clear_ready();
+                    }
+                    return Poll::Ready(Ok(read));
+                }
+                Err(Errno::WOULDBLOCK) => guard.clear_ready(),
+                Err(Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// Writes once, all slices in one system call; fewer bytes than offered may be taken.
+    pub fn poll_write(&self, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.socket().poll_write_ready(context))?;
+            let socket = guard.get_inner();
+            let sent = match slices {
+                [one] => rustix::net::send(socket, one, SendFlags::NOSIGNAL),
+                many => {
+                    let mut nothing = SendAncillaryBuffer::default();
+                    rustix::net::sendmsg(socket, many, &mut nothing, SendFlags::NOSIGNAL)
+                }
+            };
+            match sent {
+                Ok(written) => {
+                    if written < slices.iter().map(|slice| slice.len()).sum() {
+                        guard.clear_ready();
+                    }
+                    return Poll::Ready(Ok(written));
+                }
+                Err(Errno::WOULDBLOCK) => guard.clear_ready(),
+                Err(Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// Runs `operation`, which reads from the socket by other means than `recv`, when there may be something to read.
+    pub fn poll_read_with(
+        &self,
+        context: &mut Context<'_>,
+        mut operation: impl FnMut(BorrowedFd<'_>) -> Result<usize, Errno>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.socket().poll_read_ready(context))?;
+            match operation(guard.get_inner().as_fd()) {
+                Err(Errno::WOULDBLOCK) => guard.clear_ready(),
+                Err(Errno::INTR) => {}
+                other => return Poll::Ready(other.map_err(io::Error::from)),
+            }
+        }
+    }
+
+    /// Runs `operation`, which writes to the socket by other means than `send`, when there may be room.
+    pub fn poll_write_with(
+        &self,
+        context: &mut Context<'_>,
+        mut operation: impl FnMut(BorrowedFd<'_>) -> Result<usize, Errno>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.socket().poll_write_ready(context))?;
+            match operation(guard.get_inner().as_fd()) {
+                Err(Errno::WOULDBLOCK) => guard.clear_ready(),
+                Err(Errno::INTR) => {}
+                other => return Poll::Ready(other.map_err(io::Error::from)),
+            }
+        }
+    }
+
+    /// Waits until a connect in progress has ended, and tells how.
+    ///
+    /// # Errors
+    /// The error of the connect.
+    pub fn poll_connected(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let guard = ready!(self.socket().poll_write_ready(context))?;
+        Poll::Ready(match sockopt::socket_error(guard.get_inner()) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) | Err(error) => Err(error.into()),
+        })
+    }
+
+    /// Tells whether an idle connection is still good: nothing has come and nobody has closed. No system call, except
+    /// after a read that filled its buffer to the last byte, where only the socket knows.
+    pub fn is_quiet(&self) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        match self.socket().poll_read_ready(&mut context) {
+            Poll::Pending => true,
+            Poll::Ready(Err(_)) => false,
+            Poll::Ready(Ok(mut guard)) => {
+                if guard.ready().is_read_closed() {
+                    return false;
+                }
+                let mut byte = [0];
+                match rustix::net::recv(guard.get_inner(), &mut byte, RecvFlags::PEEK) {
+                    Err(Errno::WOULDBLOCK) => {
+                        guard.clear_ready();
+                        true
+                    }
+                    _ => false,
+                }
+            }
+        }
+    }
+
+    /// Registers for the other side's leaving while we wait for something else. Bytes that have come hide it: they stay
+    /// in the socket, and we learn of a reset when we write.
+    pub fn poll_gone(&self, context: &mut Context<'_>) -> Poll<Gone> {
+        let closed = match ready!(self.socket().poll_read_ready(context)) {
+            Ok(guard) => guard.ready().is_read_closed(),
+            Err(_) => return Poll::Ready(Gone::Reset),
+        };
+        if !closed {
+            return Poll::Pending;
+        }
+        // EPOLLHUP and EPOLLERR close the writing side too; a FIN closes the reading side alone.
+        let mut noop = Context::from_waker(Waker::noop());
+        match self.socket().poll_write_ready(&mut noop) {
+            Poll::Ready(Ok(guard)) if guard.ready().is_write_closed() => Poll::Ready(Gone::Reset),
+            Poll::Ready(Err(_)) => Poll::Ready(Gone::Reset),
+            Poll::Ready(Ok(_)) | Poll::Pending => Poll::Ready(Gone::Fin),
+        }
+    }
+
+    /// Sends our FIN. An error means that the connection is gone already, which its next use tells.
+    pub fn finish(&self) {
+        let _ = rustix::net::shutdown(self.socket(), Shutdown::Write);
+    }
+
+    /// Makes the close of this socket a reset, so that the other side can't take a cut-off for an end.
+    pub fn reset_on_close(&self) {
+        let _ = sockopt::set_socket_linger(self.socket(), Some(Duration::ZERO));
+    }
+
+    /// Lets the kernel find a dead peer of a connection that may be silent for long: after 60 s, 6 probes 10 s apart.
+    /// TCP_USER_TIMEOUT stays unset: it would take a zero window for silence. No effect on unix sockets.
+    pub fn keep_alive(&self) {
+        keep_alive(self.socket());
+    }
+
+    /// The socket itself, for `splice` and for handing it to another process.
+    pub const fn descriptor(&self) -> &AsyncFd<OwnedFd> {
+        self.socket()
+    }
+
+    /// Takes the socket out of the reactor.
+    pub fn into_descriptor(self) -> OwnedFd {
+        let Self::Plain(socket) = self;
+        socket.into_inner()
+    }
+}
+
+/// Sets the keepalive of [`Transport::keep_alive`]; on a listening socket, accepted ones inherit it.
+pub fn keep_alive(socket: impl AsFd) {
+    let socket = socket.as_fd();
+    let _ = sockopt::set_socket_keepalive(socket, true);
+    let _ = sockopt::set_tcp_keepidle(socket, Duration::from_secs(60));
+    let _ = sockopt::set_tcp_keepintvl(socket, Duration::from_secs(10));
+    let _ = sockopt::set_tcp_keepcnt(socket, 6);
+}

@@ -1,0 +1,236 @@
+//! Sends one attempt and reads the head of its answer, while the request's body goes on flowing.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll};
+
+use switchboard_core::config::Timeouts;
+use switchboard_core::http1::{HeadLimits, Progress};
+use switchboard_core::moment::Moment;
+use switchboard_core::reason::Reason;
+
+use super::connect::connect;
+use super::interim::Interim;
+use super::pool::Connection;
+use crate::deadline::Deadline;
+use crate::desk::Desk;
+use crate::error::{ProxyError, Retry};
+use crate::exchange::record::Record;
+use crate::exchange::upload::Upload;
+use crate::live::EndpointLive;
+use crate::relay::{PumpError, Waits};
+use crate::transport::{Gone, Transport};
+use crate::worker::Worker;
+
+/// What an attempt works with.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    /// The worker.
+    pub worker: &'a Worker,
+    /// The client's socket: the body comes from it, interim answers go to it.
+    pub client: &'a Transport,
+    /// The connection's time-out.
+    pub deadline: &'a Deadline,
+    /// The rule's time-outs.
+    pub timeouts: &'a Timeouts,
+    /// Bounds on the answer's head.
+    pub limits: &'a HeadLimits,
+    /// When the whole exchange has to be over.
+    pub ends: Moment,
+}
+
+/// Sends the head in `desk.output` with what of the body is there, and returns the connection when `desk.answer` is
+/// a final head or a 101.
+///
+/// # Errors
+/// Everything that can go wrong before an answer begins, on either side.
+pub async fn send(
+    attempt: &Attempt<'_>,
+    endpoint: &EndpointLive,
+    desk: &mut Desk,
+    upload: &mut Upload,
+    interim: &mut Interim,
+    record: &mut Record,
+) -> Result<Connection, ProxyError> {
+    let worker = attempt.worker;
+    let now = record.attempted();
+    let kept = worker.pools.borrow_mut().take(endpoint, now);
+    let connection = match kept {
+        Some(connection) => {
+            worker.counters.upstream_reused.add(1);
+            connection
+        }
+        None => {
+            let patience = attempt.timeouts.connect;
+            let fresh = connect(worker, endpoint, attempt.client, attempt.deadline, patience).await?;
+            record.connected_in(fresh.opened.since(now));
+            fresh
+        }
+    };
+    desk.answer_input.clear();
+    desk.answer.clear();
+    let mut state = Sending { attempt, begun: false, since: now, moved: 0, heard: false };
+    let result =
+        poll_fn(|context| state.poll(context, &connection.transport, desk, upload, interim, record)).await;
+    match result {
+        Ok(()) => Ok(connection),
+        // Before a byte came back, a kept connection that is closed says nothing about the request.
+        Err(error) if connection.reused && error.reason == Reason::UpstreamReset && !state.heard => {
+            Err(error.retry(Retry::Stale))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+struct Sending<'a> {
+    attempt: &'a Attempt<'a>,
+    begun: bool,
+    /// Since when nothing has moved.
+    since: Moment,
+    /// The upload's counters when something last moved.
+    moved: u64,
+    /// A byte of the answer has come.
+    heard: bool,
+}
+
+impl Sending<'_> {
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        upstream: &Transport,
+        desk: &mut Desk,
+        upload: &mut Upload,
+        interim: &mut Interim,
+        record: &mut Record,
+    ) -> Poll<Result<(), ProxyError>> {
+        let attempt = self.attempt;
+        attempt.deadline.register(context);
+        if !self.begun {
+            self.begun = true;
+            upload.start(context, upstream, desk).map_err(before_answer)?;
+            self.moved = upload.moved();
+        }
+        if !upload.is_over() {
+            if let Poll::Ready(result) = upload.poll(context, attempt.client, upstream, attempt.worker) {
+                result.map_err(before_answer)?;
+            }
+        } else if attempt.client.poll_gone(context) == Poll::Ready(Gone::Reset) {
+            return Poll::Ready(Err(ProxyError::gone()));
+        }
+        interim.poll_flush(context, attempt.client)?;
+        if let Poll::Ready(result) = self.poll_answer(context, upstream, desk, interim, record) {
+            return Poll::Ready(result);
+        }
+        self.poll_patience(upload, interim)
+    }
+
+    /// Reads heads until a final one is whole.
+    fn poll_answer(
+        &mut self,
+        context: &mut Context<'_>,
+        upstream: &Transport,
+        desk: &mut Desk,
+        interim: &mut Interim,
+        record: &mut Record,
+    ) -> Poll<Result<(), ProxyError>> {
+        let limits = self.attempt.limits;
+        loop {
+            if !desk.answer_input.is_empty() {
+                match desk.answer.parse(desk.answer_input.filled(), limits) {
+                    Ok(Progress::Partial) => {}
+                    Ok(Progress::Complete) if is_interim(desk.answer.status) => {
+                        interim.relay(context, self.attempt.client, desk)?;
+                        self.attempt.worker.counters.status(100);
+                        desk.answer_input.consume(desk.answer.len);
+                        desk.answer.clear();
+                        self.since = self.attempt.worker.deadlines.now();
+                        continue;
+                    }
+                    Ok(Progress::Complete) => return Poll::Ready(Ok(())),
+                    Err(error) => {
+                        let error = ProxyError::upstream(Reason::UpstreamBadResponse, error.detail());
+                        return Poll::Ready(Err(error));
+                    }
+                }
+            }
+            let space = desk.answer_input.space(limits.head + 1);
+            match upstream.poll_read(context, space) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(reset(None))),
+                Poll::Ready(Ok(read)) => {
+                    desk.answer_input.fill(read);
+                    if !self.heard {
+                        self.heard = true;
+                        self.since = self.attempt.worker.deadlines.now();
+                        record.first_byte(self.since);
+                    }
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(reset(Some(error)))),
+            }
+        }
+    }
+
+    /// Decides what is being waited for, and whether it has been waited for too long.
+    fn poll_patience(&mut self, upload: &mut Upload, interim: &Interim) -> Poll<Result<(), ProxyError>> {
+        let attempt = self.attempt;
+        let moved = upload.moved();
+        if moved != self.moved {
+            self.moved = moved;
+            self.since = attempt.deadline.clock().now();
+        }
+        let sending = !upload.is_over() && !self.heard;
+        let (patience, reason, detail) = match upload.waits() {
+            _ if !sending => (attempt.timeouts.first_byte, Reason::ResponseTimeout, "The endpoint did not answer in time."),
+            // A client that was promised a 100 sends nothing until the endpoint has spoken: the endpoint is waited for.
+            Waits::Source if interim.expected() => {
+                (attempt.timeouts.first_byte, Reason::ResponseTimeout, "The endpoint did not answer in time.")
+            }
+            Waits::Source => (attempt.timeouts.body, Reason::BodyTimeout, "The request's body stopped before its end."),
+            Waits::Sink => (attempt.timeouts.write, Reason::ResponseTimeout, "The endpoint stopped taking the request."),
+        };
+        let until = patience.map_or(Moment::NEVER, |patience| self.since + patience);
+        let until = until.min(attempt.ends).min(if sending { upload.rate_check() } else { Moment::NEVER });
+        attempt.deadline.set(until);
+        if !attempt.deadline.has_come() {
+            return Poll::Pending;
+        }
+        let now = attempt.deadline.clock().now();
+        if sending && upload.is_too_slow(now) {
+            let detail = "The request's body came more slowly than limits.body_min_rate allows.";
+            return Poll::Ready(Err(ProxyError::client(Reason::BodyTimeout, detail)));
+        }
+        if now < until {
+            attempt.deadline.set(until);
+            return Poll::Pending;
+        }
+        Poll::Ready(Err(match reason {
+            Reason::BodyTimeout => ProxyError::client(reason, detail),
+            _ => ProxyError::upstream(reason, detail),
+        }))
+    }
+}
+
+const fn is_interim(status: u16) -> bool {
+    status >= 100 && status < 200 && status != 101
+}
+
+fn reset(source: Option<io::Error>) -> ProxyError {
+    let error = ProxyError::upstream(Reason::UpstreamReset, "The endpoint closed the connection before it answered.");
+    match source {
+        Some(source) => error.because(source),
+        None => error,
+    }
+}
+
+/// What a failure of the request's body means while no answer has begun.
+fn before_answer(error: PumpError) -> ProxyError {
+    match error {
+        PumpError::Read(source) => ProxyError::gone().because(source),
+        PumpError::Truncated => ProxyError::gone(),
+        PumpError::Malformed(error) => ProxyError::client(error.reason(), error.detail()),
+        PumpError::TooLarge => {
+            ProxyError::client(Reason::BodyTooLarge, "The request's body is larger than this route's max_body.")
+        }
+        PumpError::Write(source) => reset(Some(source)),
+    }
+}

@@ -1,0 +1,245 @@
+//! One thread with its own runtime: it accepts, serves and relays, and shares nothing with the others but atomics.
+//!
+//! Everything here is `!Send`: connections, buffers, pools and streams belong to the worker for life. The control
+//! thread speaks to it through its inbox.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::Future;
+use std::os::fd::OwnedFd;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use switchboard_core::request_id::RequestId;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
+
+use crate::deadline::Deadlines;
+use crate::desk::Desks;
+use crate::generation::Generation;
+use crate::http;
+use crate::listener::{self, Remote, Socket};
+use crate::process::{Admitted, Command, Process};
+use crate::relay::READ;
+use crate::streams::Streams;
+use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::counters::Counters;
+use crate::upstream::pool::Pools;
+
+/// How often idle upstream connections are looked through.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// One worker.
+#[derive(Debug)]
+pub struct Worker {
+    /// Its place among the workers.
+    pub index: usize,
+    /// The proxy that it is part of.
+    pub process: Arc<Process>,
+    /// The clock and the time-outs.
+    pub deadlines: Rc<Deadlines>,
+    /// Memory for exchanges.
+    pub desks: Desks,
+    /// Memory for one read, lent for the length of one poll.
+    pub scratch: RefCell<Box<[u8]>>,
+    /// Idle upstream connections.
+    pub pools: RefCell<Pools>,
+    /// What flows without an end in sight: tunnels and answers without a declared length.
+    pub streams: Rc<Streams>,
+    /// What it counts.
+    pub counters: Arc<Counters>,
+    /// Its part of the access log.
+    pub access: AccessLog,
+    published: RefCell<arc_swap::Cache<Arc<ArcSwap<Generation>>, Arc<Generation>>>,
+    /// The same behind an `Rc`, so that a request holds it without an atomic instruction.
+    current: RefCell<Rc<Arc<Generation>>>,
+    load: Arc<AtomicU64>,
+    ids: Cell<u64>,
+    draining: Cell<bool>,
+    listening: RefCell<HashMap<u64, oneshot::Sender<()>>>,
+}
+
+impl Worker {
+    /// Runs the worker on the calling thread until it is told to quit.
+    ///
+    /// # Errors
+    /// When the system gives no reactor.
+    pub fn run(process: Arc<Process>, index: usize, inbox: UnboundedReceiver<Command>) -> std::io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
+        runtime.block_on(async move {
+            if let Some(worker) = Self::new(process, index) {
+                worker.work(inbox).await;
+            }
+        });
+        Ok(())
+    }
+
+    fn new(process: Arc<Process>, index: usize) -> Option<Rc<Self>> {
+        let link = process.workers.get(index)?;
+        let deadlines = Deadlines::new(process.origin);
+        let (load, counters) = (Arc::clone(&link.load), Arc::clone(&link.counters));
+        let current = RefCell::new(Rc::new(process.generation.load_full()));
+        Some(Rc::new(Self {
+            index,
+            desks: Desks::default(),
+            scratch: RefCell::new(vec![0; READ].into_boxed_slice()),
+            pools: RefCell::default(),
+            streams: Streams::new(Rc::clone(&deadlines)),
+            access: AccessLog::new(Arc::clone(&process), deadlines.place()),
+            deadlines,
+            counters,
+            published: RefCell::new(arc_swap::Cache::new(Arc::clone(&process.generation))),
+            current,
+            load,
+            ids: Cell::new((index as u64) << 56),
+            draining: Cell::new(false),
+            listening: RefCell::default(),
+            process,
+        }))
+    }
+
+    async fn work(self: Rc<Self>, mut inbox: UnboundedReceiver<Command>) {
+        tokio::task::spawn_local(Rc::clone(&self.deadlines).watch());
+        tokio::task::spawn_local(Rc::clone(&self).sweep());
+        tokio::task::spawn_local(AccessLog::flush_when_due(Rc::clone(&self)));
+        while let Some(command) = inbox.recv().await {
+            match command {
+                Command::Listen(socket, fd) => self.listen(socket, fd),
+                Command::Unlisten(id) => {
+                    if let Some(stop) = self.listening.borrow_mut().remove(&id) {
+                        let _ = stop.send(());
+                    }
+                }
+                Command::Serve(socket, fd, remote, admitted) => self.serve(socket, fd, remote, admitted),
+                Command::Generation => {
+                    self.generation();
+                    self.streams.heed_removals();
+                }
+                Command::Drain => self.drain(),
+                Command::CloseStreams => self.streams.close_all(),
+                Command::Quit => break,
+            }
+        }
+        self.access.flush();
+    }
+
+    fn listen(self: &Rc<Self>, socket: Arc<Socket>, fd: OwnedFd) {
+        let (stop, stopped) = oneshot::channel();
+        self.listening.borrow_mut().insert(socket.id, stop);
+        tokio::task::spawn_local(listener::accept(Rc::clone(self), socket, fd, stopped));
+    }
+
+    /// Serves a connection on a task of its own. A panic in it costs this one connection (fault 36).
+    pub fn serve(self: &Rc<Self>, socket: Arc<Socket>, fd: OwnedFd, remote: Remote, admitted: Admitted) {
+        self.counters.accepted.add(1);
+        let open = Open::enter(self);
+        let worker = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let connection = http::serve(Rc::clone(&worker), socket, fd, remote, (admitted, open));
+            if caught(pin!(connection)).await.is_err() {
+                worker.counters.panics.add(1);
+                tracing::error!("a connection was closed by a panic; this is a bug, please report it");
+            }
+        });
+    }
+
+    /// The generation in force, kept for one request.
+    pub fn generation(&self) -> Rc<Arc<Generation>> {
+        let mut published = self.published.borrow_mut();
+        let published = published.load();
+        let mut current = self.current.borrow_mut();
+        if !Arc::ptr_eq(published, &current) {
+            *current = Rc::new(Arc::clone(published));
+        }
+        Rc::clone(&current)
+    }
+
+    /// Makes the id of the next request.
+    pub fn next_id(&self) -> RequestId {
+        self.ids.set(self.ids.get().wrapping_add(1));
+        RequestId::new(self.process.seed, self.ids.get())
+    }
+
+    /// Whether connections are to be closed after their next answer.
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// The address of a connection that `limits.connections_per_client` counts, with the limit.
+    pub fn client_limit(&self, remote: Remote) -> Option<(std::net::IpAddr, u32)> {
+        let generation = self.generation();
+        let most = generation.snapshot.limits.connections_per_client?;
+        match remote {
+            Remote::Ip(address) if !address.ip().is_loopback() && !generation.trusts(address.ip()) => {
+                Some((address.ip(), most))
+            }
+            Remote::Ip(_) | Remote::Unix => None,
+        }
+    }
+
+    /// This worker's part of a bound that holds for all workers together.
+    pub fn share_of(&self, total: u32) -> usize {
+        let workers = self.process.workers.len().max(1);
+        let total = total as usize;
+        total / workers + usize::from(self.index < total % workers)
+    }
+
+    fn drain(&self) {
+        self.draining.set(true);
+        for (_, stop) in self.listening.borrow_mut().drain() {
+            let _ = stop.send(());
+        }
+        self.pools.borrow_mut().clear();
+        self.deadlines.wake_all();
+    }
+
+    async fn sweep(self: Rc<Self>) {
+        let mut ticks = tokio::time::interval(SWEEP);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.pools.borrow_mut().sweep(self.deadlines.now());
+        }
+    }
+}
+
+/// Counts a connection as this worker's for as long as it lives, as plain connection or as tunnel.
+#[derive(Debug)]
+pub struct Open {
+    load: Arc<AtomicU64>,
+    counters: Arc<Counters>,
+}
+
+impl Open {
+    fn enter(worker: &Worker) -> Self {
+        worker.load.fetch_add(1, Ordering::Relaxed);
+        worker.counters.connections.add(1);
+        Self { load: Arc::clone(&worker.load), counters: Arc::clone(&worker.counters) }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.load.fetch_sub(1, Ordering::Relaxed);
+        self.counters.connections.sub(1);
+    }
+}
+
+/// Runs a future and turns a panic in it into an error.
+pub(crate) async fn caught<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, ()> {
+    std::future::poll_fn(|context: &mut Context<'_>| {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(_) => Poll::Ready(Err(())),
+        }
+    })
+    .await
+}
+
