@@ -20,8 +20,8 @@ use tokio::{
 
 use crate::record::{Direction, Parked, UNSENT};
 
-/// Small, so that stalled readers leave bytes unsent in the relay and not only in the kernel.
-const SEND_BUFFER: usize = 16 * 1024;
+/// So that stalled readers leave bytes unsent in the relay and not only in the kernel.
+const SEND_BUFFER: usize = 128 * 1024;
 
 /// A tunnel that flows.
 struct Tunnel {

@@ -19,8 +19,9 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Small, so that a stalled reader soon leaves its bytes with the relay, and its writer soon waits.
-const SOCKET_BUFFER: usize = 32 * 1024;
+/// So that a stalled reader soon leaves its bytes with the relay and its writer soon waits; but over the 64 KiB segments of
+/// the loopback, or TCP waits for larger windows (the silly window rule).
+const SOCKET_BUFFER: usize = 128 * 1024;
 
 /// What the flows have to know of the run.
 #[derive(Default)]
