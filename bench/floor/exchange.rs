@@ -7,6 +7,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
     rewrite::{self, Request, Response},
+    splice,
     tunnel::Tunnel,
     worker::{Worker, send_now},
 };
@@ -145,6 +146,9 @@ async fn answer(worker: &Worker, upstream: &mut TcpStream, client: &TcpStream) -
 
 /// Moves exactly `left` bytes of a body.
 async fn pump(worker: &Worker, from: &mut TcpStream, to: &mut TcpStream, mut left: u64) -> io::Result<()> {
+    if left >= splice::WORTH_IT {
+        return worker.pipes.pump(from, to, left).await;
+    }
     while left > 0 {
         let unsent = poll_fn(|cx| {
             worker.poll_read(from, cx, |read, _| {

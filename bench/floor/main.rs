@@ -6,6 +6,7 @@
 
 mod exchange;
 mod rewrite;
+mod splice;
 mod tunnel;
 mod worker;
 

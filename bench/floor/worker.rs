@@ -14,11 +14,14 @@ use tokio::{
     net::TcpStream,
 };
 
+use crate::splice::Pipes;
+
 /// The most that one `recv` takes, in bytes: with large bodies each system call should carry much.
 const SCRATCH: usize = 256 * 1024;
 
 /// The state that all connections of the worker share.
 pub(crate) struct Worker {
+    pub(crate) pipes: Pipes,
     upstream: SocketAddr,
     idle: RefCell<Vec<TcpStream>>,
     read: RefCell<Box<[u8]>>,
@@ -28,6 +31,7 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn new(upstream: SocketAddr) -> Worker {
         Worker {
+            pipes: Pipes::default(),
             upstream,
             idle: RefCell::default(),
             read: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
