@@ -1,0 +1,74 @@
+//! Texts with facts in braces: `https://example.com{uri}`.
+
+use super::{Fault, Read, fault, is_token};
+use crate::config::suggest::nearest;
+use crate::config::{Fact, Template, TemplatePart};
+
+const WHAT: &str = "a text with facts";
+
+/// The facts that have no name after a dot.
+const PLAIN: [(&str, Fact); 8] = [
+    ("host", Fact::Host),
+    ("path", Fact::Path),
+    ("query", Fact::Query),
+    ("uri", Fact::Uri),
+    ("scheme", Fact::Scheme),
+    ("port", Fact::Port),
+    ("client_ip", Fact::ClientIp),
+    ("request_id", Fact::RequestId),
+];
+
+/// Reads a text with facts; literal pieces next to each other become one.
+pub(in crate::config) fn template(text: &str) -> Read<Template> {
+    if let Some(odd) = text.chars().find(|c| c.is_control()) {
+        return fault(WHAT, format!("it has the control character {odd:?}; take it out"));
+    }
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((name, after)) = after.split_once('}') else {
+            return fault(WHAT, "a `{` is not closed by `}`");
+        };
+        check_literal(before)?;
+        if !before.is_empty() {
+            parts.push(TemplatePart::Literal(before.to_owned()));
+        }
+        parts.push(TemplatePart::Fact(fact(name)?));
+        rest = after;
+    }
+    check_literal(rest)?;
+    if !rest.is_empty() {
+        parts.push(TemplatePart::Literal(rest.to_owned()));
+    }
+    Ok(Template { parts })
+}
+
+fn check_literal(text: &str) -> Read<()> {
+    if text.contains('}') { fault(WHAT, "a `}` closes nothing") } else { Ok(()) }
+}
+
+fn fact(name: &str) -> Read<Fact> {
+    if let Some((_, fact)) = PLAIN.iter().find(|(plain, _)| *plain == name) {
+        return Ok(fact.clone());
+    }
+    match name.split_once('.') {
+        Some(("header", field)) if is_token(field) => return Ok(Fact::Header(field.to_ascii_lowercase())),
+        Some(("cookie", cookie)) if is_token(cookie) => return Ok(Fact::Cookie(cookie.to_owned())),
+        Some(("header" | "cookie", _)) => return fault(WHAT, format!("`{{{name}}}` has no valid name after the dot")),
+        Some(("claim", _)) => return Err(Fault::NotBuilt(format!("{{{name}}}"))),
+        Some(_) | None => {}
+    }
+    if super::amount::is_digits(name) {
+        return Err(Fault::NotBuilt(format!("{{{name}}}")));
+    }
+    match nearest(name, PLAIN.iter().map(|(plain, _)| *plain)) {
+        Some(meant) => fault(WHAT, format!("there is no fact `{{{name}}}`; did you mean `{{{meant}}}`?")),
+        None => fault(
+            WHAT,
+            format!(
+                "there is no fact `{{{name}}}`; there are {{host}} {{path}} {{query}} {{uri}} {{scheme}} {{port}} \
+                     {{client_ip}} {{request_id}} {{header.NAME}} {{cookie.NAME}}"
+            ),
+        ),
+    }
+}
