@@ -1,0 +1,96 @@
+//! The keys of the language in one table: what each means, what may stand there, whether it works yet.
+//!
+//! The walk of a file (`raw`) asks it which keys are known; the JSON Schema for editors (`schema::json`) is printed
+//! from it. So a key cannot be accepted without a text that explains it.
+
+pub(super) mod json;
+mod rules;
+mod settings;
+
+pub(super) use rules::{CONDITION, ON_REMOVE, PATH_FORM, RULE, RULE_TIMEOUTS, TEXT_FORM};
+pub(super) use settings::{
+    ACCESS_LOG, DEFAULTS, DRAIN, ENDPOINT, FILE, FORWARDED, LIMITS, LISTENER, LOG, POOL, TIMEOUTS, UPSTREAM,
+};
+
+/// A mapping with a fixed set of keys.
+#[derive(Debug)]
+pub(super) struct Object {
+    /// What it is, for error texts: `a rule`.
+    pub(super) what: &'static str,
+    /// Its name among the definitions of the JSON Schema.
+    pub(super) name: &'static str,
+    pub(super) keys: &'static [Key],
+}
+
+/// One key of an object.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// One or two sentences; the default where there is one.
+    pub(super) doc: &'static str,
+    pub(super) kind: Kind,
+    pub(super) status: Status,
+}
+
+/// Whether a key works.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    Built,
+    /// Part of the language, refused until it works.
+    Later,
+    /// It belongs elsewhere; the words follow the key in the error.
+    Elsewhere(&'static str),
+}
+
+/// What may stand as a value. It describes for editors; the walk is what decides.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// Any text.
+    Text,
+    /// `true`, `false`, `on` or `off`.
+    Switch,
+    /// `off` or `false`.
+    Off,
+    /// `unlimited`.
+    Unlimited,
+    Duration,
+    Size,
+    ByteRate,
+    /// A plain number between the two.
+    Count(u64, u64),
+    /// One of these words.
+    Words(&'static [&'static str]),
+    Object(&'static Object),
+    /// A mapping from names that the file chooses.
+    Map(&'static Kind),
+    List(&'static Kind),
+    /// One of these, or a list of them.
+    OneOrList(&'static Kind),
+    Or(&'static [Kind]),
+}
+
+impl Object {
+    pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    /// The names of the keys that work.
+    pub(super) fn built(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().filter(|key| key.status == Status::Built).map(|key| key.name)
+    }
+}
+
+const fn key(name: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key { name, doc, kind, status: Status::Built }
+}
+
+const fn later(name: &'static str) -> Key {
+    Key { name, doc: "Not built yet.", kind: Kind::Text, status: Status::Later }
+}
+
+const fn elsewhere(name: &'static str, mend: &'static str) -> Key {
+    Key { name, doc: "Stands elsewhere.", kind: Kind::Text, status: Status::Elsewhere(mend) }
+}
+
+const TIME_OR_OFF: Kind = Kind::Or(&[Kind::Duration, Kind::Off]);
+const SIZE_OR_UNLIMITED: Kind = Kind::Or(&[Kind::Size, Kind::Unlimited]);

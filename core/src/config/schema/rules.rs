@@ -1,0 +1,197 @@
+//! The keys of a route and its rules: conditions, actions, policies.
+
+use super::{Key, Kind, Object, SIZE_OR_UNLIMITED, TIME_OR_OFF, elsewhere, key, later};
+
+pub(in crate::config) static RULE: Object = Object {
+    what: "a rule",
+    name: "rule",
+    keys: &[
+        key("when", Kind::Object(&CONDITION), "When the rule holds; without it always. Rules are tried in order."),
+        key(
+            "to",
+            Kind::OneOrList(&Kind::Text),
+            "Forward to an upstream's name, an address (:3000, host:3000, http://host, unix:/path) or a list of addresses.",
+        ),
+        key(
+            "redirect",
+            Kind::Text,
+            "Send the client elsewhere. Facts in braces: {host} {path} {query} {uri} {scheme} {port} {client_ip} \
+             {request_id} {header.NAME} {cookie.NAME}.",
+        ),
+        key("respond", Kind::Text, "Answer with this text."),
+        key(
+            "status",
+            Kind::Count(200, 599),
+            "The status of redirect (301, 302, 303, 307 or 308; default 308) or of respond (200 to 599; default 200).",
+        ),
+        key(
+            "strip_prefix",
+            Kind::Or(&[Kind::Switch, Kind::Text]),
+            "Take this prefix off the path on its way up; true is the key's own path.",
+        ),
+        key("add_prefix", Kind::Text, "Put this in front of the path on its way up."),
+        key("replace_prefix", Kind::Text, "Put this in the place of the key's own path on its way up."),
+        HOST,
+        UPGRADE,
+        MAX_BODY,
+        key(
+            "inherit",
+            Kind::Switch,
+            "false: the max_body of `defaults` does not bind this rule. Otherwise every level must let a request pass.",
+        ),
+        key(
+            "timeouts",
+            Kind::Object(&RULE_TIMEOUTS),
+            "Time-outs of this rule, over those of `defaults` entry by entry.",
+        ),
+        ACCESS_LOG,
+        ON_REMOVE_KEY,
+        key("also", Kind::OneOrList(&Kind::Text), "Further hosts that the same rules serve."),
+        later("files"),
+        later("fallback"),
+        later("try"),
+        later("builtin"),
+        later("rewrite"),
+        later("query"),
+        later("methods"),
+        later("paths"),
+        later("request_headers"),
+        later("response_headers"),
+        later("cookies"),
+        later("security_headers"),
+        later("cors"),
+        later("allow"),
+        later("deny"),
+        later("max_connections"),
+        later("concurrency"),
+        later("bandwidth"),
+        later("rate_limit"),
+        later("basic_auth"),
+        later("jwt"),
+        later("api_keys"),
+        later("forward_auth"),
+        later("auth"),
+        later("detect"),
+        later("mirror"),
+        later("websocket"),
+        later("sse"),
+        later("compress"),
+        later("cache"),
+        later("retry"),
+        later("wait"),
+        later("error_pages"),
+        later("maintenance"),
+        later("use"),
+        elsewhere("headers", "stands under `when:` as a condition; to change headers is not built yet"),
+        elsewhere("listener", "is a condition; write it under `when:`"),
+        elsewhere("endpoints", "stands under `upstreams:`; a rule names addresses by `to: [ … ]`"),
+        elsewhere("balance", "belongs to an upstream; name one under `upstreams:`"),
+        elsewhere("pool", "belongs to an upstream; name one under `upstreams:`"),
+        elsewhere("health", "belongs to an upstream; name one under `upstreams:`"),
+    ],
+};
+
+pub(super) const HOST: Key = key(
+    "host",
+    Kind::Text,
+    "The Host that the upstream sees: preserve (the client's, the default), upstream (the endpoint's own) or a name. \
+     The one nearest the endpoint wins.",
+);
+
+pub(super) const UPGRADE: Key = key(
+    "upgrade",
+    Kind::Or(&[Kind::OneOrList(&Kind::Text), Kind::Off]),
+    "The upgrades that may become tunnels, in all; default [websocket].",
+);
+
+pub(super) const MAX_BODY: Key = key(
+    "max_body",
+    SIZE_OR_UNLIMITED,
+    "The largest request body; default 100MiB. Every level must let a request pass.",
+);
+
+pub(super) const ACCESS_LOG: Key = key("access_log", Kind::Switch, "off: no access line for these requests.");
+
+const ON_REMOVE_FORMS: Kind = Kind::Or(&[Kind::Words(&["keep"]), Kind::Object(&ON_REMOVE)]);
+
+pub(super) const ON_REMOVE_KEY: Key = key(
+    "on_remove",
+    ON_REMOVE_FORMS,
+    "What a reload that removes the rule does to its streams and tunnels: keep, or end them after a time \
+     (default {drain: 5m}).",
+);
+
+pub(in crate::config) static ON_REMOVE: Object = Object {
+    what: "`on_remove`",
+    name: "on_remove",
+    keys: &[key("drain", Kind::Duration, "Streams and tunnels are ended after this time; default 5m."), later("close")],
+};
+
+pub(in crate::config) static RULE_TIMEOUTS: Object = Object {
+    what: "the `timeouts` of a rule",
+    name: "rule_timeouts",
+    keys: &[
+        key("body", TIME_OR_OFF, "Between bytes of a request body; default 30s."),
+        key("connect", TIME_OR_OFF, "For a connection to an endpoint; default 3s."),
+        key("first_byte", TIME_OR_OFF, "From the request sent whole to the first byte of its answer; default 60s."),
+        key("idle", TIME_OR_OFF, "Between bytes of an answer, not for streams; default 60s."),
+        key("tunnel_fin", TIME_OR_OFF, "After one side of a tunnel has ended; default 30s."),
+        key("write", TIME_OR_OFF, "Not one byte taken while data waits, streams and tunnels too; default 60s."),
+        key("total", TIME_OR_OFF, "For a whole exchange; default off."),
+        elsewhere("head", BEFORE_A_RULE),
+        elsewhere("keep_alive", BEFORE_A_RULE),
+        elsewhere("tls_handshake", BEFORE_A_RULE),
+    ],
+};
+
+const BEFORE_A_RULE: &str = "is counted before a rule is known; it stands under the `timeouts:` of the whole file";
+
+const FORMS: Kind = Kind::OneOrList(&Kind::Or(&[Kind::Text, Kind::Object(&TEXT_FORM)]));
+
+pub(in crate::config) static CONDITION: Object = Object {
+    what: "a condition",
+    name: "condition",
+    keys: &[
+        key("methods", Kind::OneOrList(&Kind::Text), "Methods, such as GET."),
+        key("headers", Kind::Map(&FORMS), "Header fields by name: text, {regex}, {prefix} or {present}, or a list."),
+        key("query", Kind::Map(&FORMS), "Parameters of the query by name, as with headers."),
+        key("cookies", Kind::Map(&FORMS), "Cookies by name, as with headers."),
+        key("client_ip", Kind::OneOrList(&Kind::Text), "Networks of the client, such as 10.0.0.0/8."),
+        key("listener", Kind::OneOrList(&Kind::Text), "Names of listeners."),
+        key(
+            "protocol",
+            Kind::OneOrList(&Kind::Words(&["http", "websocket", "sse", "grpc"])),
+            "Kinds of exchange: http is none of the others.",
+        ),
+        key(
+            "path",
+            Kind::OneOrList(&Kind::Or(&[Kind::Text, Kind::Object(&PATH_FORM)])),
+            "Paths on segment boundaries as in a key, {exact} or {regex}.",
+        ),
+        key("not", Kind::Object(&CONDITION), "This must not hold."),
+        key("any", Kind::List(&Kind::Object(&CONDITION)), "At least one of these must hold."),
+        later("share"),
+        later("tls"),
+        elsewhere("method", "is written `methods`"),
+        elsewhere("host", "can't be a condition; the host stands in the key of the route"),
+    ],
+};
+
+pub(in crate::config) static TEXT_FORM: Object = Object {
+    what: "a form of text",
+    name: "text_form",
+    keys: &[
+        key("regex", Kind::Text, "A regular expression that matches somewhere; in single quotes."),
+        key("prefix", Kind::Text, "The text begins with this."),
+        key("present", Kind::Switch, "true: it is there at all; false: it is not there."),
+    ],
+};
+
+pub(in crate::config) static PATH_FORM: Object = Object {
+    what: "a form of path",
+    name: "path_form",
+    keys: &[
+        key("exact", Kind::Text, "Exactly this path."),
+        key("regex", Kind::Text, "A regular expression on the canonical path; in single quotes."),
+    ],
+};

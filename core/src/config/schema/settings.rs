@@ -1,0 +1,301 @@
+//! The keys of the file itself, of listeners and upstreams, and of the settings of the whole proxy.
+
+use super::rules::{ACCESS_LOG as RULE_ACCESS_LOG, HOST, MAX_BODY, ON_REMOVE_KEY, RULE, RULE_TIMEOUTS, UPGRADE};
+use super::{Kind, Object, TIME_OR_OFF, elsewhere, key, later};
+
+pub(in crate::config) static FILE: Object = Object {
+    what: "the configuration",
+    name: "file",
+    keys: &[
+        key(
+            "listen",
+            Kind::OneOrList(&Kind::Or(&[Kind::Text, Kind::Object(&LISTENER)])),
+            "Where connections are accepted: :80, host:80, [::1]:80, unix:/path or fd:3. \
+             Default: 127.0.0.1 and [::1], port 80 or else 8080.",
+        ),
+        key(
+            "routes",
+            Kind::Map(&Kind::Or(&[
+                Kind::Text,
+                Kind::Object(&RULE),
+                Kind::List(&Kind::Or(&[Kind::Text, Kind::Object(&RULE)])),
+            ])),
+            "What answers, by host[/path]; host is a name, *.suffix or *. An address, an upstream's name, a list of \
+             addresses, a rule, or a list of rules.",
+        ),
+        key(
+            "upstreams",
+            Kind::Map(&Kind::Or(&[Kind::OneOrList(&Kind::Text), Kind::Object(&UPSTREAM)])),
+            "Named groups of endpoints that do the work.",
+        ),
+        key(
+            "trusted_proxies",
+            Kind::OneOrList(&Kind::Text),
+            "Networks whose forwarded headers and PROXY headers are believed; default [].",
+        ),
+        key("forwarded", Kind::Object(&FORWARDED), "Which forwarding headers upstreams get."),
+        key("timeouts", Kind::Object(&TIMEOUTS), "About progress, never about what moves; off is no time-out."),
+        key("limits", Kind::Object(&LIMITS), "Bounds on heads and connections."),
+        key("drain", Kind::Object(&DRAIN), "How long a shutdown waits."),
+        key(
+            "access_log",
+            Kind::Or(&[Kind::Text, Kind::Off, Kind::Object(&ACCESS_LOG)]),
+            "Where access lines go: stdout (default), stderr, a file's path, or off.",
+        ),
+        key("log", Kind::Object(&LOG), "The proxy's own log."),
+        key(
+            "state_dir",
+            Kind::Text,
+            "Where the control socket lives; default ~/.local/state/switchboard. Can't change by reload.",
+        ),
+        key(
+            "workers",
+            Kind::Or(&[Kind::Words(&["auto"]), Kind::Count(1, 1024)]),
+            "Worker threads; default auto, one per core. Can't change by reload.",
+        ),
+        key("defaults", Kind::Object(&DEFAULTS), "What holds for every rule that doesn't say otherwise."),
+        key("include", Kind::OneOrList(&Kind::Text), "Further files, as paths or patterns beside this one."),
+        later("http2"),
+        later("admin"),
+        later("registry"),
+        later("tracing"),
+        later("acme"),
+        later("cache"),
+        later("dns"),
+        later("redis"),
+        later("lists"),
+        later("policies"),
+        elsewhere("max_body", "stands under `defaults:` or in a rule"),
+        elsewhere("rules", "is written `routes`"),
+    ],
+};
+
+pub(in crate::config) static LISTENER: Object = Object {
+    what: "a listener",
+    name: "listener",
+    keys: &[
+        key(
+            "bind",
+            Kind::Text,
+            "The address: :80, host:80, [::1]:80, unix:/path or fd:3. Port 0 lets the system choose.",
+        ),
+        key("name", Kind::Text, "The name for conditions, logs and metrics; default the address."),
+        key(
+            "proxy_protocol",
+            Kind::Or(&[Kind::Off, Kind::Words(&["accept", "require"])]),
+            "Whether connections from trusted_proxies begin with a PROXY header; default off.",
+        ),
+        key(
+            "max_connections",
+            Kind::Or(&[Kind::Count(1, u32::MAX as u64), Kind::Unlimited]),
+            "The most connections open at once; default unlimited.",
+        ),
+        later("tls"),
+        later("h2c"),
+        later("https_redirect"),
+        later("max_body"),
+        later("timeouts"),
+        later("allow"),
+        later("deny"),
+        later("rate_limit"),
+        later("http2"),
+        elsewhere("port", "is part of `bind`, as in `bind: 127.0.0.1:80`"),
+        elsewhere("address", "is written `bind`"),
+    ],
+};
+
+pub(in crate::config) static UPSTREAM: Object = Object {
+    what: "an upstream",
+    name: "upstream",
+    keys: &[
+        key(
+            "endpoints",
+            Kind::OneOrList(&Kind::Or(&[Kind::Text, Kind::Object(&ENDPOINT)])),
+            "The addresses: :3000, host:3000, [::1]:3000, http://host, ws://host or unix:/path.",
+        ),
+        key("balance", Kind::Words(&["round_robin"]), "How an endpoint is chosen; default round_robin."),
+        key("pool", Kind::Object(&POOL), "Bounds on idle connections."),
+        HOST,
+        later("sticky"),
+        later("health"),
+        later("outlier"),
+        later("limits"),
+        later("tls"),
+        later("send_proxy_protocol"),
+        later("slow_start"),
+        later("default_origin"),
+        elsewhere("timeouts", "stands in a rule, under `defaults:` or for the whole file"),
+        elsewhere("servers", "is written `endpoints`"),
+    ],
+};
+
+pub(in crate::config) static ENDPOINT: Object = Object {
+    what: "an endpoint",
+    name: "endpoint",
+    keys: &[
+        key(
+            "address",
+            Kind::Text,
+            "Where to connect: :3000, host:3000, [::1]:3000, http://host, ws://host or unix:/path.",
+        ),
+        HOST,
+        later("weight"),
+        later("backup"),
+        later("max_requests"),
+        later("tags"),
+    ],
+};
+
+pub(in crate::config) static POOL: Object = Object {
+    what: "`pool`",
+    name: "pool",
+    keys: &[
+        key(
+            "idle",
+            Kind::Count(1, 1_000_000),
+            "How many connections to an endpoint are kept idle; default 128. off keeps none.",
+        ),
+        key("idle_timeout", Kind::Duration, "How long one is kept idle; default 50s."),
+        key("max_age", Kind::Duration, "How old one may grow; default 10m."),
+    ],
+};
+
+pub(in crate::config) static FORWARDED: Object = Object {
+    what: "`forwarded`",
+    name: "forwarded",
+    keys: &[
+        key("x_forwarded", Kind::Switch, "X-Forwarded-For, -Proto, -Host, -Port and X-Real-IP; default true."),
+        key("rfc7239", Kind::Switch, "Forwarded; default false."),
+        key("via", Kind::Switch, "Via; default false."),
+    ],
+};
+
+pub(in crate::config) static TIMEOUTS: Object = Object {
+    what: "`timeouts`",
+    name: "timeouts",
+    keys: &[
+        key("head", TIME_OR_OFF, "For a whole request head; default 10s."),
+        key("body", TIME_OR_OFF, "Between bytes of a request body; default 30s."),
+        key("keep_alive", TIME_OR_OFF, "Between requests on a connection; default 75s."),
+        key("connect", TIME_OR_OFF, "For a connection to an endpoint; default 3s."),
+        key("first_byte", TIME_OR_OFF, "From the request sent whole to the first byte of its answer; default 60s."),
+        key("idle", TIME_OR_OFF, "Between bytes of an answer, not for streams; default 60s."),
+        key("tunnel_fin", TIME_OR_OFF, "After one side of a tunnel has ended; default 30s."),
+        key("write", TIME_OR_OFF, "Not one byte taken while data waits, streams and tunnels too; default 60s."),
+        key("total", TIME_OR_OFF, "For a whole exchange; default off."),
+        later("tls_handshake"),
+    ],
+};
+
+pub(in crate::config) static LIMITS: Object = Object {
+    what: "`limits`",
+    name: "limits",
+    keys: &[
+        key("head", Kind::Size, "Bytes of a request head, 1KiB to 1MiB; default 32KiB."),
+        key("field", Kind::Size, "Bytes of one field line; default 16KiB."),
+        key("fields", Kind::Count(1, 10_000), "Field lines of a head; default 100."),
+        key("target", Kind::Size, "Bytes of a request target; default 8KiB."),
+        key("trailers", Kind::Size, "Bytes of a trailer section; default 8KiB."),
+        key(
+            "body_min_rate",
+            Kind::Or(&[Kind::ByteRate, Kind::Off]),
+            "The least average rate of a request body after its first 10s; default 256B/s.",
+        ),
+        key(
+            "connections_per_client",
+            Kind::Or(&[Kind::Count(1, u32::MAX as u64), Kind::Off]),
+            "Connections of one client address, /64 for IPv6; default off.",
+        ),
+        key(
+            "requests_per_connection",
+            Kind::Or(&[Kind::Count(1, u32::MAX as u64), Kind::Unlimited]),
+            "Requests on one connection; default 1000.",
+        ),
+        key("connection_age", TIME_OR_OFF, "Age at which a connection is closed after its next answer; default 1h."),
+        key("tunnel_buffer", Kind::Size, "Bytes that a tunnel holds per direction for a slow reader; default 64KiB."),
+        later("tunnel_memory"),
+    ],
+};
+
+pub(in crate::config) static DRAIN: Object = Object {
+    what: "`drain`",
+    name: "drain",
+    keys: &[
+        key("http", Kind::Duration, "How long requests in flight may go on; default 30s."),
+        key("tunnels", Kind::Duration, "How long streams and tunnels may go on; default 5m."),
+        later("announce"),
+        later("spread"),
+        later("code"),
+    ],
+};
+
+const FORMATS: Kind = Kind::Words(&["auto", "json", "text"]);
+
+pub(in crate::config) static ACCESS_LOG: Object = Object {
+    what: "`access_log`",
+    name: "access_log",
+    keys: &[
+        key("to", Kind::Or(&[Kind::Text, Kind::Off]), "stdout (default), stderr, a file's path, or off."),
+        key("format", FORMATS, "auto (default) is text on a terminal, json elsewhere."),
+        key(
+            "redact",
+            Kind::OneOrList(&Kind::Text),
+            "Query parameters whose values are masked, besides those that are always.",
+        ),
+    ],
+};
+
+pub(in crate::config) static LOG: Object = Object {
+    what: "`log`",
+    name: "log",
+    keys: &[
+        key("level", Kind::Words(&["error", "warn", "info", "debug"]), "Which lines; default info."),
+        key("format", FORMATS, "auto (default) is text on a terminal, json elsewhere."),
+        key("to", Kind::Or(&[Kind::Text, Kind::Off]), "stderr (default), stdout, a file's path, or off."),
+    ],
+};
+
+pub(in crate::config) static DEFAULTS: Object = Object {
+    what: "`defaults`",
+    name: "defaults",
+    keys: &[
+        MAX_BODY,
+        key(
+            "timeouts",
+            Kind::Object(&RULE_TIMEOUTS),
+            "Time-outs of every rule, over those of the file entry by entry.",
+        ),
+        HOST,
+        UPGRADE,
+        RULE_ACCESS_LOG,
+        ON_REMOVE_KEY,
+        later("allow"),
+        later("deny"),
+        later("rate_limit"),
+        later("max_connections"),
+        later("concurrency"),
+        later("bandwidth"),
+        later("request_headers"),
+        later("response_headers"),
+        later("security_headers"),
+        later("cors"),
+        later("cookies"),
+        later("basic_auth"),
+        later("jwt"),
+        later("api_keys"),
+        later("forward_auth"),
+        later("auth"),
+        later("detect"),
+        later("websocket"),
+        later("sse"),
+        later("compress"),
+        later("cache"),
+        later("retry"),
+        later("wait"),
+        later("error_pages"),
+        later("maintenance"),
+        later("paths"),
+        later("use"),
+        elsewhere("to", "is what one rule does; it can't be a default"),
+    ],
+};
