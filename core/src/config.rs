@@ -7,11 +7,19 @@ mod defaults;
 mod diff;
 mod error;
 mod load;
+mod raw;
+mod report;
+mod schema;
+mod suggest;
+mod text;
+mod value;
 
 pub use defaults::{MAX_BODY, ON_REMOVE_DRAIN};
 pub use diff::{Change, ChangeKind, Diff, Subject, diff};
 pub use error::{ConfigError, ErrorKind, Excerpt, Place, Warning, WarningKind};
 pub use load::{Loaded, NoSource, Source, load, load_bytes};
+pub use schema::json::json_schema;
+pub use value::regex;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

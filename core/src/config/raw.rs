@@ -1,0 +1,311 @@
+//! The walk of a tree by the schema: from what is written to a [`Config`].
+//!
+//! `load` calls it with the joined tree of all files. Everything is optional, unknown keys are refused, and it never
+//! stops at the first error: what can't be read is reported and left out, and `load` throws the result away.
+//! The readers here are the words of the language (a text, a switch, a time-out); the submodules are its sentences.
+
+mod condition;
+mod listen;
+pub(super) mod reference;
+mod route;
+mod rule;
+mod settings;
+mod upstream;
+
+use super::report::Report;
+use super::schema::{Object, Status};
+use super::suggest::nearest;
+use super::text::{Entry, Map, Mark, Node, Value};
+use super::value::{Fault, Read, amount};
+use super::{Config, ErrorKind, Source, Upstream};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How many unknown names get a "did you mean": each is compared with every known one.
+const MOST_SUGGESTIONS: usize = 200;
+
+/// Everything that the readers share.
+pub(super) struct Walk<'a> {
+    pub(super) report: &'a mut Report,
+    pub(super) source: &'a mut dyn Source,
+    /// Files that `${file:…}` named, for the file watch.
+    pub(super) files: Vec<std::path::PathBuf>,
+    /// Names under `upstreams:`, whether they could be read or not.
+    named: BTreeSet<String>,
+    /// Upstreams that could be read, and those that rules give by address.
+    upstreams: BTreeMap<String, Upstream>,
+    /// Names of listeners.
+    listeners: Vec<String>,
+    suggestions: usize,
+}
+
+/// The values of a mapping by their keys, checked against its object.
+struct Fields<'n> {
+    object: &'static Object,
+    at: Mark,
+    entries: Vec<(&'static str, &'n Entry)>,
+    /// A key stands here that can't be used: what seems to be missing may be that.
+    refused: bool,
+}
+
+impl<'n> Fields<'n> {
+    fn entry(&self, key: &str) -> Option<&'n Entry> {
+        debug_assert!(self.object.key(key).is_some(), "{key} is not in the schema of {}", self.object.what);
+        self.entries.iter().find(|(name, _)| *name == key).map(|(_, entry)| *entry)
+    }
+
+    fn value(&self, key: &str) -> Option<&'n Node> {
+        self.entry(key).map(|entry| &entry.value)
+    }
+
+    /// The first of some keys that stands here.
+    fn first(&self, keys: &[&str]) -> Option<(&'static str, &'n Entry)> {
+        self.entries.iter().find(|(name, _)| keys.contains(name)).copied()
+    }
+}
+
+/// Reads a tree as a configuration. What is wrong goes to the report.
+pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> Config {
+    settings::config(walk, root)
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(report: &'a mut Report, source: &'a mut dyn Source) -> Self {
+        Self {
+            report,
+            source,
+            files: Vec::new(),
+            named: BTreeSet::new(),
+            upstreams: BTreeMap::new(),
+            listeners: Vec::new(),
+            suggestions: MOST_SUGGESTIONS,
+        }
+    }
+
+    /// Reads a mapping with the keys of an object; reports those that can't stand there.
+    fn fields<'n>(&mut self, node: &'n Node, object: &'static Object) -> Option<Fields<'n>> {
+        let map = self.map(node, object.what)?;
+        for entry in map.entries.iter().filter(|entry| entry.value.is_empty()) {
+            if object.built().any(|key| key == entry.key) {
+                self.no_value(entry);
+            }
+        }
+        Some(self.known(node.at, map, object))
+    }
+
+    /// The keys of a mapping that may stand there and have a value; reports those that may not.
+    fn known<'n>(&mut self, at: Mark, map: &'n Map, object: &'static Object) -> Fields<'n> {
+        let mut fields = Fields { object, at, entries: Vec::new(), refused: false };
+        for entry in &map.entries {
+            let Some(key) = object.key(&entry.key) else {
+                fields.refused = true;
+                self.unknown_key(entry, object, map.flow);
+                continue;
+            };
+            fields.refused |= key.status != Status::Built || entry.value.is_empty();
+            match key.status {
+                Status::Built if entry.value.is_empty() => {}
+                Status::Built => fields.entries.push((key.name, entry)),
+                Status::Later => {
+                    self.report.error(entry.key_at, ErrorKind::NotBuilt(entry.key.clone()));
+                }
+                Status::Elsewhere(mend) => {
+                    self.report.error(entry.key_at, ErrorKind::Misplaced { key: entry.key.clone(), mend });
+                }
+            }
+        }
+        fields
+    }
+
+    fn no_value(&mut self, entry: &Entry) {
+        let kind =
+            ErrorKind::Misplaced { key: entry.key.clone(), mend: "has no value; write one, or leave the key out" };
+        self.report.error(entry.key_at, kind);
+    }
+
+    fn unknown_key(&mut self, entry: &Entry, object: &'static Object, flow: bool) {
+        // In braces `{to:3000}` is a key without a value; elsewhere the line would not have been a key at all.
+        if let Some((key, value)) = entry.key.split_once(':').filter(|_| flow && entry.value.is_empty()) {
+            let words = format!("after the colon of `{key}:` a space is missing; write `{key}: {value}`");
+            return self.report.error(entry.key_at, ErrorKind::Syntax(words));
+        }
+        let names = object.keys.iter().filter(|key| !matches!(key.status, Status::Elsewhere(_))).map(|key| key.name);
+        let meant = if self.may_suggest() { nearest(&entry.key, names) } else { None };
+        let kind = ErrorKind::UnknownKey {
+            key: entry.key.clone(),
+            within: object.what,
+            meant,
+            known: object.built().collect(),
+        };
+        self.report.error(entry.key_at, kind);
+    }
+
+    /// Comparing costs time by the number of names, so only so many errors get a guess.
+    fn may_suggest(&mut self) -> bool {
+        self.suggestions = self.suggestions.saturating_sub(1);
+        self.suggestions > 0
+    }
+
+    fn map<'n>(&mut self, node: &'n Node, what: &'static str) -> Option<&'n Map> {
+        match &node.value {
+            Value::Map(map) => Some(map),
+            Value::Scalar(_) | Value::List(_) => {
+                self.shape(node, what);
+                None
+            }
+        }
+    }
+
+    /// The entries of a list; anything else is a list of itself.
+    pub(super) fn one_or_list<'n>(&self, node: &'n Node) -> &'n [Node] {
+        match &node.value {
+            Value::List(items) => items,
+            Value::Scalar(_) | Value::Map(_) => std::slice::from_ref(node),
+        }
+    }
+
+    /// Reports a value of the wrong shape.
+    fn shape(&mut self, node: &Node, expected: &'static str) {
+        let (found, mend) = match &node.value {
+            Value::Scalar(scalar) if scalar.plain && scalar.text.is_empty() => ("nothing", String::new()),
+            Value::Scalar(scalar) => match scalar.text.split_once(':') {
+                Some((key, value)) if scalar.plain && !value.is_empty() && super::value::is_token(key) => {
+                    ("a text", format!("a space is missing after the colon: `{key}: {value}`"))
+                }
+                Some(_) | None => ("a text", String::new()),
+            },
+            Value::List(_) => ("a list", String::new()),
+            // `{uri}` without quotes.
+            Value::Map(map)
+                if map.flow && !map.entries.is_empty() && map.entries.iter().all(|one| one.value.is_empty()) =>
+            {
+                let keys: Vec<&str> = map.entries.iter().map(|entry| entry.key.as_str()).collect();
+                let mend = format!("a text that begins with `{{` needs quotes: \"{{{}}}\"", keys.join(", "));
+                ("a mapping", mend)
+            }
+            Value::Map(_) => ("a mapping", String::new()),
+        };
+        self.report.error(node.at, ErrorKind::Shape { expected, found, mend });
+    }
+
+    /// Reads a text, `${…}` filled in.
+    pub(super) fn text(&mut self, node: &Node, expected: &'static str) -> Option<String> {
+        match &node.value {
+            Value::Scalar(scalar) if !node.is_empty() => reference::fill(self, node.at, &scalar.text),
+            Value::Scalar(_) | Value::List(_) | Value::Map(_) => {
+                self.shape(node, expected);
+                None
+            }
+        }
+    }
+
+    /// Reads a text as a value.
+    fn value<T>(&mut self, node: &Node, expected: &'static str, read: impl FnOnce(&str) -> Read<T>) -> Option<T> {
+        let text = self.text(node, expected)?;
+        match read(&text) {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                self.fault(node, &text, fault);
+                None
+            }
+        }
+    }
+
+    /// Reports why the text of a node is not what was expected. What `${…}` became is never shown.
+    fn fault(&mut self, node: &Node, text: &str, fault: Fault) {
+        let written = written(node);
+        let secret = written != text;
+        let kind = match fault {
+            Fault::Value { expected, .. } if secret => {
+                ErrorKind::Value { written, expected, mend: "look at what it stands for".to_owned() }
+            }
+            Fault::Value { expected, mend } => ErrorKind::Value { written, expected, mend },
+            Fault::NotBuilt(what) => ErrorKind::NotBuilt(what),
+        };
+        self.report.error(node.at, kind);
+    }
+
+    /// Reports a text that is not what was expected.
+    fn wrong(&mut self, node: &Node, expected: &'static str, mend: impl Into<String>) {
+        let text = written(node);
+        self.fault(node, &text, Fault::Value { expected, mend: mend.into() });
+    }
+
+    /// Reads one of some words.
+    fn word<T: Clone>(&mut self, node: &Node, what: &'static str, words: &[(&'static str, T)]) -> Option<T> {
+        self.value(node, what, |text| match words.iter().find(|(word, _)| *word == text) {
+            Some((_, value)) => Ok(value.clone()),
+            None => {
+                let known = words.iter().map(|(word, _)| *word);
+                super::value::fault(
+                    what,
+                    match nearest(text, known.clone()) {
+                        Some(meant) => format!("did you mean `{meant}`?"),
+                        None => format!("write {}", known.collect::<Vec<_>>().join(", ")),
+                    },
+                )
+            }
+        })
+    }
+
+    /// Reads `true`, `on`, `false` or `off`.
+    fn switch(&mut self, node: &Node) -> Option<bool> {
+        self.value(node, "a switch", |text| match text {
+            "true" | "on" => Ok(true),
+            "false" | "off" => Ok(false),
+            "yes" | "Yes" | "y" | "1" | "True" | "TRUE" | "On" => super::value::fault("a switch", "write true"),
+            "no" | "No" | "n" | "0" | "False" | "FALSE" | "Off" => super::value::fault("a switch", "write false"),
+            _ => super::value::fault("a switch", "write true or false"),
+        })
+    }
+
+    /// Reads a time-out; the inner `None` is `off`.
+    fn timeout(&mut self, node: &Node) -> Option<Option<Duration>> {
+        self.value(node, "a time-out", |text| match text {
+            "off" | "false" => Ok(None),
+            _ if amount::means_none(text) || text == "unlimited" => {
+                super::value::fault("a time-out", "no time-out is written `off`")
+            }
+            _ => amount::duration(text).map(Some),
+        })
+    }
+
+    /// Reads a time that may be zero, and that always ends.
+    fn span(&mut self, node: &Node) -> Option<Duration> {
+        self.value(node, "a duration", |text| match text {
+            "off" | "false" | "unlimited" => {
+                super::value::fault("a duration", "it has to end some time; write 24h, say")
+            }
+            "0" => super::value::fault("a duration", "the unit is missing; write 0s for at once"),
+            _ => amount::duration(text),
+        })
+    }
+
+    /// Reads a size of at least one byte; the inner `None` is `unlimited`.
+    fn size_or_unlimited(&mut self, node: &Node) -> Option<Option<u64>> {
+        self.value(node, "a size", |text| match text {
+            "unlimited" => Ok(None),
+            "off" | "false" => super::value::fault("a size", "no limit is written `unlimited`"),
+            _ if amount::means_none(text) => super::value::fault("a size", "no limit is written `unlimited`"),
+            _ => amount::size(text).map(Some),
+        })
+    }
+
+    /// Reads a count of at least one; the inner `None` is the word for no limit.
+    fn count_or(&mut self, node: &Node, none: &'static str) -> Option<Option<u64>> {
+        self.value(node, "a count", |text| match text {
+            _ if text == none || (none == "off" && matches!(text, "false" | "unlimited")) => Ok(None),
+            "off" | "false" | "unlimited" => super::value::fault("a count", format!("no limit is written `{none}`")),
+            _ if amount::means_none(text) => super::value::fault("a count", format!("no limit is written `{none}`")),
+            _ => amount::count(text, 1, u32::MAX.into()).map(Some),
+        })
+    }
+}
+
+/// The text of a node as the file has it, for reports.
+fn written(node: &Node) -> String {
+    match &node.value {
+        Value::Scalar(scalar) => scalar.text.clone(),
+        Value::List(_) | Value::Map(_) => String::new(),
+    }
+}

@@ -1,0 +1,100 @@
+//! `listen:` where connections are accepted.
+
+use super::{Fields, Walk};
+use crate::config::schema::LISTENER;
+use crate::config::text::{Mark, Node, Value};
+use crate::config::value::{address, fault};
+use crate::config::{Bind, ErrorKind, Listener, ProxyProtocol};
+use std::net::IpAddr;
+
+/// Reads all listeners, with their places. Never gives none: what can't be read is reported.
+pub(super) fn listeners(walk: &mut Walk<'_>, node: Option<&Node>) -> Vec<(Mark, Listener)> {
+    let mut listeners: Vec<(Mark, Listener)> = Vec::new();
+    let items = node.map_or(&[][..], |node| walk.one_or_list(node));
+    if let (Some(node), true) = (node, items.is_empty()) {
+        let words = "the list is empty; write an address such as `:8080`, or leave `listen` out";
+        walk.report.error(node.at, ErrorKind::Missing(words));
+    }
+    for item in items {
+        let Some(listener) = listener(walk, item) else { continue };
+        let clash = listeners.iter().find_map(|(at, other)| clash(other, &listener).map(|what| (*at, what)));
+        match clash {
+            Some((first, what)) => {
+                let first = walk.report.place(first);
+                walk.report.error(item.at, ErrorKind::DuplicateListener { what, first });
+            }
+            None => listeners.push((item.at, listener)),
+        }
+    }
+    if listeners.is_empty() {
+        listeners.push((node.map_or_else(Mark::default, |node| node.at), Listener::default()));
+    }
+    listeners
+}
+
+fn listener(walk: &mut Walk<'_>, node: &Node) -> Option<Listener> {
+    let Value::Map(_) = &node.value else {
+        return bind(walk, node).map(|(bind, name)| Listener { bind, name, ..Listener::default() });
+    };
+    let fields = walk.fields(node, &LISTENER)?;
+    let proxy_protocol = fields.value("proxy_protocol").and_then(|node| proxy_protocol(walk, node));
+    let max_connections = fields.value("max_connections").and_then(|node| walk.count_or(node, "unlimited")).flatten();
+    let name = fields.value("name").and_then(|node| name(walk, node));
+    let (bind, text) = bound(walk, &fields)?;
+    Some(Listener {
+        bind,
+        name: name.unwrap_or(text),
+        proxy_protocol: proxy_protocol.unwrap_or(ProxyProtocol::Off),
+        max_connections,
+    })
+}
+
+fn bound(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<(Bind, String)> {
+    match fields.value("bind") {
+        Some(node) => bind(walk, node),
+        None => {
+            walk.report.error(fields.at, ErrorKind::Missing("a listener needs its address: `bind: 127.0.0.1:8080`"));
+            None
+        }
+    }
+}
+
+/// The address, and its text as the name of a listener that has no other.
+fn bind(walk: &mut Walk<'_>, node: &Node) -> Option<(Bind, String)> {
+    walk.value(node, "an address", |text| Ok((address::bind(text)?, text.to_owned())))
+}
+
+fn name(walk: &mut Walk<'_>, node: &Node) -> Option<String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:[]/".contains(c);
+    walk.value(node, "a name", |text| {
+        if text.chars().all(allowed) && !text.is_empty() {
+            Ok(text.to_owned())
+        } else {
+            fault("a name", "write letters, digits, `-`, `_` and `.`")
+        }
+    })
+}
+
+fn proxy_protocol(walk: &mut Walk<'_>, node: &Node) -> Option<ProxyProtocol> {
+    let words = [
+        ("off", ProxyProtocol::Off),
+        ("accept", ProxyProtocol::Accept),
+        ("require", ProxyProtocol::Require),
+        ("false", ProxyProtocol::Off),
+    ];
+    walk.word(node, "off, accept or require", &words)
+}
+
+/// What two listeners can't both have.
+fn clash(one: &Listener, other: &Listener) -> Option<String> {
+    if one.name == other.name {
+        return Some(one.name.clone());
+    }
+    let same = match (&one.bind, &other.bind) {
+        (Bind::Any(a), Bind::Any(b)) => a == b && *a != 0,
+        (Bind::Any(a), Bind::Ip(ip, b)) | (Bind::Ip(ip, b), Bind::Any(a)) => a == b && *a != 0 && ip.is_unspecified(),
+        (Bind::Ip(x, a), Bind::Ip(y, b)) => a == b && *a != 0 && IpAddr::to_canonical(x) == IpAddr::to_canonical(y),
+        (a, b) => a == b,
+    };
+    same.then(|| one.name.clone())
+}

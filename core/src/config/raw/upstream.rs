@@ -1,0 +1,226 @@
+//! `upstreams:` and the addresses that rules give without a name.
+
+use super::Walk;
+use crate::config::schema::{ENDPOINT, POOL, UPSTREAM};
+use crate::config::suggest::nearest;
+use crate::config::text::{Mark, Node, Value};
+use crate::config::value::{address, amount, fault, host};
+use crate::config::{Address, Endpoint, ErrorKind, HostHeader, Pool, Upstream, WarningKind};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// Reads `upstreams:`. Names count as known even where what stands under them is wrong.
+pub(super) fn upstreams(walk: &mut Walk<'_>, node: &Node) {
+    let Some(map) = walk.map(node, "upstreams by name") else { return };
+    for entry in &map.entries {
+        if let Some(mend) = wrong_name(&entry.key) {
+            let kind = ErrorKind::Value { written: entry.key.clone(), expected: "a name for an upstream", mend };
+            walk.report.error(entry.key_at, kind);
+            continue;
+        }
+        walk.named.insert(entry.key.clone());
+        if let Some(upstream) = upstream(walk, &entry.value) {
+            walk.upstreams.insert(entry.key.clone(), upstream);
+        }
+    }
+}
+
+fn wrong_name(name: &str) -> Option<String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if address::is_address(name) {
+        return Some("a text with a colon is an address; write a bare word".to_owned());
+    }
+    (name.is_empty() || !name.chars().all(allowed)).then(|| "write letters, digits, `-`, `_` and `.`".to_owned())
+}
+
+fn upstream(walk: &mut Walk<'_>, node: &Node) -> Option<Upstream> {
+    let Value::Map(_) = &node.value else {
+        let endpoints = endpoints(walk, node)?;
+        return Some(Upstream { endpoints, pool: Pool::default(), host: None });
+    };
+    let fields = walk.fields(node, &UPSTREAM)?;
+    let pool = fields.value("pool").map_or_else(Pool::default, |node| pool(walk, node));
+    let host = fields.value("host").and_then(|node| host_header(walk, node));
+    if let Some(node) = fields.value("balance") {
+        balance(walk, node);
+    }
+    let Some(list) = fields.value("endpoints") else {
+        let words = "an upstream needs its addresses: `endpoints: [10.0.0.1:3000]`";
+        walk.report.error(fields.at, ErrorKind::Missing(words));
+        return None;
+    };
+    Some(Upstream { endpoints: endpoints(walk, list)?, pool, host })
+}
+
+/// Accepts `round_robin`; the others of the language don't work yet.
+fn balance(walk: &mut Walk<'_>, node: &Node) {
+    const LATER: [&str; 4] = ["random", "weighted_random", "least_requests", "peak_ewma"];
+    match &node.value {
+        Value::Map(_) => walk.report.error(node.at, ErrorKind::NotBuilt("balance: {hash: …}".to_owned())),
+        Value::Scalar(scalar) if LATER.contains(&scalar.text.as_str()) => {
+            walk.report.error(node.at, ErrorKind::NotBuilt(format!("balance: {}", scalar.text)));
+        }
+        Value::Scalar(_) | Value::List(_) => {
+            walk.word(node, "a way to balance", &[("round_robin", ())]);
+        }
+    }
+}
+
+fn pool(walk: &mut Walk<'_>, node: &Node) -> Pool {
+    let mut pool = Pool::default();
+    let Some(fields) = walk.fields(node, &POOL) else { return pool };
+    if let Some(idle) = fields.value("idle").and_then(|node| idle(walk, node)) {
+        pool.idle = idle;
+    }
+    if let Some(time) = fields.value("idle_timeout").and_then(|node| walk.span(node)) {
+        pool.idle_timeout = time;
+    }
+    if let Some(time) = fields.value("max_age").and_then(|node| walk.span(node)) {
+        pool.max_age = time;
+    }
+    pool
+}
+
+/// `off` keeps no connection; `unlimited` can't be: idle connections cost the origin too.
+fn idle(walk: &mut Walk<'_>, node: &Node) -> Option<u32> {
+    walk.value(node, "a count", |text| match text {
+        "off" | "false" => Ok(0),
+        "0" => fault("a count", "to keep no idle connection write `off`"),
+        _ => amount::count(text, 1, 1_000_000).map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
+    })
+}
+
+/// Reads one address or a list of them; never gives none.
+fn endpoints(walk: &mut Walk<'_>, node: &Node) -> Option<Vec<Endpoint>> {
+    let items = walk.one_or_list(node);
+    if items.is_empty() {
+        walk.report.error(node.at, ErrorKind::Missing("the list is empty; an upstream needs an address at least"));
+    }
+    let mut endpoints: Vec<Endpoint> = Vec::new();
+    let mut written = BTreeSet::new();
+    for item in items {
+        let Some(endpoint) = endpoint(walk, item) else { continue };
+        if written.insert(endpoint.written.clone()) {
+            endpoints.push(endpoint);
+        } else {
+            walk.wrong(item, "another address", "it stands in this list already; leave one of them out");
+        }
+    }
+    (!endpoints.is_empty()).then_some(endpoints)
+}
+
+fn endpoint(walk: &mut Walk<'_>, node: &Node) -> Option<Endpoint> {
+    let (place, host) = match &node.value {
+        Value::Map(_) => {
+            let fields = walk.fields(node, &ENDPOINT)?;
+            let host = fields.value("host").and_then(|node| host_header(walk, node));
+            let Some(place) = fields.value("address") else {
+                let words = "an endpoint needs its address: `address: 10.0.0.1:3000`";
+                walk.report.error(fields.at, ErrorKind::Missing(words));
+                return None;
+            };
+            (place, host)
+        }
+        Value::Scalar(_) | Value::List(_) => (node, None),
+    };
+    let (address, written) = walk.value(place, "an address", |text| Ok((address::address(text)?, text.to_owned())))?;
+    warn_public(walk, place.at, &address, &written);
+    Some(Endpoint { written, address, host })
+}
+
+fn warn_public(walk: &mut Walk<'_>, at: Mark, address: &Address, written: &str) {
+    if let Address::Ip(ip, _) = address
+        && is_public(*ip)
+    {
+        walk.report.warn(at, WarningKind::PlainHttp(written.to_owned()));
+    }
+}
+
+/// Addresses that are routed over the Internet; documentation ranges count as such, so that examples warn too.
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => {
+            let shared = u32::from(v4) >> 22 == u32::from(std::net::Ipv4Addr::new(100, 64, 0, 0)) >> 22;
+            !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() || shared)
+        }
+        IpAddr::V6(v6) => {
+            !(v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local())
+        }
+    }
+}
+
+/// Reads what a rule's `to:` names, and gives the name of the upstream.
+pub(super) fn target(walk: &mut Walk<'_>, node: &Node) -> Option<String> {
+    if let Value::Scalar(_) = &node.value {
+        let text = walk.text(node, "an upstream's name or an address")?;
+        if !address::is_address(&text) {
+            return named(walk, node, text);
+        }
+    }
+    if let Value::List(items) = &node.value {
+        let name = |item: &&Node| matches!(&item.value, Value::Scalar(one) if !address::is_address(&one.text) && !one.text.contains("${"));
+        if let Some(item) = items.iter().find(name) {
+            let mend = "in a list stand addresses (10.0.0.1:3000); an upstream's name stands alone";
+            walk.wrong(item, "an address", mend);
+            return None;
+        }
+    }
+    let endpoints = endpoints(walk, node)?;
+    let name = endpoints.iter().map(|endpoint| endpoint.written.as_str()).collect::<Vec<_>>().join(",");
+    walk.upstreams.entry(name.clone()).or_insert_with(|| Upstream { endpoints, pool: Pool::default(), host: None });
+    Some(name)
+}
+
+fn named(walk: &mut Walk<'_>, node: &Node, name: String) -> Option<String> {
+    if walk.named.contains(&name) {
+        return Some(name);
+    }
+    let written = super::written(node);
+    if written != name {
+        // What `${…}` became is never shown.
+        let mend = "look at what it stands for".to_owned();
+        walk.report.error(node.at, ErrorKind::UnknownName { what: "upstream", name: written, mend });
+        return None;
+    }
+    let meant = if walk.may_suggest() { nearest(&name, walk.named.iter().map(String::as_str)) } else { None };
+    let mend = match meant {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None if amount::is_digits(&name) => format!("a port of this machine is written :{name}"),
+        None if name.contains('/') => "files are not built yet".to_owned(),
+        None if (name.contains('.') || name == "localhost") && host::name("", &name).is_ok() => {
+            format!("an address has a port: {name}:80; a name stands under `upstreams:`")
+        }
+        None => "add it under `upstreams:`, or write an address with a port".to_owned(),
+    };
+    walk.report.error(node.at, ErrorKind::UnknownName { what: "upstream", name, mend });
+    None
+}
+
+/// Reads `host:` of a rule, an upstream or an endpoint.
+pub(super) fn host_header(walk: &mut Walk<'_>, node: &Node) -> Option<HostHeader> {
+    const WHAT: &str = "a host";
+    walk.value(node, WHAT, |text| match text {
+        "preserve" => Ok(HostHeader::Preserve),
+        "upstream" => Ok(HostHeader::Upstream),
+        _ => {
+            if let Some(meant) = nearest(text, ["preserve", "upstream"]) {
+                return fault(WHAT, format!("did you mean `{meant}`?"));
+            }
+            let (name, port) = match text.rsplit_once(':') {
+                Some((name, port)) if !text.ends_with(']') => (name, Some(port)),
+                Some(_) | None => (text, None),
+            };
+            let name = match host::pattern(name)? {
+                crate::config::HostPattern::Exact(name) => name,
+                crate::config::HostPattern::Suffix(_) | crate::config::HostPattern::Any => {
+                    return fault(WHAT, "write preserve, upstream or one name");
+                }
+            };
+            match port.map(|port| amount::count(port, 1, 65_535)) {
+                None => Ok(HostHeader::Name(name)),
+                Some(Ok(port)) => Ok(HostHeader::Name(format!("{name}:{port}"))),
+                Some(Err(_)) => fault(WHAT, "the port is a number from 1 to 65535"),
+            }
+        }
+    })
+}
