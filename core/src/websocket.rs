@@ -64,7 +64,11 @@ pub fn examine(
         return Ok(Upgrade::None);
     };
     if token != WEBSOCKET {
-        return Ok(if request.version == Version::Http10 { Upgrade::None } else { Upgrade::Other(token.as_str().into()) });
+        return Ok(if request.version == Version::Http10 {
+            Upgrade::None
+        } else {
+            Upgrade::Other(token.as_str().into())
+        });
     }
     if request.version == Version::Http10 {
         return Err(bad("A WebSocket handshake needs HTTP/1.1."));

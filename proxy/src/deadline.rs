@@ -39,12 +39,7 @@ struct Slot {
 impl Deadlines {
     /// Makes an empty row whose moments count from `origin`.
     pub fn new(origin: Instant) -> Rc<Self> {
-        Rc::new(Self {
-            origin,
-            row: RefCell::default(),
-            next: Cell::new(Moment::NEVER),
-            sleeper: RefCell::new(None),
-        })
+        Rc::new(Self { origin, row: RefCell::default(), next: Cell::new(Moment::NEVER), sleeper: RefCell::new(None) })
     }
 
     /// Reads the clock.

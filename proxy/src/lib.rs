@@ -21,6 +21,8 @@ pub mod worker;
 
 pub mod transport;
 
+pub mod reactor;
+
 pub mod deadline;
 
 pub mod desk;
@@ -34,3 +36,9 @@ pub mod live;
 pub mod generation;
 
 pub mod process;
+
+pub mod control;
+
+pub mod demo;
+
+pub mod cli;

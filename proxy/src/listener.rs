@@ -16,7 +16,6 @@ use rustix::io::Errno;
 use rustix::net::{SocketAddrAny, SocketFlags};
 use switchboard_core::config::{Bind, Listener};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
 use crate::process::{Admitted, Command, Process};
@@ -57,7 +56,7 @@ pub enum Remote {
 /// Accepts until told to stop; then takes what waits in the queue, so that nobody who got a SYN-ACK is refused, and
 /// closes the socket.
 pub async fn accept(worker: Rc<Worker>, socket: Arc<Socket>, fd: OwnedFd, mut stop: oneshot::Receiver<()>) {
-    let listening = match AsyncFd::register_with_interest(fd, Interest::READABLE) {
+    let listening = match crate::reactor::register(fd, Interest::READABLE) {
         Ok(listening) => listening,
         Err(error) => {
             tracing::error!(listener = %socket.settings.load().name, %error, "cannot accept on this socket");
@@ -98,7 +97,8 @@ enum Taken {
 fn take_batch(worker: &Rc<Worker>, socket: &Arc<Socket>, listening: &OwnedFd) -> Taken {
     let process = &worker.process;
     for _ in 0..BATCH {
-        let full = socket.settings.load().max_connections.is_some_and(|most| socket.open.load(Ordering::Relaxed) >= most);
+        let full =
+            socket.settings.load().max_connections.is_some_and(|most| socket.open.load(Ordering::Relaxed) >= most);
         if full || !process.admission.has_room() {
             process.say_full(if full { "max_connections of the listener" } else { "half of the open-file limit" });
             return Taken::Pause;

@@ -13,8 +13,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::generation::Generation;
 use crate::listener::{Remote, Socket};
-use crate::telemetry::counters::Counters;
 use crate::telemetry::access_log::AccessSink;
+use crate::telemetry::counters::Counters;
 
 /// The proxy as a whole.
 #[derive(Debug)]

@@ -35,7 +35,7 @@ impl Transport {
     /// # Errors
     /// When the reactor refuses it (descriptors or memory exhausted).
     pub fn plain(fd: OwnedFd) -> io::Result<Self> {
-        Ok(Self::Plain(AsyncFd::register_with_interest(fd, Interest::READABLE | Interest::WRITABLE)?))
+        Ok(Self::Plain(crate::reactor::register(fd, Interest::READABLE | Interest::WRITABLE)?))
     }
 
     const fn socket(&self) -> &AsyncFd<OwnedFd> {

@@ -242,4 +242,3 @@ pub(crate) async fn caught<F: Future>(mut future: Pin<&mut F>) -> Result<F::Outp
     })
     .await
 }
-

@@ -14,12 +14,12 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const FIELDS: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-fn agreed() -> Upgrade<'static> {
+fn agreed() -> Upgrade {
     Upgrade::WebSocket(accept(KEY.as_bytes()))
 }
 
 /// What the `Upgrade` of a request comes to, with `allowed` in the rule; `None` where it is refused.
-fn asked<'r>(line: &str, fields: &str, allowed: &'r [String]) -> Option<Upgrade<'r>> {
+fn asked(line: &str, fields: &str, allowed: &[String]) -> Option<Upgrade> {
     let text = format!("{line}\r\nHost: a\r\n{fields}\r\n");
     let bytes = text.as_bytes();
     let mut head = RequestHead::default();
@@ -40,13 +40,13 @@ fn asked<'r>(line: &str, fields: &str, allowed: &'r [String]) -> Option<Upgrade<
 }
 
 #[track_caller]
-fn check_request(line: &str, fields: &str, expected: Option<Upgrade<'_>>) {
+fn check_request(line: &str, fields: &str, expected: Option<Upgrade>) {
     let allowed = ["websocket".to_owned(), "foo".to_owned()];
     assert_eq!(asked(line, fields, &allowed), expected, "{line} {fields:?}");
 }
 
 #[track_caller]
-fn check_101(lines: &str, upgrade: &Upgrade<'_>, expected: Result<(), UpgradeFault>) {
+fn check_101(lines: &str, upgrade: &Upgrade, expected: Result<(), UpgradeFault>) {
     let text = format!("HTTP/1.1 101 Switching Protocols\r\n{lines}\r\n");
     let mut head = ResponseHead::default();
     assert_eq!(head.parse(text.as_bytes(), &LIMITS), Ok(Progress::Complete));
@@ -88,7 +88,7 @@ fn case_105_other_offers_come_to_nothing() {
 #[test]
 fn other_protocols_of_the_rule() {
     let fields = "Connection: Upgrade\r\nUpgrade: Foo\r\n";
-    check_request("POST / HTTP/1.1", fields, Some(Upgrade::Other("foo")));
+    check_request("POST / HTTP/1.1", fields, Some(Upgrade::Other("foo".into())));
     // RFC 9110 §7.8: to be ignored.
     check_request("GET / HTTP/1.0", fields, Some(Upgrade::None));
 }
@@ -144,8 +144,8 @@ fn case_103_a_101_that_proves_nothing() {
     // What was not asked for is not judged: the client fails such a connection itself.
     check_101(&format!("{good}Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: x\r\n"), &agreed(), Ok(()));
     // Another protocol proves itself by its token alone.
-    check_101("Upgrade: foo\r\nConnection: upgrade\r\n", &Upgrade::Other("foo"), Ok(()));
-    check_101(&good, &Upgrade::Other("foo"), Err(UpgradeFault::Token));
+    check_101("Upgrade: foo\r\nConnection: upgrade\r\n", &Upgrade::Other("foo".into()), Ok(()));
+    check_101(&good, &Upgrade::Other("foo".into()), Err(UpgradeFault::Token));
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn case_104_a_101_that_nobody_asked_for() {
 #[test]
 fn the_token_is_ours() {
     assert_eq!(agreed().token(), Some(b"websocket".as_slice()));
-    assert_eq!(Upgrade::Other("foo").token(), Some(b"foo".as_slice()));
+    assert_eq!(Upgrade::Other("foo".into()).token(), Some(b"foo".as_slice()));
     assert_eq!(Upgrade::None.token(), None);
 }
 

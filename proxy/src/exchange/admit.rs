@@ -36,11 +36,7 @@ pub struct Admitted {
 ///
 /// # Errors
 /// What is refused, with its reason and a sentence.
-pub fn admit(
-    connection: &mut Connection,
-    desk: &mut Desk,
-    record: &mut Record,
-) -> Result<Admitted, ProxyError> {
+pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) -> Result<Admitted, ProxyError> {
     let generation = std::rc::Rc::clone(&record.generation);
     connection.refresh_peer(&generation);
     record.client = connection.peer.ip();
@@ -87,8 +83,9 @@ pub fn admit(
     target.clear();
     let mut upgrade = Upgrade::None;
     match &rule.action {
-        Action::Redirect { to, .. } => template::render(to, &facts, target)
-            .map_err(|error| ProxyError::own(error.reason(), error.detail()))?,
+        Action::Redirect { to, .. } => {
+            template::render(to, &facts, target).map_err(|error| ProxyError::own(error.reason(), error.detail()))?
+        }
         Action::Respond { .. } => {}
         Action::Proxy(_) => {
             if rule.path_edit == PathEdit::Keep {
@@ -115,10 +112,9 @@ fn first_two_hosts<'a>(fields: &Fields, bytes: &'a [u8]) -> [Option<&'a [u8]>; 2
 /// Refuses a body that says itself that it is too large. One that does not say is counted as it comes.
 fn check_size(rule: &Rule, framing: Framing) -> Result<(), ProxyError> {
     match (framing, rule.max_body) {
-        (Framing::Length(length), Some(most)) if length > most => Err(ProxyError::client(
-            Reason::BodyTooLarge,
-            "The request's body is larger than this route's max_body.",
-        )),
+        (Framing::Length(length), Some(most)) if length > most => {
+            Err(ProxyError::client(Reason::BodyTooLarge, "The request's body is larger than this route's max_body."))
+        }
         _ => Ok(()),
     }
 }

@@ -87,7 +87,10 @@ pub async fn relay(
     if reusable {
         keep(connection, upstream, now);
     }
-    if close || (coding == Coding::Plain && framing == Framing::Close) || (streams && !knows_chunks(desk.request.version)) {
+    if close
+        || (coding == Coding::Plain && framing == Framing::Close)
+        || (streams && !knows_chunks(desk.request.version))
+    {
         return Ok(if desk.request.keep_alive || !upload.is_received() { Next::Linger } else { Next::Close });
     }
     let upload = std::mem::replace(upload, Upload::new(Framing::None, None, 0, None, now));
@@ -235,7 +238,8 @@ impl Download<'_> {
         let client = &self.connection.transport;
         let consumed = self.pump.start(context, client, head, body).map_err(|error| during_answer(&error))?;
         if consumed < came {
-            self.excess.extend_from_slice(desk.answer_input.filled().get(desk.answer.len + consumed..).unwrap_or_default());
+            self.excess
+                .extend_from_slice(desk.answer_input.filled().get(desk.answer.len + consumed..).unwrap_or_default());
         }
         Ok(())
     }

@@ -149,7 +149,8 @@ impl Record {
         let cut = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
         let (path, query) = target.split_at(cut);
         let endpoint = self.endpoint.and_then(|index| self.generation.endpoints.get(index));
-        let field = |name| head.fields.all().iter().find(|field| field.name_id == name).map(|field| field.value.of(bytes));
+        let field =
+            |name| head.fields.all().iter().find(|field| field.name_id == name).map(|field| field.value.of(bytes));
         access::Record {
             time: &[0; 24],
             request_id: if desk.request_id.is_empty() { self.id.as_bytes() } else { &desk.request_id },

@@ -61,7 +61,9 @@ impl Upload {
 
     /// Whether the request could be sent again from what is in memory. Chunks are decoded in place, so theirs can't.
     pub fn is_replayable(&self) -> bool {
-        self.pump.received == self.early && (self.framing != Framing::Chunked || self.early == 0) && !self.pump.took_source()
+        self.pump.received == self.early
+            && (self.framing != Framing::Chunked || self.early == 0)
+            && !self.pump.took_source()
     }
 
     /// Back to the beginning, for another attempt.
@@ -73,12 +75,7 @@ impl Upload {
     }
 
     /// Sends the head and what of the body came with it.
-    pub fn start(
-        &mut self,
-        context: &mut Context<'_>,
-        upstream: &Transport,
-        desk: &mut Desk,
-    ) -> Result<(), PumpError> {
+    pub fn start(&mut self, context: &mut Context<'_>, upstream: &Transport, desk: &mut Desk) -> Result<(), PumpError> {
         let body = desk.input.filled_mut().get_mut(desk.request.len..).unwrap_or_default();
         self.consumed = self.pump.start(context, upstream, &desk.output, body)?;
         self.early = self.pump.received;

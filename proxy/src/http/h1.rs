@@ -56,10 +56,7 @@ pub async fn serve(mut connection: Connection) {
 /// Waits for the next request. The desk holds bytes that were sent ahead; an idle connection has none.
 ///
 /// `None` when the client closed, or the connection has been idle for long enough, or the proxy drains.
-async fn next_request(
-    connection: &Connection,
-    desk: &mut Option<Box<Desk>>,
-) -> Result<Option<Box<Desk>>, ProxyError> {
+async fn next_request(connection: &Connection, desk: &mut Option<Box<Desk>>) -> Result<Option<Box<Desk>>, ProxyError> {
     let worker = &connection.worker;
     let generation = worker.generation();
     let (timeouts, limits) = (generation.snapshot.timeouts, generation.snapshot.limits);

@@ -36,7 +36,10 @@ impl std::fmt::Display for BindError {
         let Self { what, source } = self;
         match source.kind() {
             io::ErrorKind::AddrInUse => {
-                write!(f, "cannot listen on {what}: another process has it. `ss -ltnp` names the holder; stop it, or choose another port")
+                write!(
+                    f,
+                    "cannot listen on {what}: another process has it. `ss -ltnp` names the holder; stop it, or choose another port"
+                )
             }
             io::ErrorKind::PermissionDenied => write!(
                 f,
@@ -61,7 +64,8 @@ pub fn bind(bind: &Bind, workers: usize) -> Result<Vec<Bound>, BindError> {
             // One socket takes both families. Without IPv6 in the kernel it is IPv4 alone.
             let both = tcp(any(*port), workers, false);
             let only_v4 = |_| tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), *port), workers, false);
-            both.or_else(|error| if no_ipv6(&error.source) { only_v4(error) } else { Err(error) }).map(|bound| vec![bound])
+            both.or_else(|error| if no_ipv6(&error.source) { only_v4(error) } else { Err(error) })
+                .map(|bound| vec![bound])
         }
         Bind::Ip(ip, port) => tcp(SocketAddr::new(*ip, *port), workers, true).map(|bound| vec![bound]),
         Bind::Unix(path) => unix(path).map(|bound| vec![bound]),

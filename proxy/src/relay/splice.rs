@@ -107,13 +107,14 @@ impl Splice {
 
     fn load(&mut self, context: &mut Context<'_>, source: &Transport, most: usize) -> Poll<io::Result<usize>> {
         let Some((_, into)) = &self.pipe else { return Poll::Ready(Ok(0)) };
-        source.poll_read_with(context, |socket| {
-            splice(socket, None, into, None, most, SpliceFlags::MOVE | SpliceFlags::NONBLOCK)
-        })
-        .map_ok(|read| {
-            self.held += read;
-            read
-        })
+        source
+            .poll_read_with(context, |socket| {
+                splice(socket, None, into, None, most, SpliceFlags::MOVE | SpliceFlags::NONBLOCK)
+            })
+            .map_ok(|read| {
+                self.held += read;
+                read
+            })
     }
 
     fn drain(&mut self, context: &mut Context<'_>, sink: &Transport) -> Poll<io::Result<usize>> {

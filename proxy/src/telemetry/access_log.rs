@@ -96,8 +96,11 @@ impl AccessLog {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut stamp = self.stamp.borrow_mut();
         let mut address = [0_u8; 48];
-        let record =
-            Record { time: stamp.rfc3339(since.as_secs(), since.subsec_nanos()), client: text_of(client, &mut address), ..*record };
+        let record = Record {
+            time: stamp.rfc3339(since.as_secs(), since.subsec_nanos()),
+            client: text_of(client, &mut address),
+            ..*record
+        };
         let mut batch = self.batch.borrow_mut();
         match form {
             Form::Json => record.write_json(&redact.1, &mut batch),

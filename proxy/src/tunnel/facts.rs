@@ -43,8 +43,13 @@ impl Facts {
         let line = record.line(desk, opened, None);
         let mut texts = Vec::with_capacity(256);
         let mut ends = [0; 5];
-        let parts =
-            [(line.request_id, 128), (line.host, HOST), (line.path, PATH), (line.query, QUERY), (line.user_agent, AGENT)];
+        let parts = [
+            (line.request_id, 128),
+            (line.host, HOST),
+            (line.path, PATH),
+            (line.query, QUERY),
+            (line.user_agent, AGENT),
+        ];
         for (end, (text, most)) in ends.iter_mut().zip(parts) {
             texts.extend_from_slice(text.get(..text.len().min(most)).unwrap_or_default());
             *end = u16::try_from(texts.len()).unwrap_or(u16::MAX);

@@ -11,11 +11,11 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, ipprot
 use switchboard_core::reason::Reason;
 
 use super::pool::Connection;
+use crate::deadline::Deadline;
 use crate::error::{ProxyError, Retry};
 use crate::live::{EndpointLive, Place};
 use crate::transport::Transport;
 use crate::worker::Worker;
-use crate::deadline::Deadline;
 
 /// Connects. The deadline is the exchange's; a client that goes away meanwhile ends the wait.
 ///

@@ -42,12 +42,7 @@ impl Interim {
     ///
     /// # Errors
     /// `upstream_bad_response` beyond the bounds.
-    pub fn relay(
-        &mut self,
-        context: &mut Context<'_>,
-        client: &Transport,
-        desk: &mut Desk,
-    ) -> Result<(), ProxyError> {
+    pub fn relay(&mut self, context: &mut Context<'_>, client: &Transport, desk: &mut Desk) -> Result<(), ProxyError> {
         self.count += 1;
         self.bytes += desk.answer.len;
         if self.count > MOST || self.bytes > MOST_BYTES {

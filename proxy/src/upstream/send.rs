@@ -70,8 +70,7 @@ pub async fn send(
     desk.answer_input.clear();
     desk.answer.clear();
     let mut state = Sending { attempt, begun: false, since: now, moved: 0, heard: false };
-    let result =
-        poll_fn(|context| state.poll(context, &connection.transport, desk, upload, interim, record)).await;
+    let result = poll_fn(|context| state.poll(context, &connection.transport, desk, upload, interim, record)).await;
     match result {
         Ok(()) => Ok(connection),
         // Before a byte came back, a kept connection that is closed says nothing about the request.
@@ -180,13 +179,17 @@ impl Sending<'_> {
         }
         let sending = !upload.is_over() && !self.heard;
         let (patience, reason, detail) = match upload.waits() {
-            _ if !sending => (attempt.timeouts.first_byte, Reason::ResponseTimeout, "The endpoint did not answer in time."),
+            _ if !sending => {
+                (attempt.timeouts.first_byte, Reason::ResponseTimeout, "The endpoint did not answer in time.")
+            }
             // A client that was promised a 100 sends nothing until the endpoint has spoken: the endpoint is waited for.
             Waits::Source if interim.expected() => {
                 (attempt.timeouts.first_byte, Reason::ResponseTimeout, "The endpoint did not answer in time.")
             }
             Waits::Source => (attempt.timeouts.body, Reason::BodyTimeout, "The request's body stopped before its end."),
-            Waits::Sink => (attempt.timeouts.write, Reason::ResponseTimeout, "The endpoint stopped taking the request."),
+            Waits::Sink => {
+                (attempt.timeouts.write, Reason::ResponseTimeout, "The endpoint stopped taking the request.")
+            }
         };
         let until = patience.map_or(Moment::NEVER, |patience| self.since + patience);
         let until = until.min(attempt.ends).min(if sending { upload.rate_check() } else { Moment::NEVER });

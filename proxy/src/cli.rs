@@ -1,0 +1,125 @@
+//! The command line: what can be asked of the binary, and which exit code says how it went.
+//!
+//! 0 is success, 1 is a configuration or a request that was refused, 2 is a command line that makes no sense.
+
+mod check;
+mod explain;
+mod reload;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "switchboard",
+    version,
+    about = "A reverse proxy for real-time traffic: add a route and nothing drops",
+    after_help = "Examples:\n  switchboard demo                         two workspaces to look at, nothing to prepare\n  \
+                  switchboard run -c switchboard.yaml      the proxy\n  switchboard check -c switchboard.yaml    \
+                  every error, with its place\n  switchboard explain http://app.localhost/x -c switchboard.yaml",
+    disable_help_subcommand = true
+)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the proxy; without a file, one that has no routes yet
+    #[command(after_help = "Example:\n  switchboard run -c switchboard.yaml\n\nSignals: SIGTERM drains and ends, a \
+                            second one ends at once; SIGHUP reloads; SIGUSR1 opens log files again.")]
+    Run(run::Options),
+    /// Reads a configuration and says what is wrong with it; starts nothing
+    #[command(
+        after_help = "Example:\n  switchboard check -c switchboard.yaml\n\nExit code 0 if it is sound, 1 if not."
+    )]
+    Check(check::Options),
+    /// Runs the main job with nothing to prepare: two built-in workspaces, A and B
+    #[command(after_help = "Example:\n  switchboard demo --port 8080")]
+    Demo(crate::demo::Options),
+    /// Says which rule answers a request, and why the others do not
+    #[command(
+        after_help = "Example:\n  switchboard explain http://example.com/ws -H 'x-canary: yes' -c switchboard.yaml"
+    )]
+    Explain(explain::Options),
+    /// Asks the running proxy to read its configuration again
+    #[command(
+        after_help = "Example:\n  switchboard reload -c switchboard.yaml\n\nExit code 0 if the configuration is in \
+                            force, 1 if it was refused or no proxy answers."
+    )]
+    Reload(reload::Options),
+    /// Prints the JSON Schema of the configuration, for completion in editors
+    #[command(after_help = "Example:\n  switchboard schema > switchboard.schema.json")]
+    Schema,
+    /// Prints the completions for a shell
+    #[command(
+        after_help = "Example:\n  switchboard completions bash > ~/.local/share/bash-completion/completions/switchboard"
+    )]
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: Shell,
+    },
+}
+
+/// Where the configuration is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    path: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// The file that was named, or the one that everybody has; `None` where there is none.
+    fn find(&self) -> Option<PathBuf> {
+        self.path.clone().or_else(|| Some(PathBuf::from("switchboard.yaml")).filter(|path| path.exists()))
+    }
+
+    /// The same, for commands that make no sense without one.
+    fn require(&self) -> Result<PathBuf, String> {
+        self.find().ok_or_else(|| "there is no switchboard.yaml here; name the configuration with -c FILE".to_owned())
+    }
+}
+
+/// Reads the command line, does what it says, and returns the exit code.
+pub fn main() -> ExitCode {
+    let line = Line::parse();
+    let result = match line.command {
+        Command::Run(options) => run::run(&options),
+        Command::Check(options) => check::check(&options),
+        Command::Demo(options) => crate::demo::run(&options),
+        Command::Explain(options) => explain::explain(&options),
+        Command::Reload(options) => reload::reload(&options),
+        Command::Schema => {
+            print(&switchboard_core::config::json_schema());
+            Ok(0)
+        }
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Line::command(), "switchboard", &mut text);
+            print(&String::from_utf8_lossy(&text));
+            Ok(0)
+        }
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(message) => {
+            eprintln!("switchboard: {message}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Prints to standard output. A reader that has gone away (`| head`) is no error.
+fn print(text: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes());
+    let _ = out.flush();
+}

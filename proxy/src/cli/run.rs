@@ -1,0 +1,61 @@
+//! `switchboard run`
+
+use std::fs::File;
+use std::path::Path;
+
+use switchboard_core::config::{Config, load};
+
+use super::ConfigFile;
+use crate::control::source::World;
+use crate::control::start::{self, Start};
+use crate::telemetry::log;
+
+/// What `run` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Writes `ready` to this open descriptor when connections are accepted
+    #[arg(long, value_name = "N")]
+    ready_fd: Option<u32>,
+}
+
+/// Runs the proxy until it is told to end.
+pub(crate) fn run(options: &Options) -> Result<u8, String> {
+    let path = options.config.find();
+    let config = match &path {
+        Some(path) => match read(path)? {
+            Some(config) => config,
+            None => return Ok(1),
+        },
+        None => Config::default(),
+    };
+    log::start(&config.log).map_err(|error| format!("log: {error}"))?;
+    let ready = options.ready_fd.map(open_descriptor).transpose()?;
+    start::run(Start { config, path, ready, names_hosts: false })
+}
+
+/// Reads a configuration, and prints what is wrong with it. `None` where that forbids it.
+pub(crate) fn read(path: &Path) -> Result<Option<Config>, String> {
+    let loaded = load(path, &mut World);
+    for warning in &loaded.warnings {
+        eprintln!("warning: {warning}");
+    }
+    match loaded.config {
+        Ok(config) => Ok(Some(config)),
+        Err(errors) => {
+            for error in &errors {
+                eprintln!("{}", error.rendered());
+            }
+            let count = errors.len();
+            eprintln!("switchboard: {count} error{} in the configuration", if count == 1 { "" } else { "s" });
+            Ok(None)
+        }
+    }
+}
+
+/// Opens a descriptor that the caller left open for us.
+fn open_descriptor(number: u32) -> Result<File, String> {
+    let path = format!("/dev/fd/{number}");
+    File::options().write(true).open(&path).map_err(|error| format!("--ready-fd {number}: {error}"))
+}

@@ -1,0 +1,79 @@
+//! Which sockets are open, and what has to be opened and closed for another list of listeners.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use switchboard_core::config::Listener;
+
+use crate::listener::Socket;
+use crate::listener::bind::{BindError, bind};
+use crate::process::{Command, WorkerLink};
+
+/// The sockets that are open.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    open: Vec<Arc<Socket>>,
+    next_id: u64,
+}
+
+/// What a change of the list comes to. Everything that can fail has been done.
+#[derive(Debug, Default)]
+pub struct Plan {
+    fresh: Vec<(Arc<Socket>, Vec<OwnedFd>)>,
+    keep: Vec<(Arc<Socket>, Listener)>,
+    close: Vec<Arc<Socket>>,
+}
+
+impl Listeners {
+    /// Binds what is new in `wanted`.
+    ///
+    /// # Errors
+    /// When one address can't be bound: then nothing stays bound, and nothing has changed.
+    pub fn plan(&mut self, wanted: &[Listener], workers: usize) -> Result<Plan, BindError> {
+        let mut plan = Plan::default();
+        for listener in wanted {
+            let here: Vec<_> = self.open.iter().filter(|socket| socket.bind == listener.bind).cloned().collect();
+            if !here.is_empty() {
+                plan.keep.extend(here.into_iter().map(|socket| (socket, listener.clone())));
+                continue;
+            }
+            for bound in bind(&listener.bind, workers)? {
+                self.next_id += 1;
+                let socket = Socket {
+                    id: self.next_id,
+                    bind: listener.bind.clone(),
+                    address: bound.address,
+                    settings: ArcSwap::from_pointee(listener.clone()),
+                    open: 0.into(),
+                };
+                plan.fresh.push((Arc::new(socket), bound.descriptors));
+            }
+        }
+        let kept = |socket: &Arc<Socket>| plan.keep.iter().any(|(kept, _)| kept.id == socket.id);
+        plan.close = self.open.iter().filter(|socket| !kept(socket)).cloned().collect();
+        Ok(plan)
+    }
+
+    /// Lets the workers accept on what is new, and stop on what is gone. Returns a line for each new address.
+    pub fn carry_out(&mut self, plan: Plan, workers: &[WorkerLink]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (socket, listener) in plan.keep {
+            socket.settings.store(Arc::new(listener));
+        }
+        for (socket, descriptors) in plan.fresh {
+            // A socket that exists once is served by the first worker, which shares its connections out.
+            for (fd, worker) in descriptors.into_iter().zip(workers) {
+                let _ = worker.inbox.send(Command::Listen(Arc::clone(&socket), fd));
+            }
+            lines.push(format!("listening on {} ({}, http)", socket.describe(), socket.settings.load().name));
+            self.open.push(socket);
+        }
+        for socket in plan.close {
+            workers.iter().for_each(|worker| drop(worker.inbox.send(Command::Unlisten(socket.id))));
+            tracing::info!(listener = %socket.describe(), "no longer listening; its connections go on");
+            self.open.retain(|open| open.id != socket.id);
+        }
+        lines
+    }
+}

@@ -1,0 +1,135 @@
+//! From a configuration to a running proxy: state directory, sockets, workers, control thread.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use switchboard_core::config::Config;
+use switchboard_core::moment::Moment;
+use tokio::sync::mpsc;
+
+use super::listeners::Listeners;
+use super::{Control, open_access, resolve, socket, state, watch};
+use crate::generation::Registry;
+use crate::process::{Admission, Process, WorkerLink};
+use crate::worker::Worker;
+
+/// Descriptors that are not for connections: logs, sockets that listen, the control socket, what libraries open.
+const RESERVED: u64 = 200;
+
+/// How a proxy is started.
+#[derive(Debug)]
+pub struct Start {
+    /// What it is told.
+    pub config: Config,
+    /// The file to watch and to read again.
+    pub path: Option<PathBuf>,
+    /// Where to write `ready` besides stderr.
+    pub ready: Option<File>,
+    /// Tell clients of unknown hosts the known ones: `demo` and `dev` only.
+    pub names_hosts: bool,
+}
+
+/// Runs a proxy until it ends. Returns the exit code.
+///
+/// # Errors
+/// In words, when it can't start.
+pub fn run(start: Start) -> Result<u8, String> {
+    let Start { config, path, ready, names_hosts } = start;
+    let _lock = state::lock(&config.state_dir)?;
+    let most = raise_descriptor_limit();
+    let origin = Instant::now();
+    let mut registry = Registry::default();
+    let access = open_access(&config.access_log)?;
+    let state_dir = config.state_dir.clone();
+    let files = config.files.clone();
+    let count = config.workers.unwrap_or_else(cores);
+    let generation = registry.generation(config, None, Moment::ZERO).map_err(|error| error.to_string())?;
+    let mut listeners = Listeners::default();
+    let plan = listeners.plan(&generation.config.listeners, count).map_err(|error| error.to_string())?;
+    let (links, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| link()).unzip();
+    let process = Arc::new(Process {
+        origin,
+        generation: Arc::new(ArcSwap::from_pointee(generation)),
+        workers: links,
+        admission: Admission::new(most.saturating_sub(RESERVED) / 2),
+        access: ArcSwap::from_pointee(access),
+        draining: false.into(),
+        seed: seed(),
+        said: Default::default(),
+        names_hosts,
+    });
+    for (index, inbox) in inboxes.into_iter().enumerate() {
+        let shared = Arc::clone(&process);
+        std::thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .spawn(move || {
+                if let Err(error) = Worker::run(shared, index, inbox) {
+                    tracing::error!(%error, index, "a worker could not start");
+                }
+            })
+            .map_err(|error| format!("cannot start a worker: {error}"))?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start the control thread: {error}"))?;
+    runtime.block_on(async move {
+        let (asks, inbox) = mpsc::channel(16);
+        socket::serve(&state_dir, asks)
+            .map_err(|error| format!("cannot open {}: {error}", socket::path(&state_dir).display()))?;
+        resolve::all(&process.generation.load());
+        let mut watch = watch::Watch::new();
+        watch.follow(&files);
+        for line in listeners.carry_out(plan, &process.workers) {
+            eprintln!("{line}");
+        }
+        say_ready(ready);
+        let control = Control { process, registry, listeners, path, retired: Vec::new(), watch };
+        let code = control.run(inbox).await.map_err(|error| format!("cannot listen for signals: {error}"))?;
+        let _ = std::fs::remove_file(socket::path(&state_dir));
+        Ok(code)
+    })
+}
+
+fn link() -> (WorkerLink, mpsc::UnboundedReceiver<crate::process::Command>) {
+    let (inbox, commands) = mpsc::unbounded_channel();
+    (WorkerLink { inbox, load: Arc::new(AtomicU64::new(0)), counters: Arc::default() }, commands)
+}
+
+/// One worker for each core that we may use; a container's share of the machine counts.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Raises the soft limit on open files to the hard one. Returns what then holds.
+fn raise_descriptor_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    getrlimit(Resource::Nofile).current.unwrap_or(1 << 20)
+}
+
+/// A number that another start will not have. Request ids are unique by it, not secret.
+fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    u64::from_ne_bytes(bytes)
+}
+
+/// Says that connections are accepted: on stderr, on the descriptor of `--ready-fd`, to systemd.
+fn say_ready(ready: Option<File>) {
+    eprintln!("ready");
+    if let Some(mut ready) = ready {
+        let _ = writeln!(ready, "ready");
+    }
+    if let Some(path) = std::env::var_os("NOTIFY_SOCKET")
+        && let Ok(socket) = std::os::unix::net::UnixDatagram::unbound()
+    {
+        let _ = socket.send_to(b"READY=1", path);
+    }
+}

@@ -1,0 +1,73 @@
+//! The state directory: who owns it, and what stands in it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::process::Process;
+
+/// The lock on a state directory, held until it is dropped.
+#[derive(Debug)]
+pub struct StateLock(#[expect(dead_code, reason = "the lock lives as long as the file is open")] File);
+
+/// Takes a state directory for this process, making it (0700) where it is missing.
+///
+/// # Errors
+/// In words, naming the holder where another proxy has it.
+pub fn lock(directory: &Path) -> Result<StateLock, String> {
+    let told = |error: io::Error| format!("state_dir {}: {error}", directory.display());
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(told)?;
+    let path = directory.join("lock");
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(told)?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut holder = String::new();
+        let _ = file.read_to_string(&mut holder);
+        return Err(format!(
+            "state_dir {} belongs to a running proxy (process {}). Stop it, or give this one another state_dir",
+            directory.display(),
+            holder.trim()
+        ));
+    }
+    file.set_len(0).map_err(told)?;
+    writeln!(file, "{}", std::process::id()).map_err(told)?;
+    Ok(StateLock(file))
+}
+
+/// The counters and the generation, as JSON for the control socket.
+pub fn as_json(process: &Process) -> String {
+    use std::fmt::Write as _;
+    let mut totals: Vec<(&'static str, u64)> = Vec::new();
+    for worker in &process.workers {
+        for (index, (name, value)) in worker.counters.each().enumerate() {
+            match totals.get_mut(index) {
+                Some(total) => total.1 += value,
+                None => totals.push((name, value)),
+            }
+        }
+    }
+    let mut json = String::from("{");
+    let _ = write!(json, "\"generation\":{}", process.generation.load().number);
+    let _ = write!(json, ",\"workers\":{}", process.workers.len());
+    let _ = write!(json, ",\"connections_most\":{}", process.admission.most);
+    for (name, value) in totals {
+        let _ = write!(json, ",\"{name}\":{value}");
+    }
+    let dropped = process.access.load().as_ref().as_ref().map_or(0, |access| access.sink.dropped());
+    let _ = write!(json, ",\"access_lines_dropped\":{dropped},\"reasons\":{{");
+    let mut first = true;
+    for (index, reason) in switchboard_core::reason::Reason::ALL.iter().enumerate() {
+        let count: u64 =
+            process.workers.iter().filter_map(|worker| worker.counters.reasons.get(index)).map(|c| c.read()).sum();
+        if count > 0 {
+            let comma = if first { "" } else { "," };
+            let _ = write!(json, "{comma}\"{}\":{count}", reason.code());
+            first = false;
+        }
+    }
+    json.push_str("}}\n");
+    json
+}
