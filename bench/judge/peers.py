@@ -76,7 +76,7 @@ def binary(name):
 def tool(name):
     """A program of the bench's own crate, built by `bench/run`."""
     target = os.environ.get("CARGO_TARGET_DIR", REPO / "bench" / "target")
-    return Path(target) / "release" / name
+    return Path(target) / ("floor" if name == "floor" else "release") / name
 
 
 def launch(name, site, folder):
