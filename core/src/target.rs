@@ -13,6 +13,7 @@ mod authority;
 pub(crate) mod path;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use authority::Authority;
 pub use authority::canonical_host;

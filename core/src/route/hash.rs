@@ -45,3 +45,28 @@ impl Hasher for FastHasher {
         self.0 ^ (self.0 >> 32)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::hash::BuildHasher;
+
+    use super::*;
+
+    /// The table takes a place from the low bits and tells neighbours apart by the high ones: both must spread.
+    #[test]
+    fn names_that_differ_little_spread_over_the_table() {
+        let build = BuildHasherDefault::<FastHasher>::default();
+        for form in
+            ["w{}", "{}.localhost", "w{}.preview.example.com", "{}-very-long-name-of-a-branch.preview.example.com"]
+        {
+            let names = (0..10_000).map(|n| form.replace("{}", &n.to_string()).into_bytes().into_boxed_slice());
+            let hashes: Vec<u64> = names.map(|name| build.hash_one(name)).collect();
+            let low: HashSet<u64> = hashes.iter().map(|hash| hash & 0x3fff).collect();
+            let high: HashSet<u64> = hashes.iter().map(|hash| hash >> 57).collect();
+            // Chance alone would take 7,500 of the 16,384 places.
+            assert!(low.len() > 6_500 && high.len() == 128, "{form}: {} places, {} tags", low.len(), high.len());
+            assert_eq!(hashes.iter().collect::<HashSet<_>>().len(), 10_000, "{form}");
+        }
+    }
+}

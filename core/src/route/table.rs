@@ -130,13 +130,12 @@ impl RouteTable {
     /// The node at the end of the longest way that the path shares with the keys of its host.
     fn deepest(&self, root: NodeId, path: &[u8]) -> NodeId {
         let mut id = root;
-        // The asterisk form has no segments: it belongs to the host as a whole.
-        if path.first() != Some(&b'/') {
+        // Most hosts have one route, and nothing to walk. The asterisk form has no segments: it belongs to the host.
+        if self.nodes.get(id as usize).is_none_or(|node| node.children.is_empty()) || path.first() != Some(&b'/') {
             return id;
         }
         for segment in segments(path) {
             let Some(node) = self.nodes.get(id as usize) else { break };
-            // Most hosts have one route and no children; then nothing is hashed.
             let Some(&child) = node.children.get(segment) else { break };
             id = child;
         }

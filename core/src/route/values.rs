@@ -38,7 +38,7 @@ pub(crate) fn query<'a>(query: &'a [u8], name: &'a [u8]) -> impl Iterator<Item =
     query.split(|&byte| byte == b'&').filter_map(move |pair| {
         let equals = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
         let (key, value) = pair.split_at(equals);
-        (!pair.is_empty() && *form_decoded(key) == *name).then(|| form_decoded(value.get(1..).unwrap_or_default()))
+        (*form_decoded(key) == *name).then(|| form_decoded(value.get(1..).unwrap_or_default()))
     })
 }
 

@@ -265,6 +265,8 @@ fn an_unknown_host_brings_similar_ones_to_mind() {
     let found = Request::get("mian.localhost").facts(|facts| snapshot.explain(facts));
     assert_eq!((found.host, found.similar_hosts), (None, vec!["main.localhost".to_owned()]));
     assert!(found.candidates.is_empty());
+    let found = Request::get("x.preview.example.com").facts(|facts| snapshot.explain(facts));
+    assert_eq!((found.host.as_deref(), found.similar_hosts), (Some("*.preview.example.com"), Vec::new()));
 }
 
 #[test]

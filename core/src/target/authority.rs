@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use super::TargetError;
+use super::words::is_plain_host;
 
 /// The longest host that is looked at; DNS names end at 253.
 const MAX_HOST: usize = 255;
@@ -23,6 +24,13 @@ impl<'a> Authority<'a> {
     pub(super) fn parse(text: &'a [u8]) -> Result<Self, TargetError> {
         if text.first() == Some(&b'[') {
             return Self::parse_ipv6(text);
+        }
+        let (name, port) = split_port(text);
+        if name.len() <= MAX_HOST
+            && is_plain_host(name)
+            && let Ok(port) = parse_port(port)
+        {
+            return Ok(Self { host: Cow::Borrowed(name), port });
         }
         let (end, lower) = scan_name(text)?;
         let (name, port) = text.split_at(end);
@@ -108,6 +116,7 @@ fn scan_name(text: &[u8]) -> Result<(usize, bool), TargetError> {
             Class::Upper => (lower, after_dot) = (false, false),
             Class::Dot if after_dot => return Err(TargetError::Host),
             Class::Dot => after_dot = true,
+            // `user:password@host`
             Class::Colon if text.contains(&b'@') => return Err(TargetError::UserInfo),
             Class::Colon => return Ok((at, lower)),
             Class::At => return Err(TargetError::UserInfo),
@@ -115,6 +124,12 @@ fn scan_name(text: &[u8]) -> Result<(usize, bool), TargetError> {
         }
     }
     Ok((text.len(), lower))
+}
+
+/// Splits off what looks like a port: a colon within the last six bytes, and what follows.
+fn split_port(text: &[u8]) -> (&[u8], &[u8]) {
+    let colon = text.iter().rev().take(6).position(|&byte| byte == b':');
+    text.split_at(colon.map_or(text.len(), |behind| text.len() - behind - 1))
 }
 
 /// Reads what stands behind a host: nothing, or a colon and a port from 1 to 65535.

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::TargetError;
+use super::words::is_plain_path;
 
 /// What the one pass over a target finds.
 pub(crate) struct Split {
@@ -57,31 +58,43 @@ const fn is_segment_byte(byte: u8) -> bool {
 
 /// Splits a target in origin form into path and query, and tells whether the path is canonical.
 pub(crate) fn scan(target: &[u8]) -> Result<Split, TargetError> {
+    let path_len = memchr::memchr(b'?', target).unwrap_or(target.len());
+    let (path, query) = target.split_at(path_len);
+    // Most paths are letters and slashes alone.
+    let tidy = is_plain_path(path) || is_tidy(path)?;
+    if query.iter().any(|&byte| is_bad(byte)) {
+        return Err(bad_byte(query));
+    }
+    Ok(Split { path_len, tidy })
+}
+
+/// Tells whether a path is canonical, byte by byte.
+fn is_tidy(path: &[u8]) -> Result<bool, TargetError> {
     let mut tidy = true;
-    let mut path_len = target.len();
     let mut previous = 0;
-    for (at, &byte) in target.iter().enumerate() {
+    for &byte in path {
         match CLASSES[usize::from(byte)] {
             Class::Plain => {}
             Class::AfterSlash => tidy &= previous != b'/',
             Class::Mark => tidy = false,
-            Class::Query => {
-                path_len = at;
-                break;
-            }
-            Class::Bad => return Err(bad_byte(byte)),
+            // The path ends before its query, so that no question mark is left in it.
+            Class::Query | Class::Bad => return Err(bad_byte(path)),
         }
         previous = byte;
     }
-    let query = target.get(path_len..).unwrap_or_default();
-    match query.iter().find(|&&byte| CLASSES[usize::from(byte)] == Class::Bad) {
-        Some(&byte) => Err(bad_byte(byte)),
-        None => Ok(Split { path_len, tidy }),
-    }
+    Ok(tidy)
 }
 
-const fn bad_byte(byte: u8) -> TargetError {
-    if byte == b'#' { TargetError::Fragment } else { TargetError::Byte }
+fn is_bad(byte: u8) -> bool {
+    CLASSES[usize::from(byte)] == Class::Bad
+}
+
+/// Says what is wrong with the first bad byte.
+fn bad_byte(text: &[u8]) -> TargetError {
+    match text.iter().find(|&&byte| is_bad(byte)) {
+        Some(b'#') => TargetError::Fragment,
+        _ => TargetError::Byte,
+    }
 }
 
 /// Checks every percent-encoding of a path, as it would read once decoded.
