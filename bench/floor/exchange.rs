@@ -27,8 +27,9 @@ async fn until_stream(
     peer: IpAddr,
 ) -> io::Result<Option<(TcpStream, TcpStream)>> {
     let mut early = Vec::new();
+    let forwarded = rewrite::forwarded(peer);
     loop {
-        let Some(sent) = forward(worker, &mut client, peer, &mut early).await? else { return Ok(None) };
+        let Some(sent) = forward(worker, &mut client, &forwarded, &mut early).await? else { return Ok(None) };
         let Sent { request, mut upstream, body_left } = sent;
         pump(worker, &mut client, &mut upstream, body_left).await?;
         let (response, body_left) = answer(worker, &mut upstream, &client).await?;
@@ -57,7 +58,7 @@ struct Sent {
 async fn forward(
     worker: &Worker,
     client: &mut TcpStream,
-    peer: IpAddr,
+    forwarded: &str,
     early: &mut Vec<u8>,
 ) -> io::Result<Option<Sent>> {
     loop {
@@ -70,7 +71,7 @@ async fn forward(
                     early.extend_from_slice(read);
                 }
                 let bytes: &[u8] = if early.is_empty() { read } else { early };
-                let Some(request) = rewrite::request(bytes, peer, out)? else {
+                let Some(request) = rewrite::request(bytes, forwarded, out)? else {
                     if early.is_empty() {
                         early.extend_from_slice(read);
                     }
