@@ -17,7 +17,7 @@ pub use redact::Redact;
 /// What is known of an exchange at its end. What did not happen is `None` or empty, and is left out of the line.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    /// When it began, as [`Stamp::rfc3339`](crate::stamp::Stamp::rfc3339) gives it.
+    /// When it ended, as [`Stamp::rfc3339`](crate::stamp::Stamp::rfc3339) gives it.
     pub time: &'a [u8; 24],
     /// The id that the answer carries too.
     pub request_id: &'a [u8],
@@ -49,13 +49,13 @@ pub struct Record<'a> {
     pub reason: &'static str,
     /// Bytes of the request's body, or from the client through the tunnel.
     pub bytes_in: u64,
-    /// Bytes of the answer's body, or to the client through the tunnel.
+    /// Bytes of the answer with its head, or to the client through the tunnel.
     pub bytes_out: u64,
-    /// From the first byte of the request to the last of the answer.
+    /// From the request's whole head to the last byte of the answer.
     pub total: Duration,
     /// For the connection to the endpoint; `None` where a kept one was used.
     pub connect: Option<Duration>,
-    /// From the request sent whole to the first byte of the answer.
+    /// From the request's whole head to the first byte of the upstream's answer.
     pub first_byte: Option<Duration>,
     /// From the choice of an endpoint to the last byte of its answer.
     pub upstream_total: Option<Duration>,

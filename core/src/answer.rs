@@ -44,8 +44,8 @@ pub struct Explanation<'a> {
     pub request_id: &'a str,
     /// The form of the body, from the request's `accept`.
     pub form: Form,
-    /// A clause without a full stop that makes the reason precise ("a space stands before a colon"), or nothing. It is
-    /// the same for every request that makes this mistake: it holds no bytes of the request and no address.
+    /// A clause or a sentence that makes the reason precise ("a space stands before a colon"), or nothing. It is the
+    /// same for every request that makes this mistake: it holds no bytes of the request and no address.
     pub detail: &'a str,
     /// Hosts (with their port where it matters) that would have been served: in `demo` and `dev` only, else empty.
     pub known_hosts: &'a [String],

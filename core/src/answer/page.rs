@@ -22,7 +22,7 @@ const STYLE: &str = "<style>\n\
 :root{color-scheme:light dark;--ink:#1c2430;--soft:#56606e;--paper:#fbfbf9;--line:#d9dbe0;--mark:#a3330f}\n\
 @media(prefers-color-scheme:dark){:root{--ink:#e8eaee;--soft:#a5adb9;--paper:#14181e;--line:#333b46;--mark:#ff9d76}}\n\
 body{margin:0;padding:12vh 1.5rem 3rem;background:var(--paper);color:var(--ink);font:1.05rem/1.6 system-ui,sans-serif}\n\
-main{max-width:38rem;margin:0 auto}h1{font-size:1.6rem;line-height:1.25;margin:0 0 1rem}\n\
+main{max-width:38rem;margin:0 auto}h1{font-size:1.6rem;line-height:1.25;margin:0 0 1rem}h2{font-size:1.1rem}\n\
 .status{color:var(--mark);font-weight:600;margin:0}\n\
 dl{border-top:1px solid var(--line);padding-top:1rem;color:var(--soft);font-size:.9rem}dt{font-weight:600}\n\
 dd{margin:0 0 .5rem}code{font-family:ui-monospace,monospace;overflow-wrap:anywhere}a{color:inherit}\n\
@@ -36,10 +36,10 @@ fn html(out: &mut Vec<u8>, what: &Explanation<'_>) {
     if !what.detail.is_empty() {
         put(out, &["<p><strong>In detail:</strong> "]);
         html_text(out, what.detail);
-        put(out, &[".</p>\n"]);
+        put(out, &[full_stop(what.detail), "</p>\n"]);
     }
     put(out, &["<p>"]);
-    html_text(out, words.look);
+    html_words(out, words.look);
     put(out, &["</p>\n"]);
     if !what.known_hosts.is_empty() {
         put(out, &["<h2>Known hosts</h2>\n<ul>\n"]);
@@ -53,6 +53,11 @@ fn html(out: &mut Vec<u8>, what: &Explanation<'_>) {
     put(out, &["</code></dd>\n</dl>\n</main>\n</body>\n</html>\n"]);
 }
 
+/// Details that the codec gives are clauses, others are sentences.
+fn full_stop(detail: &str) -> &'static str {
+    if detail.ends_with('.') { "" } else { "." }
+}
+
 fn html_host(out: &mut Vec<u8>, host: &str) {
     // A pattern is no place that one could go to.
     let link = !host.contains('*');
@@ -64,6 +69,16 @@ fn html_host(out: &mut Vec<u8>, host: &str) {
     }
     html_text(out, host);
     put(out, &[if link { "</a></li>\n" } else { "</li>\n" }]);
+}
+
+/// Commands stand in backticks, of which a page makes a thing that looks like one.
+fn html_words(out: &mut Vec<u8>, words: &str) {
+    for (at, piece) in words.split('`').enumerate() {
+        let (before, after) = if at % 2 == 0 { ("", "") } else { ("<code>", "</code>") };
+        put(out, &[before]);
+        html_text(out, piece);
+        put(out, &[after]);
+    }
 }
 
 fn html_text(out: &mut Vec<u8>, text: &str) {
@@ -114,7 +129,7 @@ fn text(out: &mut Vec<u8>, what: &Explanation<'_>) {
     if !what.detail.is_empty() {
         put(out, &["In detail: "]);
         escape::text(out, what.detail.as_bytes());
-        put(out, &[".\n"]);
+        put(out, &[full_stop(what.detail), "\n"]);
     }
     put(out, &[words.look, "\n"]);
     if !what.known_hosts.is_empty() {
