@@ -61,16 +61,16 @@ pub struct Record<'a> {
     pub upstream_total: Option<Duration>,
     /// The user agent as received.
     pub user_agent: &'a [u8],
-    /// What the exchange turned into, and for how long.
+    /// The tunnel that the exchange turned into, and for how long.
     pub tunnel: Option<Tunnel<'a>>,
     /// Who ended it, where it did not end by itself.
     pub ended_by: Option<Side>,
 }
 
-/// A tunnel or a stream that an exchange became.
+/// A tunnel that an exchange became.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tunnel<'a> {
-    /// The upgrade token, or `stream` for an answer without a declared end.
+    /// The upgrade token.
     pub kind: &'a str,
     /// How long it lasted.
     pub duration: Duration,
