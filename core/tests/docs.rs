@@ -6,9 +6,10 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use switchboard_core::answer::words;
-use switchboard_core::config::{NoSource, load_bytes};
+use switchboard_core::config::{NoSource, json_schema, load_bytes};
 use switchboard_core::http1::{ChunkError, HeadError};
 use switchboard_core::reason::Reason;
 
@@ -31,6 +32,50 @@ fn the_table_of_details_is_fresh() {
         writeln!(table, "| `{}` | {} |", reason.code(), detail.replace('|', "\\|")).unwrap();
     }
     fresh("docs/errors.md", "details", &table);
+}
+
+#[test]
+fn the_tables_of_keys_are_fresh() {
+    let schema: serde_json::Value = serde_json::from_str(&json_schema()).unwrap();
+    let mut tables = String::new();
+    keys(&mut tables, "The file", &schema["properties"]);
+    for (title, name) in OBJECTS {
+        keys(&mut tables, title, &schema["$defs"][name]["properties"]);
+    }
+    let described =
+        schema["$defs"].as_object().unwrap().keys().all(|name| OBJECTS.iter().any(|(_, known)| known == name));
+    assert!(described, "the schema has an object that is not in OBJECTS: {:?}", schema["$defs"]);
+    fresh("docs/configuration.md", "keys", &tables);
+}
+
+/// The objects of the language in the order of the document, with their titles.
+const OBJECTS: &[(&str, &str)] = &[
+    ("A listener: `listen`", "listener"),
+    ("A rule: `routes`", "rule"),
+    ("A condition: `when`", "condition"),
+    ("A form of text, in a condition", "text_form"),
+    ("A form of path, in a condition", "path_form"),
+    ("`timeouts` of a rule", "rule_timeouts"),
+    ("`on_remove` of a rule", "on_remove"),
+    ("An upstream: `upstreams`", "upstream"),
+    ("An endpoint", "endpoint"),
+    ("`pool` of an upstream", "pool"),
+    ("`forwarded`", "forwarded"),
+    ("`timeouts`", "timeouts"),
+    ("`limits`", "limits"),
+    ("`drain`", "drain"),
+    ("`access_log`", "access_log"),
+    ("`log`", "log"),
+    ("`defaults`", "defaults"),
+];
+
+fn keys(tables: &mut String, title: &str, properties: &serde_json::Value) {
+    writeln!(tables, "### {title}\n\n| key | means |\n|---|---|").unwrap();
+    for (key, property) in properties.as_object().unwrap_or_else(|| panic!("{title} has no keys")) {
+        let doc = property["description"].as_str().unwrap_or_default().replace('|', "\\|");
+        writeln!(tables, "| `{key}` | {doc} |").unwrap();
+    }
+    tables.push('\n');
 }
 
 #[test]
@@ -80,6 +125,9 @@ fn blocks(text: &str) -> Vec<(String, usize)> {
 
 /// Compares the part of a document between its two marks with what the code says; writes it where asked to.
 fn fresh(document: &str, part: &str, table: &str) {
+    // Two tests may write parts of one document.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock();
     let path = root().join(document);
     let text = fs::read_to_string(&path).unwrap();
     let (begin, end) = (format!("<!-- {part}: begin -->\n"), format!("<!-- {part}: end -->"));
