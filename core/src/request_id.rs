@@ -1,17 +1,17 @@
 //! The id that names one exchange: in `x-request-id`, in the proxy's own answers and in the access log.
 //!
-//! A worker draws one seed when it starts and counts from there; nothing here draws randomness. An id is unique,
-//! not secret: who sees many of them can learn to continue the series.
+//! The proxy draws a seed when it starts, and each worker counts in a range of its own; nothing here draws randomness.
+//! An id is unique, not secret: who sees many of them can learn to continue the series.
 
 /// An id: 32 lower-case hexadecimal digits, the form of a W3C trace id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId([u8; 32]);
 
 impl RequestId {
-    /// Makes the id of a worker's `counter`-th exchange. `seed` is random and the worker's own.
+    /// Makes the id of the exchange with this number. `seed` is random; workers that share one count in ranges of their own.
     ///
     /// For one seed, different counters never give the same id: the low half is a bijection of the counter. Between
-    /// workers and restarts the halves behave as 128 random bits, so that two ids meet with a chance of 2⁻⁶⁴ after
+    /// seeds the halves behave as 128 random bits, so that two ids meet with a chance of 2⁻⁶⁴ after
     /// about 2³² of them. A client's own id is not taken over: it could forge or collide.
     #[must_use]
     pub const fn new(seed: u64, counter: u64) -> Self {

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use switchboard_core::config::{Config, load};
+use switchboard_core::config::Config;
 
-use super::{ConfigFile, print};
+use super::{ConfigFile, print, run};
 use crate::control::socket;
-use crate::control::source::World;
 
 /// What `reload` takes.
 #[derive(Debug, clap::Args)]
@@ -22,8 +21,11 @@ pub(crate) struct Options {
 pub(crate) fn reload(options: &Options) -> Result<u8, String> {
     let state_dir = match (&options.state_dir, options.config.find()) {
         (Some(directory), _) => directory.clone(),
-        // A file with errors can't say where; then the default may.
-        (None, Some(path)) => load(&path, &mut World).config.unwrap_or_default().state_dir,
+        // The proxy would refuse a file with errors just as well, and such a file can't say where the proxy is.
+        (None, Some(path)) => match run::read(&path)? {
+            Some(config) => config.state_dir,
+            None => return Ok(1),
+        },
         (None, None) => Config::default().state_dir,
     };
     let path = socket::path(&state_dir);
