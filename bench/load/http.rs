@@ -54,12 +54,16 @@ pub(crate) async fn exchanges(plan: Plan, load: Load) -> io::Result<Report> {
             let (mut report, mut buffer) = (Report::default(), Vec::with_capacity(256 * 1024));
             while start.elapsed() < plan.time {
                 let sent = Instant::now();
-                match exchange(&mut stream, request, &mut buffer).await {
-                    Ok(()) => report.add(sent.elapsed()),
-                    Err(_) => {
-                        report.errors += 1;
-                        break;
-                    }
+                let outcome = exchange(&mut stream, request, &mut buffer).await;
+                report.count_one(&outcome, sent);
+                // A proxy may end a connection after so many requests, if it says so; the next opens another.
+                match outcome {
+                    Ok(End::Kept) => {}
+                    Ok(End::Closes) => match connect(plan.to).await {
+                        Ok(another) => stream = another,
+                        Err(_) => break,
+                    },
+                    Err(_) => break,
                 }
             }
             report
@@ -100,17 +104,17 @@ async fn one_connection(plan: Plan, request: &str, buffer: &mut Vec<u8>) -> io::
 }
 
 /// Sends one request and reads its answer whole.
-async fn exchange(stream: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> io::Result<()> {
+async fn exchange(stream: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> io::Result<End> {
     // An upload whose answer never comes must fail the load, not hang it.
     tokio::time::timeout(Duration::from_secs(10), async {
         stream.write_all(request).await?;
         buffer.clear();
-        let mut left = loop {
+        let (mut left, end) = loop {
             if stream.read_buf(buffer).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            if let Some((head, body)) = response_lengths(buffer)? {
-                break (head + body).saturating_sub(buffer.len());
+            if let Some((length, end)) = response_length(buffer)? {
+                break (length.saturating_sub(buffer.len()), end);
             }
         };
         while left > 0 {
@@ -121,22 +125,27 @@ async fn exchange(stream: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>) 
             }
             left = left.saturating_sub(read);
         }
-        Ok(())
+        Ok(end)
     })
     .await?
 }
 
-/// Lengths of the head and the body of a 200, once its head is whole.
-fn response_lengths(bytes: &[u8]) -> io::Result<Option<(usize, usize)>> {
+/// Whether a connection may be used again.
+enum End {
+    Kept,
+    Closes,
+}
+
+/// The length of a whole 200, head and body, and what becomes of the connection; once its head is whole.
+fn response_length(bytes: &[u8]) -> io::Result<Option<(usize, End)>> {
     let mut fields = [httparse::EMPTY_HEADER; 64];
     let mut parsed = httparse::Response::new(&mut fields);
-    match parsed.parse(bytes) {
-        Ok(httparse::Status::Complete(head)) if parsed.code == Some(200) => {
-            let length = parsed.headers.iter().find(|field| field.name.eq_ignore_ascii_case("content-length"));
-            let length = length.and_then(|field| std::str::from_utf8(field.value).ok()?.parse().ok());
-            length.map(|length| Some((head, length))).ok_or_else(|| io::ErrorKind::InvalidData.into())
-        }
-        Ok(httparse::Status::Partial) => Ok(None),
+    let httparse::Status::Complete(head) = parsed.parse(bytes).map_err(io::Error::other)? else { return Ok(None) };
+    let field = |name: &str| parsed.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
+    let length = field("content-length").and_then(|field| std::str::from_utf8(field.value).ok()?.parse::<usize>().ok());
+    let closes = field("connection").is_some_and(|field| field.value.eq_ignore_ascii_case(b"close"));
+    match (parsed.code, length) {
+        (Some(200), Some(body)) => Ok(Some((head + body, if closes { End::Closes } else { End::Kept }))),
         _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }

@@ -19,6 +19,14 @@ impl Report {
         self.micros.push(u32::try_from(time.as_micros()).unwrap_or(u32::MAX));
     }
 
+    /// Counts one exchange begun at `begun`, done or failed.
+    pub(crate) fn count_one<T, E>(&mut self, outcome: &Result<T, E>, begun: Instant) {
+        match outcome {
+            Ok(_) => self.add(begun.elapsed()),
+            Err(_) => self.errors += 1,
+        }
+    }
+
     pub(crate) fn merge(&mut self, other: Report) {
         self.count += other.count;
         self.errors += other.errors;
