@@ -82,7 +82,7 @@ pub enum Bind {
     Unix(PathBuf),
     /// `fd:3`, a listening socket that was inherited.
     Fd(i32),
-    /// No `listen:` at all: 127.0.0.1 and [::1], port 80 where it may be bound, else 8080.
+    /// No `listen:` at all: 127.0.0.1 and `[::1]`, port 80 where it may be bound, else 8080.
     Default,
 }
 
@@ -373,7 +373,7 @@ pub struct Endpoint {
 /// Where to connect. All schemes of today (`http`, `ws`, none) are plain HTTP/1.1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
-    /// `:3000`: 127.0.0.1, then [::1].
+    /// `:3000`: 127.0.0.1, then `[::1]`.
     Loopback(u16),
     /// An IP address and a port (80 where a scheme stands without one).
     Ip(IpAddr, u16),

@@ -20,7 +20,7 @@ pub const ON_REMOVE_DRAIN: Duration = Duration::from_mins(5);
 pub(super) const STATE_DIR: &str = "/var/lib/switchboard";
 
 impl Default for Config {
-    /// An empty registry on the default listeners. [`super::load`] with an empty text also finds `state_dir`.
+    /// An empty registry on the default listeners. [`super::load()`] with an empty text also finds `state_dir`.
     fn default() -> Self {
         Self {
             listeners: vec![Listener::default()],

@@ -53,8 +53,8 @@ pub struct RequestPlan<'a> {
     pub version: Version,
 }
 
-/// Appends the head of an attempt to `out`, up to and with the empty line. `fields` and `hop` are as [`examine`] left
-/// them.
+/// Appends the head of an attempt to `out`, up to and with the empty line. `fields` and `hop` are as
+/// [`super::examine`] left them.
 pub fn write_request(out: &mut Vec<u8>, fields: &Fields, bytes: &[u8], peer: &Peer, hop: &Hop, plan: &RequestPlan<'_>) {
     // One growth at most. What we add beside the lines that came is rarely longer than this.
     out.reserve(bytes.len() + peer.block().len() + 256);
