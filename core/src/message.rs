@@ -246,3 +246,28 @@ pub enum Version {
     #[default]
     Http11,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_in_any_case_and_nothing_else_is() {
+        for (known, text) in Name::KNOWN {
+            assert_eq!(Name::find(text), *known);
+            assert_eq!(Name::find(&text.to_ascii_uppercase()), *known);
+            for at in 0..text.len() {
+                // A change of any bit of any byte, but for the one that is the case of a letter.
+                for bit in (0..8).filter(|bit| *bit != 5 || !text[at].is_ascii_alphabetic()) {
+                    let mut other = text.to_vec();
+                    other[at] ^= 1 << bit;
+                    assert_eq!(Name::find(&other), Name::Other, "{}", other.escape_ascii());
+                }
+            }
+            for other in [&text[1..], &text[..text.len() - 1], &[text, b"x".as_slice()].concat()] {
+                assert_ne!(Name::find(other), *known);
+            }
+        }
+        assert_eq!(Name::find(b""), Name::Other);
+    }
+}

@@ -119,7 +119,8 @@ fn first_in_tail(tail: &[u8], stop: impl Fn(u8) -> bool) -> usize {
     for (to, from) in block.iter_mut().zip(tail) {
         *to = *from;
     }
-    first_in(&block, stop).unwrap_or(BLOCK).min(tail.len())
+    // The zeros behind the tail stop it at the latest.
+    first_in(&block, stop).unwrap_or(tail.len())
 }
 
 /// The first index of a byte of the block that `stop` finds.

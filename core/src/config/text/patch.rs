@@ -27,11 +27,13 @@ struct Shift {
 pub(super) struct Patches<'t> {
     text: Cow<'t, str>,
     shifts: Vec<Shift>,
+    /// Where the last patch ends, in bytes.
+    end: usize,
 }
 
 impl<'t> Patches<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text: Cow::Borrowed(text), shifts: Vec::new() }
+        Self { text: Cow::Borrowed(text), shifts: Vec::new(), end: 0 }
     }
 
     pub(super) fn text(&self) -> &str {
@@ -41,12 +43,14 @@ impl<'t> Patches<'t> {
     /// Makes a patch whose first byte is at `mark`. Tells whether it could be made.
     pub(super) fn apply(&mut self, patch: Patch, mark: Mark) -> bool {
         let Some(gone) = self.text.get(patch.start..patch.end) else { return false };
-        if gone.is_empty() || gone == patch.with || gone.contains(['\n', '\r']) {
+        // Only behind the last one: quotes within quotes mend nothing, and double the text with every pass.
+        if patch.start < self.end || gone.is_empty() || gone == patch.with || gone.contains(['\n', '\r']) {
             return false;
         }
         let length = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
         self.shifts.push(Shift { line: mark.line, column: mark.column, old: length(gone), new: length(&patch.with) });
         self.text.to_mut().replace_range(patch.start..patch.end, &patch.with);
+        self.end = patch.start + patch.with.len();
         true
     }
 
@@ -79,5 +83,22 @@ impl<'t> Patches<'t> {
                 self.restore(&mut entry.value);
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patches_do_not_nest() {
+        let mut patches = Patches::new("a: *b");
+        let mark = Mark { file: 0, line: 1, column: 4, width: 2 };
+        assert!(patches.apply(Patch { start: 3, end: 5, with: "\"*b\"".to_owned() }, mark));
+        assert!(!patches.apply(Patch { start: 3, end: 7, with: "'\"*b\"'".to_owned() }, mark));
+        assert!(!patches.apply(Patch { start: 4, end: 6, with: "\"*b\"".to_owned() }, mark));
+        assert_eq!(patches.text(), "a: \"*b\"");
+        // A text on which the parser gives up at the same place whatever is mended there.
+        assert!(super::super::parse("    - \n     *6,", 0).errors.len() < 5);
     }
 }

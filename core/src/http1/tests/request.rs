@@ -28,6 +28,23 @@ fn a_head_is_taken_apart() {
 }
 
 #[test]
+fn white_space_around_values_is_not_theirs() {
+    for (line, value) in [
+        ("X:a", "a"),
+        ("X: a ", "a"),
+        ("X: a\t", "a"),
+        ("X:\ta", "a"),
+        ("X:  a", "a"),
+        ("X: a b", "a b"),
+        ("X:  ", ""),
+        ("X: a  b \t ", "a  b"),
+    ] {
+        let bytes = format!("GET / HTTP/1.1\r\n{line}\r\n\r\n");
+        assert_eq!(request(&bytes).unwrap().fields.all()[0].value.of(bytes.as_bytes()), value.as_bytes(), "{line:?}");
+    }
+}
+
+#[test]
 fn case_001_length_then_transfer_encoding() {
     let lines = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n";
     assert_eq!(framing("POST / HTTP/1.1", lines), Err(HeadError::LengthAndTransferEncoding));
@@ -254,6 +271,12 @@ fn case_059_heads_that_are_too_large() {
     assert_eq!(parse("a: 56789012345678\r\nb: 56789012345678\r\nc: 5\r\n"), Err(HeadError::HeadTooLarge));
     assert_eq!(parse("a: 1\r\nb: 2\r\nc: 3\r\n"), Ok(Progress::Complete));
     assert_eq!(parse("a: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\n"), Err(HeadError::TooManyFields));
+    // Full without a blank line is too large already: nobody waits for one byte more.
+    let full = [b"GET / HTTP/1.1\r\n".as_slice(), &b"a: 1\r\n".repeat(8)].concat();
+    let limits = HeadLimits { head: full.len(), ..LIMITS };
+    let parse = |bytes: &[u8]| parse_within::<RequestHead>(bytes, &limits).map(|(progress, _)| progress);
+    assert_eq!(parse(&full[..full.len() - 1]), Ok(Progress::Partial));
+    assert_eq!(parse(&full), Err(HeadError::HeadTooLarge));
     for error in [HeadError::HeadTooLarge, HeadError::FieldTooLong, HeadError::TooManyFields] {
         assert_eq!(error.reason().status(), 431);
     }
