@@ -11,7 +11,8 @@ pub const LIMITS: HeadLimits = HeadLimits { head: 1024, field: 300, fields: 12, 
 
 /// A few places to cut `len` bytes at, chosen by the bytes themselves: none, each, and some pairs.
 pub fn cuts(bytes: &[u8]) -> Vec<Vec<usize>> {
-    let mut hash = bytes.iter().fold(0xCBF2_9CE4_8422_2325_u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01B3));
+    let mut hash =
+        bytes.iter().fold(0xCBF2_9CE4_8422_2325_u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01B3));
     let mut pick = || {
         hash ^= hash << 13;
         hash ^= hash >> 7;

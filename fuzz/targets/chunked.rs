@@ -2,9 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use switchboard_core::http1::{
-    BodyDecoder, CHUNK_SUFFIX, ChunkError, Decoded, Framing, LAST_CHUNK_LINE, chunk_prefix,
-};
+use switchboard_core::http1::{BodyDecoder, CHUNK_SUFFIX, ChunkError, Decoded, Framing, LAST_CHUNK_LINE, chunk_prefix};
 use switchboard_fuzz::cuts;
 
 const TRAILER_LIMIT: usize = 100;

@@ -13,7 +13,10 @@ fuzz_target!(|bytes: &[u8]| {
             None if now == Ok(Parsed::NeedMore) => assert!(end < MAX_LENGTH, "a header is at most so long"),
             None => {
                 if let Ok(Parsed::Done(header)) = now {
-                    assert_eq!(header.consumed, end, "it was whole before its last byte, or asked for more than it took");
+                    assert_eq!(
+                        header.consumed, end,
+                        "it was whole before its last byte, or asked for more than it took"
+                    );
                 }
                 verdict = Some(now);
             }

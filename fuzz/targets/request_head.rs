@@ -66,7 +66,10 @@ fn assert_same_when_written_again(head: &RequestHead, bytes: &[u8]) {
     assert_eq!(second.method.of(&again), head.method.of(bytes));
     assert_eq!(second.target.of(&again), head.target.of(bytes));
     for (a, b) in second.fields.all().iter().zip(head.fields.all()) {
-        assert_eq!((a.name_id, a.name.of(&again), a.value.of(&again)), (b.name_id, b.name.of(bytes), b.value.of(bytes)));
+        assert_eq!(
+            (a.name_id, a.name.of(&again), a.value.of(&again)),
+            (b.name_id, b.name.of(bytes), b.value.of(bytes))
+        );
     }
 }
 

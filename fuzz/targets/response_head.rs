@@ -65,7 +65,10 @@ fn assert_same_when_written_again(head: &ResponseHead, bytes: &[u8]) {
     assert_eq!((second.framing(b"GET"), second.version), (head.framing(b"GET"), head.version));
     assert_eq!((second.keep_alive, second.upgrade), (head.keep_alive, head.upgrade));
     for (a, b) in second.fields.all().iter().zip(head.fields.all()) {
-        assert_eq!((a.name_id, a.name.of(&again), a.value.of(&again)), (b.name_id, b.name.of(bytes), b.value.of(bytes)));
+        assert_eq!(
+            (a.name_id, a.name.of(&again), a.value.of(&again)),
+            (b.name_id, b.name.of(bytes), b.value.of(bytes))
+        );
     }
 }
 

@@ -143,6 +143,8 @@ pub(super) struct Facts {
     upgrade_option: bool,
     upgrade_field: bool,
     options: u8,
+    /// Whether some connection option is no token.
+    pub(super) bad_option: bool,
     /// `Expect: 100-continue`
     pub(super) expect_continue: bool,
     /// A Content-Length with leading zeros; its line was marked as dropped.
@@ -243,9 +245,7 @@ impl Facts {
             self.close |= option.eq_ignore_ascii_case(b"close");
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
             self.upgrade_option |= option.eq_ignore_ascii_case(b"upgrade");
-            if !option.is_empty() && !is_token(option) {
-                return Err(HeadError::BadConnection);
-            }
+            self.bad_option |= !option.is_empty() && !is_token(option);
         }
         Ok(())
     }

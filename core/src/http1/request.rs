@@ -140,6 +140,9 @@ impl RequestHead {
     }
 
     fn finish(&mut self, bytes: &[u8]) -> Result<(), HeadError> {
+        if self.facts.bad_option {
+            return Err(HeadError::BadConnection);
+        }
         self.len = self.lines.position();
         self.framing = self.facts.framing(self.version, Framing::None)?;
         self.keep_alive = self.facts.keep_alive(self.version);

@@ -17,7 +17,8 @@ enum Stage {
     Done,
 }
 
-/// A response head. The spans refer to the bytes given to [`ResponseHead::parse`].
+/// A response head. A connection option that is no token doesn't count against it: servers that add their own are about,
+/// and nothing can be hidden that way. The spans refer to the bytes given to [`ResponseHead::parse`].
 #[derive(Clone, Debug, Default)]
 pub struct ResponseHead {
     /// 100 to 999.

@@ -130,3 +130,11 @@ fn a_switch_of_protocols_is_seen() {
     assert!(head.upgrade);
     assert!(!response("HTTP/1.1 101 X\r\nUpgrade: websocket\r\n\r\n").unwrap().upgrade);
 }
+
+#[test]
+fn odd_connection_options_of_servers_are_passed_over() {
+    let head = response("HTTP/1.1 200 OK\r\nConnection: timeout=5, close\r\n\r\n").unwrap();
+    assert!(!head.keep_alive);
+    let many = format!("HTTP/1.1 200 OK\r\nConnection: {}\r\n\r\n", "a,".repeat(33));
+    assert_eq!(response(many).map(|head| head.len), Err(HeadError::TooManyConnectionOptions));
+}
