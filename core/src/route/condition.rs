@@ -184,6 +184,17 @@ impl TextTest {
             config::TextMatch::Present(wanted) => Self::Present(*wanted),
         })
     }
+
+    /// What it asks of a value, for a sentence that ends in "must …".
+    fn wanted(&self) -> String {
+        match self {
+            Self::Exact(text) => format!("be \"{text}\""),
+            Self::Prefix(text) => format!("begin with \"{text}\""),
+            Self::Regex(regex) => format!("match '{regex}'"),
+            Self::Present(true) => "be there".to_owned(),
+            Self::Present(false) => "not be there".to_owned(),
+        }
+    }
 }
 
 impl PathTest {
@@ -244,11 +255,16 @@ impl Mismatch<'_> {
 
 impl Test {
     fn words(&self, kind: &str, values: Vec<String>) -> String {
-        let has = match values.as_slice() {
-            [] => "is not there".to_owned(),
-            values => format!("is \"{}\"", values.join("\" and \"")),
-        };
-        format!("the {kind} {} {has}, which {}", self.name, alternatives(&self.forms))
+        match values.as_slice() {
+            [] => {
+                let wanted: Vec<_> = self.forms.iter().map(TextTest::wanted).collect();
+                format!("the {kind} {} is not there, but must {}", self.name, wanted.join(" or "))
+            }
+            values => {
+                let values = values.join("\" and \"");
+                format!("the {kind} {} is \"{values}\", which {}", self.name, alternatives(&self.forms))
+            }
+        }
     }
 }
 
