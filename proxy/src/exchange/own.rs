@@ -48,7 +48,7 @@ pub async fn refuse(
     // Nothing that follows a broken head, or a body cut off in its middle, can be told from the rest of it.
     let broken = desk.request.len == 0 || breaks_connection(error.reason);
     let known = if connection.worker.process.names_hosts && error.reason == Reason::NoRoute {
-        record.generation.snapshot.routes.hosts().collect()
+        known_hosts(connection, record)
     } else {
         Vec::new()
     };
@@ -63,6 +63,18 @@ pub async fn refuse(
         retry_after: None,
     });
     finish(connection, desk, record, answer, upload, broken).await.unwrap_or(Next::Close)
+}
+
+/// The hosts that are served, as a link from here names them.
+fn known_hosts(connection: &Connection, record: &Record) -> Vec<String> {
+    let port = connection.peer.local_port().filter(|port| *port != 80);
+    let with_port = |host: String| match port {
+        Some(port) => format!("{host}:{port}"),
+        None => host,
+    };
+    let mut hosts: Vec<String> = record.generation.snapshot.routes.hosts().map(with_port).collect();
+    hosts.sort();
+    hosts
 }
 
 /// Reasons after which the rest of the connection can't be trusted or has no time left.
