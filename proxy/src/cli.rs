@@ -4,6 +4,7 @@
 
 mod check;
 mod explain;
+pub(crate) mod paint;
 mod reload;
 mod run;
 
@@ -45,7 +46,10 @@ enum Command {
     Demo(crate::demo::Options),
     /// Says which rule answers a request, and why the others do not
     #[command(
-        after_help = "Example:\n  switchboard explain http://example.com/ws -H 'x-canary: yes' -c switchboard.yaml"
+        after_help = "Examples:\n  switchboard explain http://example.com/api -H 'x-canary: yes'\n  switchboard explain \
+                      ws://example.com/chat\n  switchboard explain example.com/upload -X POST --client-ip 203.0.113.9\n\n\
+                      It reads the configuration and asks no proxy. Exit code 0 if a rule answers, 1 if none does or the \
+                      request is refused."
     )]
     Explain(explain::Options),
     /// Asks the running proxy to read its configuration again
@@ -117,7 +121,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Prints to standard output. A reader that has gone away (`| head`) is no error.
-fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes());

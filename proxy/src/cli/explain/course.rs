@@ -1,0 +1,175 @@
+//! The way of a request from its head to what is sent or answered: the steps of `exchange::admit`, one by one, with a
+//! trace in the search and without a connection.
+//!
+//! Each step is the data path's own function. Where `admit` gains a step, it belongs here too.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use switchboard_core::config::{Config, PathEdit};
+use switchboard_core::forwarding::{self, Framing, Hop, Peer, RequestPlan, Scheme};
+use switchboard_core::http1::{HeadLimits, Progress, RequestHead};
+use switchboard_core::message::Name;
+use switchboard_core::reason::Reason;
+use switchboard_core::route::{Facts, ListenerId};
+use switchboard_core::snapshot::{Action, Explanation, Rule, Snapshot, UpstreamId, edit_path};
+use switchboard_core::target::Destination;
+use switchboard_core::template;
+use switchboard_core::websocket::{self, Handshake};
+
+/// What stands for the id that each request gets.
+pub(super) const REQUEST_ID: &[u8] = b"<its-id>";
+
+/// How the request comes in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    /// The other end of the connection.
+    pub(super) client: IpAddr,
+    /// The listener.
+    pub(super) listener: ListenerId,
+    /// Its port; `None` for a unix socket.
+    pub(super) port: Option<u16>,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(super) struct Course {
+    /// The search for a rule; `None` where it was refused before.
+    pub(super) search: Option<Explanation>,
+    /// Who the client is, by what trusted peers say.
+    pub(super) client: Option<IpAddr>,
+    /// How it ends.
+    pub(super) end: End,
+}
+
+/// How it ends.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The proxy refuses it: the reason, and a clause or sentence.
+    Refused(Reason, &'static str),
+    /// It goes to an upstream.
+    Sent {
+        /// Which.
+        upstream: UpstreamId,
+        /// The head as the first endpoint gets it.
+        head: Vec<u8>,
+        /// The target before it was edited, where it was.
+        edited: Option<Vec<u8>>,
+        /// The protocol that a 101 would change to.
+        upgrade: Option<Vec<u8>>,
+    },
+    /// The client is sent elsewhere.
+    Redirected(u16, Vec<u8>),
+    /// The rule answers with a text.
+    Responded(u16, Arc<str>),
+    /// The proxy answers an OPTIONS that may go no further.
+    Options,
+}
+
+impl Course {
+    /// Whether a rule answers.
+    pub(super) const fn is_answered(&self) -> bool {
+        !matches!(self.end, End::Refused(..))
+    }
+}
+
+/// Follows a request, whose whole head is `head`.
+pub(super) fn follow(config: &Config, snapshot: &Snapshot, head: &[u8], arrival: &Arrival) -> Course {
+    let mut course = Course { search: None, client: Some(arrival.client), end: End::Options };
+    course.end = end(config, snapshot, head, arrival, &mut course)
+        .unwrap_or_else(|Refused(reason, detail)| End::Refused(reason, detail));
+    course
+}
+
+struct Refused(Reason, &'static str);
+
+fn end(
+    config: &Config,
+    snapshot: &Snapshot,
+    bytes: &[u8],
+    arrival: &Arrival,
+    course: &mut Course,
+) -> Result<End, Refused> {
+    let mut head = RequestHead::default();
+    match head.parse(bytes, &HeadLimits::from(&snapshot.limits)) {
+        Ok(Progress::Complete) => {}
+        Ok(Progress::Partial) => return Err(Refused(Reason::BadRequest, "the head has no end")),
+        Err(error) => return Err(Refused(error.reason(), error.detail())),
+    }
+    let method = head.method.of(bytes);
+    let hosts = head.fields.clone();
+    let hosts = hosts.named(Name::Host).map(|field| field.value.of(bytes));
+    let destination = Destination::parse(method, head.target.of(bytes), hosts, head.version)
+        .map_err(|error| Refused(error.reason(), error.detail()))?;
+    let address = arrival.port.map(|_| SocketAddr::new(arrival.client, 0));
+    let peer = Peer::new(address, arrival.port, Scheme::Http, &config.trusted_proxies, snapshot.forwarded);
+    let came =
+        forwarding::Arrival { method, version: head.version, peer: &peer, trusted_proxies: &config.trusted_proxies };
+    let hop = forwarding::examine(&mut head.fields, bytes, &came)
+        .map_err(|rejected| Refused(rejected.reason, rejected.detail))?;
+    course.client = hop.client;
+    let facts = Facts {
+        method,
+        destination: &destination,
+        fields: &head.fields,
+        head: bytes,
+        client_ip: hop.client,
+        listener: arrival.listener,
+        listener_port: arrival.port.unwrap_or(0),
+        scheme: hop.scheme(bytes, &peer),
+        request_id: hop.request_id.map_or(REQUEST_ID, |id| id.of(bytes)),
+    };
+    let search = course.search.insert(snapshot.explain(&facts));
+    let id = search.answer.map_err(|error| Refused(error.reason(), error.detail()))?;
+    answer(snapshot, snapshot.rule(id), &facts, &head, &hop, &peer)
+}
+
+/// What the rule makes of the request.
+fn answer(
+    snapshot: &Snapshot,
+    rule: &Rule,
+    facts: &Facts<'_>,
+    head: &RequestHead,
+    hop: &Hop,
+    peer: &Peer,
+) -> Result<End, Refused> {
+    let framing = Framing::from(head.framing);
+    if let (Framing::Length(length), Some(most)) = (framing, rule.max_body)
+        && length > most
+    {
+        return Err(Refused(Reason::BodyTooLarge, "The request's body is larger than this route's max_body."));
+    }
+    let upstream = match &rule.action {
+        _ if hop.max_forwards == Some(0) => return Ok(End::Options),
+        Action::Respond { body, status } => return Ok(End::Responded(*status, Arc::clone(body))),
+        Action::Redirect { to, status } => {
+            let mut location = Vec::new();
+            template::render(to, facts, &mut location).map_err(|error| Refused(error.reason(), error.detail()))?;
+            return Ok(End::Redirected(*status, location));
+        }
+        Action::Proxy(upstream) => *upstream,
+    };
+    let forward = facts.destination.forward();
+    let mut target = Vec::new();
+    edit_path(&rule.path_edit, forward, &mut target).map_err(|error| Refused(error.reason(), error.detail()))?;
+    let handshake = Handshake { method: facts.method, version: head.version, framing };
+    let upgrade = websocket::examine(facts.fields, facts.head, hop, &handshake, &rule.upgrade)
+        .map_err(|rejected| Refused(rejected.reason, rejected.detail))?;
+    let first = snapshot.upstream(upstream).endpoints.first().map(|id| snapshot.endpoint(*id));
+    let host = first.and_then(|endpoint| endpoint.host_for(rule)).map(str::as_bytes);
+    let plan = RequestPlan {
+        method: facts.method,
+        target: &target,
+        host: host.or_else(|| hop.host.map(|host| host.of(facts.head))).unwrap_or_default(),
+        framing,
+        upgrade: upgrade.token(),
+        request_id: facts.request_id,
+        expect_continue: hop.expect_continue,
+        close: false,
+        version: head.version,
+    };
+    let mut sent = Vec::new();
+    forwarding::write_request(&mut sent, facts.fields, facts.head, peer, hop, &plan);
+    let edited = (rule.path_edit != PathEdit::Keep && target != forward).then(|| forward.to_vec());
+    Ok(End::Sent { upstream, head: sent, edited, upgrade: upgrade.token().map(<[u8]>::to_vec) })
+}
