@@ -212,3 +212,45 @@ fn compare_settings(diff: &mut Diff, old: &Config, new: &Config) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, diff};
+
+    #[test]
+    fn names_what_changed_and_nothing_else() {
+        let check = |old: &str, new: &str, expect: &str| {
+            let [old, new] = [old, new].map(|text| Config::from_text(text).unwrap());
+            assert_eq!(diff(&old, &new).to_string(), expect);
+            assert!(diff(&new, &new).is_empty());
+        };
+        let base = "routes: {a: :1, b: [{when: {methods: GET}, to: :2}, {to: :3}]}";
+        check(base, base, "");
+        check(base, "routes: {a: :1}", "- route b\n- upstream :2\n- upstream :3\n");
+        check(base, &base.replace("a: :1", "a: {to: :1, max_body: 1MB}"), "~ rule 1 of route a\n");
+        check(
+            base,
+            &base.replace("a: :1", "a: :4"),
+            "+ rule 1 of route a\n- rule 1 of route a\n- upstream :1\n+ upstream :4\n",
+        );
+        // The order of rules is no change of a rule, but of the route's answer to some requests.
+        check(base, &base.replace("GET", "PUT"), "+ rule 1 of route b\n- rule 1 of route b\n");
+        check(base, &base.replace("a: :1", "a: {to: :1, also: c}"), "~ route a\n");
+        check(base, &format!("{base}\nlisten: :80"), "+ listener :80\n- listener default\n");
+        check(base, &format!("{base}\ndrain: {{http: 1s}}"), "~ drain\n");
+        check(
+            base,
+            &format!("{base}\nworkers: 2\nstate_dir: /x"),
+            "! state_dir keeps its old value: it can't change without a new start\n\
+             ! workers keeps its old value: it can't change without a new start\n",
+        );
+        let named = "upstreams: {u: {endpoints: [:1, :2]}}";
+        check(
+            named,
+            "upstreams: {u: {endpoints: [:2, :3]}}",
+            "- endpoint :1 of upstream u\n+ endpoint :3 of upstream u\n",
+        );
+        check(named, "upstreams: {u: {endpoints: [:1, :2], pool: {idle: 1}}}", "~ upstream u\n");
+        check(named, "upstreams: {u: {endpoints: [{address: :1, host: x}, :2]}}", "~ endpoint :1 of upstream u\n");
+    }
+}
