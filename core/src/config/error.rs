@@ -205,6 +205,13 @@ pub enum ErrorKind {
     },
     /// Something must stand here and does not.
     Missing(&'static str),
+    /// More of something than can be.
+    Excess {
+        /// Of what: `listeners`.
+        what: &'static str,
+        /// How many there may be.
+        most: usize,
+    },
     /// Two keys that exclude each other.
     Conflict {
         /// The key that came later.
@@ -266,6 +273,7 @@ impl fmt::Display for ErrorKind {
             Self::Shape { expected, found, mend } if mend.is_empty() => write!(f, "expected {expected}, found {found}"),
             Self::Shape { expected, found, mend } => write!(f, "expected {expected}, found {found}; {mend}"),
             Self::Value { written, expected, mend } => write!(f, "{} is not {expected}: {mend}", Quoted(written)),
+            Self::Excess { what, most } => write!(f, "more than {most} {what}"),
             Self::Conflict { key, with, mend } => {
                 write!(f, "{} and {} exclude each other; {mend}", Quoted(key), Quoted(with))
             }

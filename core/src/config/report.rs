@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 /// How many errors are listed, and as many warnings; a file with more has one cause.
 const MOST: usize = 10_000;
+/// Lines with more bytes than this are not shown: somebody's program wrote them, and looking costs time per error.
+const MOST_SHOWN: usize = 16 << 10;
 /// How much of a long line is shown, in characters.
 const WINDOW: usize = 120;
 
@@ -97,7 +99,7 @@ impl Report {
         let line = usize::try_from(mark.line).ok()?;
         let start = *lines.get(line.checked_sub(1)?)?;
         let end = lines.get(line).copied().unwrap_or(text.len());
-        let line = text.get(start..end)?.trim_end_matches(['\n', '\r']);
+        let line = text.get(start..end).filter(|line| line.len() <= MOST_SHOWN)?.trim_end_matches(['\n', '\r']);
         let column = usize::try_from(mark.column.saturating_sub(1)).ok()?;
         // Most lines fit whole; of a long one a window is shown that has the place in its first half.
         let long = line.chars().nth(WINDOW).is_some();

@@ -7,6 +7,9 @@ use crate::config::value::{address, fault};
 use crate::config::{Bind, ErrorKind, Listener, ProxyProtocol};
 use std::net::IpAddr;
 
+/// How many listeners there may be: each is compared with every other, and each costs a socket per worker.
+const MOST: usize = 256;
+
 /// Reads all listeners, with their places. Never gives none: what can't be read is reported.
 pub(super) fn listeners(walk: &mut Walk<'_>, node: Option<&Node>) -> Vec<(Mark, Listener)> {
     let mut listeners: Vec<(Mark, Listener)> = Vec::new();
@@ -15,7 +18,10 @@ pub(super) fn listeners(walk: &mut Walk<'_>, node: Option<&Node>) -> Vec<(Mark, 
         let words = "the list is empty; write an address such as `:8080`, or leave `listen` out";
         walk.report.error(node.at, ErrorKind::Missing(words));
     }
-    for item in items {
+    if let Some(item) = items.get(MOST) {
+        walk.report.error(item.at, ErrorKind::Excess { what: "listeners", most: MOST });
+    }
+    for item in items.iter().take(MOST) {
         let Some(listener) = listener(walk, item) else { continue };
         let clash = listeners.iter().find_map(|(at, other)| clash(other, &listener).map(|what| (*at, what)));
         match clash {

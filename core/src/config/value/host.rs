@@ -2,6 +2,7 @@
 
 use super::{Read, fault};
 use crate::config::{HostPattern, RouteKey};
+use crate::target::{canonical_key_path, path::check_encoding};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// RFC 1035 §2.3.4: a name has at most 253 characters as text, a label at most 63.
@@ -88,63 +89,46 @@ pub(in crate::config) fn name(what: &'static str, text: &str) -> Read<String> {
 
 /// Reads the path of a key or of a prefix: begins with `/`; a trailing slash doesn't count, so `/` becomes empty.
 ///
-/// Escapes of unreserved characters are resolved and the others put in upper case (RFC 3986 §6.2.2), as the canonical
-/// path of a request has them.
+/// It comes out as the canonical path of a request has it, so `/caf\u{e9}` and `/caf%c3%a9` are the same.
 pub(in crate::config) fn path(text: &str) -> Read<String> {
     const WHAT: &str = "a path";
     if !text.starts_with('/') {
         return fault(WHAT, format!("it begins with a slash; write /{text}"));
     }
-    if let Some(rest) = text.strip_suffix("/*").or_else(|| text.strip_suffix("/**")) {
+    if let Some(rest) = text.strip_suffix("/**").or_else(|| text.strip_suffix("/*")) {
         let plain = if rest.is_empty() { "/" } else { rest };
         return fault(WHAT, format!("a path stands for everything below it already; write {plain}"));
     }
-    if let Some(odd) = text.chars().find(|c| !is_path_character(*c)) {
-        let mend = match odd {
-            '?' | '#' => {
-                "a path has no query and no fragment; take them out (a rule can ask `when: {query: …}`)".to_owned()
-            }
-            '{' | '}' => "a path here is no template; a rule can ask `when: {path: {regex: '…'}}`".to_owned(),
-            other => format!("{other:?} can't stand in a path as it is; write its bytes as %XX"),
-        };
+    if let Some(mend) = text.chars().find_map(never_in_path) {
         return fault(WHAT, mend);
     }
-    let path = unescaped(text)?;
-    let path = path.strip_suffix('/').unwrap_or(&path);
-    for segment in path.split('/').skip(1) {
-        match segment {
-            "." | ".." => {
-                return fault(WHAT, "a request with a dot segment never gets that far; write the path it leads to");
-            }
+    if let Err(error) = check_encoding(text.as_bytes()) {
+        return fault(WHAT, format!("no request with it gets that far: {}", error.detail()));
+    }
+    for segment in text.strip_suffix('/').unwrap_or(text).split('/').skip(1) {
+        match segment.replace("%2e", ".").replace("%2E", ".").as_str() {
+            "." | ".." => return fault(WHAT, "requests have their dot segments resolved; write the path it leads to"),
             "" => return fault(WHAT, "there is nothing between two slashes"),
             _ => {}
         }
     }
-    Ok(path.to_owned())
-}
-
-/// RFC 3986 §3.3: what a path may have, `%` included. `*` is one of them.
-fn is_path_character(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@%/".contains(c)
-}
-
-fn unescaped(text: &str) -> Read<String> {
-    let mut out = String::with_capacity(text.len());
-    let mut pieces = text.split('%');
-    out.push_str(pieces.next().unwrap_or_default());
-    for piece in pieces {
-        let hex = piece.get(..2).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
-        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        let (Some(hex), Some(byte)) = (hex, byte) else {
-            return fault("a path", "after `%` stand two hexadecimal digits; a percent sign itself is %25");
-        };
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.push_str(&hex.to_ascii_uppercase());
-        }
-        out.push_str(piece.get(2..).unwrap_or_default());
+    let mut path = canonical_key_path(text);
+    while path.ends_with('/') {
+        path.pop();
     }
-    Ok(out)
+    Ok(path)
+}
+
+/// Why a character has no place in a path, and what to do.
+fn never_in_path(c: char) -> Option<String> {
+    match c {
+        '?' | '#' => Some("a path has no query and no fragment; a rule can ask `when: {query: …}`".to_owned()),
+        '{' | '}' => Some("a path is no template; a rule can ask `when: {path: {regex: '…'}}`".to_owned()),
+        ';' => {
+            Some("parameters of segments don't count when routes are compared; leave out what follows `;`".to_owned())
+        }
+        '\\' => Some("requests with a backslash are refused; write a slash".to_owned()),
+        c if c.is_whitespace() || c.is_control() => Some(format!("{c:?} can't stand in a path; write %20 for a space")),
+        _ => None,
+    }
 }
