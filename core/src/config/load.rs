@@ -143,8 +143,7 @@ fn include(walk: &mut Walk<'_>, root: &mut Node, files: &mut Vec<PathBuf>) {
     wanted.reverse();
     while let Some((at, path)) = wanted.pop() {
         if files.len() >= MOST_FILES {
-            let words = format!("more than {MOST_FILES} files; look for a pattern that matches too much");
-            return walk.report.error(at, ErrorKind::Include(words));
+            return walk.report.error(at, ErrorKind::Excess { what: "files", most: MOST_FILES });
         }
         if !seen.insert(path.clone()) {
             let words = format!("{} is included already; keep one of the two", path.display());
@@ -247,3 +246,6 @@ fn unique_below(report: &mut Report, root: &mut Node) {
         report.error(at, ErrorKind::DuplicateKey { key, first });
     }
 }
+
+#[cfg(test)]
+mod tests;
