@@ -1,0 +1,16 @@
+//! The real `switchboard` binary on port 0, with real origins: bytes in, bytes out, both sides asserted.
+//!
+//! One test binary. Tests named `case_NNN_…` are the numbered cases of SECURITY.md; the others are named for what a
+//! user may rely on. Each runs with one worker and with two (`on_workers`), unless it says why not. Nothing here
+//! sleeps to wait: everything polls with a deadline.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its harness as well")]
+
+mod harness;
+
+mod framing;
+mod hop;
+mod limits;
+mod path;
+mod sse;
+mod target;
+mod tunnel;
