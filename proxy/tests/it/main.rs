@@ -7,10 +7,17 @@
 
 mod harness;
 
+mod access_log;
+mod cli;
+mod drain;
+mod faults;
+mod founding;
 mod framing;
 mod hop;
 mod limits;
 mod path;
+mod proxying;
+mod reload;
 mod sse;
 mod target;
 mod tunnel;

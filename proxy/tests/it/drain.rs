@@ -1,0 +1,137 @@
+//! SIGTERM: what is under way is finished, everything is bounded, the exit code is 0; a second signal ends it at once.
+
+use crate::harness::ws::{agree, open};
+use crate::harness::{Origin, Pair, Wire, on_workers, poll};
+use std::time::{Duration, Instant};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: t.test\r\n\r\n";
+
+#[test]
+fn idle_proxy_ends_at_once() {
+    on_workers(|workers| {
+        let pair = Pair::new(workers, Origin::ok());
+        // A connection that is kept but idle holds nothing up, in front or behind.
+        let mut idle = pair.proxy.send(GET);
+        assert_eq!(idle.response().status(), 200);
+        let unused = pair.proxy.connect();
+        let start = Instant::now();
+        pair.proxy.stop();
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        assert!(idle.rest().is_empty());
+        drop(unused);
+    });
+}
+
+#[test]
+fn request_under_way_is_finished() {
+    on_workers(|workers| {
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let gone = std::sync::Mutex::new(gone);
+        let origin = Origin::start(move |wire, _| {
+            if wire.request().is_some() {
+                gone.lock().unwrap().recv().unwrap();
+                wire.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
+            }
+        });
+        let Pair { mut proxy, origin } = Pair::new(workers, origin);
+        let address = proxy.address();
+        let mut client = proxy.send(GET);
+        origin.wait_request(0);
+        proxy.signal("TERM");
+        // The door is closed while the work goes on.
+        poll("the listener closed", || std::net::TcpStream::connect(address).is_err().then_some(()));
+        assert!(proxy.exited().is_none());
+        go.send(()).unwrap();
+        let answer = client.response();
+        assert_eq!((answer.text().as_str(), answer.field("connection")), ("done", Some("close")), "{answer:#?}");
+        client.ends();
+        assert_eq!(proxy.wait_exit().code(), Some(0));
+    });
+}
+
+#[test]
+fn drain_is_bounded() {
+    on_workers(|workers| {
+        let more = "drain: { http: 400ms, tunnels: 900ms }\n";
+        let origin = Origin::start(|wire, _| {
+            if wire.request_head().is_some_and(|head| head.has("upgrade")) {
+                wire.send(crate::harness::ws::switching(""));
+            }
+            let _ = wire.rest();
+        });
+        let Pair { mut proxy, origin } = Pair::with(workers, origin, more);
+        let mut waiting = proxy.send(GET);
+        origin.wait_head(0);
+        let mut tunnel = proxy.connect();
+        open(&mut tunnel, "t.test", "/ws");
+        let start = Instant::now();
+        proxy.signal("TERM");
+        let _ = waiting.rest();
+        let http = start.elapsed();
+        tunnel.gone();
+        let tunnels = start.elapsed();
+        assert_eq!(proxy.wait_exit().code(), Some(0));
+        assert!(http >= Duration::from_millis(300) && http < Duration::from_secs(5), "{http:?}");
+        assert!(tunnels >= Duration::from_millis(300) && tunnels < Duration::from_secs(6), "{tunnels:?}");
+        assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn tunnel_that_ends_by_itself_is_not_cut() {
+    on_workers(|workers| {
+        let origin = Origin::start(|wire, _| {
+            if agree(wire).is_some() {
+                while let Some(bytes) = wire.at_least(1) {
+                    wire.send(bytes);
+                }
+            }
+        });
+        let Pair { mut proxy, origin: _origin } = Pair::new(workers, origin);
+        let address = proxy.address();
+        let mut tunnel = proxy.connect();
+        open(&mut tunnel, "t.test", "/ws");
+        proxy.signal("TERM");
+        poll("the listener closed", || std::net::TcpStream::connect(address).is_err().then_some(()));
+        tunnel.send("still");
+        tunnel.expect("still");
+        assert!(proxy.exited().is_none());
+        tunnel.finish();
+        tunnel.ends();
+        drop(tunnel);
+        assert_eq!(proxy.wait_exit().code(), Some(0));
+    });
+}
+
+#[test]
+fn second_signal_ends_it_at_once() {
+    on_workers(|workers| {
+        let Pair { mut proxy, origin } = Pair::new(workers, Origin::silent());
+        let address = proxy.address();
+        let mut client = proxy.send(GET);
+        origin.wait_head(0);
+        proxy.signal("TERM");
+        poll("the listener closed", || std::net::TcpStream::connect(address).is_err().then_some(()));
+        assert!(proxy.exited().is_none());
+        let start = Instant::now();
+        proxy.signal("TERM");
+        proxy.wait_exit();
+        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+        let _ = client.rest();
+    });
+}
+
+#[test]
+fn connections_that_were_accepted_are_served() {
+    on_workers(|workers| {
+        let Pair { proxy, origin } = Pair::new(workers, Origin::ok());
+        let mut clients: Vec<Wire> = (0..50).map(|_| proxy.send(GET)).collect();
+        let served: usize = {
+            proxy.signal("TERM");
+            clients.iter_mut().map(|c| usize::from(c.rest().starts_with(b"HTTP/1.1 200 "))).sum()
+        };
+        assert_eq!(served, 50, "who had connected before the signal was served");
+        drop(origin);
+        proxy.stop_after_signal();
+    });
+}

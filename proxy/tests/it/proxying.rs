@@ -1,0 +1,7 @@
+//! What a user of any reverse proxy expects of HTTP/1.0 and 1.1, on both sides.
+
+mod answers;
+mod bodies;
+mod interim;
+mod routing;
+mod transport;

@@ -1,0 +1,169 @@
+//! Interim answers, early answers, and clients that end their direction first.
+
+use crate::harness::{Ending, Origin, Pair, on_workers};
+
+const EXPECT: &str = "POST /e HTTP/1.1\r\nHost: t.test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+
+#[test]
+fn expectation_passes_and_the_100_comes_from_the_origin() {
+    on_workers(|workers| {
+        let origin = Origin::start(|wire, _| {
+            let Some(head) = wire.request_head() else { return };
+            assert_eq!(head.field("expect"), Some("100-continue"));
+            wire.send("HTTP/1.1 100 Continue\r\n\r\n");
+            wire.expect("hello");
+            wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        });
+        let Pair { proxy, origin: _origin } = Pair::new(workers, origin);
+        let mut client = proxy.send(EXPECT);
+        assert_eq!(client.response().status(), 100);
+        client.send("hello");
+        assert_eq!(client.response().status(), 200);
+    });
+}
+
+#[test]
+fn expectation_that_the_origin_refuses() {
+    on_workers(|workers| {
+        let origin = Origin::start(|wire, _| {
+            if wire.request_head().is_some() {
+                wire.send("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
+                let _ = wire.rest();
+            }
+        });
+        let Pair { proxy, origin } = Pair::new(workers, origin);
+        let mut client = proxy.send(EXPECT);
+        let answer = client.response();
+        assert_eq!((answer.status(), answer.text().as_str()), (417, "no"));
+        // The body was never asked for: what comes now is not sent on as if it had been.
+        client.finish();
+        let _ = client.rest();
+        origin.wait_all_ended();
+        assert!(!String::from_utf8(origin.received()).unwrap().contains("hello"));
+    });
+}
+
+#[test]
+fn client_that_does_not_wait_for_the_100() {
+    on_workers(|workers| {
+        let Pair { proxy, origin } = Pair::new(workers, Origin::ok());
+        let mut client = proxy.send(format!("{EXPECT}hello"));
+        let mut answer = client.response();
+        if answer.status() == 100 {
+            answer = client.response();
+        }
+        assert_eq!(answer.status(), 200);
+        assert_eq!(origin.wait_request(0).body, b"hello");
+    });
+}
+
+#[test]
+fn early_hints_and_unknown_interim_answers_pass_in_order() {
+    on_workers(|workers| {
+        let origin = Origin::answering(
+            "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n\
+             HTTP/1.1 199 Odd\r\nX-Odd: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        );
+        let Pair { proxy, origin: _origin } = Pair::new(workers, origin);
+        let mut client = proxy.connect();
+        for _ in 0..2 {
+            client.send("GET / HTTP/1.1\r\nHost: t.test\r\n\r\n");
+            let hints = client.response();
+            assert_eq!((hints.status(), hints.field("link")), (103, Some("</a.css>; rel=preload")));
+            assert_eq!(client.response().status(), 102);
+            assert_eq!(client.response().field("x-odd"), Some("y"));
+            assert_eq!(client.response().text(), "ok");
+        }
+        // An old client knows no interim answers (RFC 9110 §15.2).
+        let mut old = proxy.send("GET / HTTP/1.0\r\nHost: t.test\r\n\r\n");
+        assert_eq!(old.response().status(), 200);
+    });
+}
+
+#[test]
+fn early_hints_arrive_before_the_answer() {
+    on_workers(|workers| {
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let gone = std::sync::Mutex::new(gone);
+        let origin = Origin::start(move |wire, _| {
+            if wire.request().is_some() {
+                wire.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+                gone.lock().unwrap().recv().unwrap();
+                wire.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            }
+        });
+        let Pair { proxy, origin: _origin } = Pair::new(workers, origin);
+        let mut client = proxy.send("GET / HTTP/1.1\r\nHost: t.test\r\n\r\n");
+        assert_eq!(client.response().status(), 103);
+        go.send(()).unwrap();
+        assert_eq!(client.response().status(), 200);
+    });
+}
+
+#[test]
+fn answer_before_the_body_is_whole_and_both_flow_on() {
+    on_workers(|workers| {
+        // As gRPC and chat do: the origin answers while it still reads, line for line.
+        let origin = Origin::start(|wire, _| {
+            if wire.request_head().is_none() {
+                return;
+            }
+            wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            loop {
+                let chunk = wire.chunk();
+                wire.send(format!("{:x}\r\n{}\r\n", chunk.len(), String::from_utf8_lossy(&chunk)));
+                if chunk.is_empty() {
+                    return;
+                }
+            }
+        });
+        let Pair { proxy, origin: _origin } = Pair::new(workers, origin);
+        let mut client = proxy.send("POST / HTTP/1.1\r\nHost: t.test\r\nTransfer-Encoding: chunked\r\n\r\n");
+        assert_eq!(client.head().status(), 200);
+        for n in 0..10 {
+            client.send(format!("6\r\nline {n}\r\n"));
+            assert_eq!(client.chunk(), format!("line {n}").as_bytes());
+        }
+        client.send("0\r\n\r\n");
+        assert!(client.chunk().is_empty());
+    });
+}
+
+#[test]
+fn client_that_ends_its_direction_is_answered() {
+    on_workers(|workers| {
+        let Pair { proxy, origin } = Pair::new(workers, Origin::ok());
+        let mut client = proxy.send("GET / HTTP/1.1\r\nHost: t.test\r\n\r\n");
+        client.finish();
+        assert_eq!(client.response().text(), "ok");
+        assert_eq!(client.gone(), Ending::Closed);
+        assert_eq!(origin.requests().len(), 1);
+    });
+}
+
+#[test]
+fn origin_that_ends_its_direction_after_the_answer() {
+    on_workers(|workers| {
+        let origin = Origin::closing("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        let Pair { proxy, origin } = Pair::new(workers, origin);
+        let mut client = proxy.connect();
+        for n in 1..4 {
+            client.send("GET / HTTP/1.1\r\nHost: t.test\r\n\r\n");
+            assert_eq!(client.response().text(), "ok");
+            assert_eq!(origin.connections(), n);
+        }
+        origin.wait_all_ended();
+    });
+}
+
+#[test]
+fn client_that_resets_while_the_origin_works() {
+    on_workers(|workers| {
+        let Pair { proxy, origin } = Pair::new(workers, Origin::silent());
+        let client = proxy.send("GET /gone HTTP/1.1\r\nHost: t.test\r\n\r\n");
+        origin.wait_head(0);
+        client.reset();
+        origin.wait_all_ended();
+        assert_eq!(proxy.wait_access_of("/gone")["reason"], "client_gone");
+    });
+}
