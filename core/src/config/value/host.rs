@@ -43,8 +43,7 @@ pub(in crate::config) fn pattern(text: &str) -> Read<HostPattern> {
     if text.parse::<Ipv6Addr>().is_ok() {
         return fault(WHAT, format!("an IPv6 address stands in brackets; write \"[{text}]\""));
     }
-    if let Some((host, port)) = text.rsplit_once(':') {
-        let _ = port;
+    if let Some((host, _)) = text.rsplit_once(':') {
         return fault(WHAT, format!("a port doesn't count here (it is the listener's); write {host}"));
     }
     match text.strip_prefix("*.") {
