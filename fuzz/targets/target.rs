@@ -1,11 +1,40 @@
-//! Request targets with their Host: what is canonical stays as it is when it comes again.
+//! Request targets with their Host: what is canonical stays as it is when it comes again, and goes the same way.
 //!
 //! The input is a method, a target and Host lines, one to a line.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use switchboard_core::message::Version;
+use std::path::Path;
+use std::sync::LazyLock;
+use switchboard_core::config::{NoSource, load_bytes};
+use switchboard_core::message::{Fields, Version};
+use switchboard_core::route::{Facts, FindError, ListenerId, NoTrace, RuleId};
+use switchboard_core::snapshot::Snapshot;
 use switchboard_core::target::{Destination, canonical_host};
+
+/// Routes that overlap: by host, by suffix, by path, and by what an encoded slash could turn into what.
+static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| {
+    let text =
+        b"routes:\n  a: [{when: {path: /x/y}, to: ':1'}, {to: ':2'}]\n  a/b: ':3'\n  a/b/c: ':4'\n  '*.a': ':5'\n  \
+        '*.b.a/b': ':6'\n  '[::1]': ':7'\n  '*': [{when: {methods: GET}, to: ':8'}]\n  '*/b/c': ':9'\n";
+    let config = load_bytes(Path::new("fuzz.yaml"), text, &mut NoSource).config.expect("a good configuration");
+    Snapshot::compile(&config).expect("it compiles")
+});
+
+fn find(method: &[u8], destination: &Destination<'_>) -> Result<RuleId, FindError> {
+    let facts = Facts {
+        method,
+        destination,
+        fields: &Fields::new(),
+        head: b"",
+        client_ip: None,
+        listener: ListenerId(0),
+        listener_port: 80,
+        scheme: "http",
+        request_id: b"id",
+    };
+    SNAPSHOT.find(&facts, &mut NoTrace)
+}
 
 fuzz_target!(|bytes: &[u8]| {
     let mut lines = bytes.split(|b| *b == b'\n');
@@ -34,4 +63,31 @@ fuzz_target!(|bytes: &[u8]| {
     let hosts = if host.is_empty() { vec![] } else { vec![authority.as_bytes()] };
     let second = Destination::parse(method, forward, hosts, version).expect("what is forwarded is fine");
     assert_eq!(second, first.clone().into_owned());
+    let rule = find(method, &first);
+    assert_eq!(find(method, &second), rule);
+
+    // One that decodes slashes before it looks at the path comes to the same rule, or the request was refused.
+    if let (Some(decoded), Ok(rule)) = (first.decoded_path(), rule) {
+        let target = escaped(decoded);
+        let hosts = if host.is_empty() { vec![] } else { vec![authority.as_bytes()] };
+        if let Ok(third) = Destination::parse(method, &target, hosts, version) {
+            assert_eq!(find(method, &third), Ok(rule), "{} and {}", path.escape_ascii(), target.escape_ascii());
+        }
+    }
 });
+
+/// The path as a target: what can't stand there is encoded.
+fn escaped(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (at, byte) in path.iter().enumerate() {
+        let encoded =
+            *byte == b'%' && path.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+        match byte {
+            b'%' if !encoded => out.extend_from_slice(b"%25"),
+            b'?' | b'#' => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+            0x21..=0x7E => out.push(*byte),
+            _ => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+        }
+    }
+    out
+}
