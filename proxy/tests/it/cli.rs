@@ -109,7 +109,6 @@ fn one_proxy_a_state_dir() {
 }
 
 #[test]
-#[ignore = "open: explain is not built yet"]
 fn explain_names_the_rule_and_why_not_the_others() {
     let dir = TempDir::new();
     let yaml = "routes:\n  t.test: :3001\n  t.test/api:\n    - { when: { headers: { x-canary: \"yes\" } }, to: :3002 }\n    \

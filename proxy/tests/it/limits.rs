@@ -94,6 +94,46 @@ fn case_146_slow_body() {
 }
 
 #[test]
+fn case_146_body_that_trickles() {
+    // Ten seconds of grace cannot be configured away, so both run at once and only here.
+    std::thread::scope(|scope| {
+        for workers in [1, 2] {
+            scope.spawn(move || {
+                let pair = Pair::with(workers, Origin::ok(), "limits: { body_min_rate: 100B/s }\n");
+                let mut client = pair.proxy.send("POST / HTTP/1.1\r\nHost: t.test\r\nContent-Length: 5000\r\n\r\n");
+                // 20 bytes a second: each within `body`, all together below the rate.
+                let took = dribble(&mut client, &[b'x'; 400]);
+                assert!(took >= Duration::from_secs(9) && took < Duration::from_secs(18), "{took:?}");
+                assert_own_answer(&client.response(), 408, "body_timeout");
+                client.ends();
+                pair.origin.wait_all_ended();
+            });
+        }
+    });
+}
+
+#[test]
+fn slow_senders_hold_nobody_up() {
+    on_workers(|workers| {
+        let pair = Pair::new(workers, Origin::ok());
+        let slow_head = "GET /slow HTTP/1.1\r\nHost: t.test\r\nX: ";
+        let slow_body = "POST /slow HTTP/1.1\r\nHost: t.test\r\nContent-Length: 1000\r\n\r\n";
+        let mut slow: Vec<Wire> =
+            (0..200).map(|n| pair.proxy.send(if n % 2 == 0 { slow_head } else { slow_body })).collect();
+        let mut client = pair.proxy.connect();
+        for _ in 0..20 {
+            slow.iter_mut().for_each(|wire| wire.send("x"));
+            let start = Instant::now();
+            client.send("GET /good HTTP/1.1\r\nHost: t.test\r\n\r\n");
+            assert_eq!(client.response().status(), 200);
+            assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        }
+        drop(slow);
+        pair.origin.wait_open(workers);
+    });
+}
+
+#[test]
 fn case_147_reader_that_takes_nothing() {
     on_workers(|workers| {
         let origin = Origin::start(|wire, _| {
@@ -142,9 +182,8 @@ fn case_147_slow_but_steady_reader_is_not_cut() {
 }
 
 #[test]
-fn case_157_connections_of_one_client() {
+fn case_157_connections_of_a_listener() {
     on_workers(|workers| {
-        // Loopback is exempt (CONFIG.md), so these arrive as somebody else's through the PROXY protocol.
         let origin = Origin::ok();
         let proxy = Proxy::start(
             workers,
@@ -191,7 +230,8 @@ fn case_157_descriptors_exhausted() {
         for _ in 0..150 {
             held.push(proxy.connect());
         }
-        // Full: it neither spins nor falls, and whoever was there before is served.
+        // Full: it says so, it neither spins nor falls, and whoever was there before is served.
+        proxy.wait_log("no more connections are accepted");
         let before = proxy.ticks();
         for _ in 0..5 {
             established.send("GET / HTTP/1.1\r\nHost: t.test\r\n\r\n");

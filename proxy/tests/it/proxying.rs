@@ -3,5 +3,6 @@
 mod answers;
 mod bodies;
 mod interim;
+mod peers;
 mod routing;
 mod transport;

@@ -238,6 +238,12 @@ impl Origin {
         poll("the end of all connections at the origin", || (self.open() == 0).then_some(()));
     }
 
+    /// Waits until at most `most` connections are open on this side.
+    #[track_caller]
+    pub(crate) fn wait_open(&self, most: usize) {
+        poll(&format!("at most {most} open connections at the origin"), || (self.open() <= most).then_some(()));
+    }
+
     /// Waits until the connection number `n` was ended by the proxy; only seen while its script reads.
     #[track_caller]
     pub(crate) fn wait_ended(&self, n: usize) {

@@ -138,7 +138,6 @@ fn signal_and_command() {
 }
 
 #[test]
-#[ignore = "open: the file watch loses changes"]
 fn refused_file_changes_nothing_and_names_the_place() {
     on_workers(|workers| {
         let proxy = Proxy::start(workers, ONE);
