@@ -170,7 +170,7 @@ impl Control {
         let now = switchboard_core::moment::Moment::ZERO + self.process.origin.elapsed();
         let generation = self.registry.generation(config, Some(current), now).map_err(|error| error.to_string())?;
         if let Some(access) = access {
-            self.process.access.store(Arc::new(access));
+            self.process.log_access_to(access);
         }
         resolve::all(&generation);
         let old = self.process.generation.swap(Arc::new(generation));

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
 use switchboard_core::moment::Moment;
 
 /// The shortest sleep between two walks: what a deadline may be late. Chosen well below the shortest sensible time-out.
@@ -19,6 +20,8 @@ pub const GRAIN: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Deadlines {
     origin: Instant,
+    /// The origin as the system's clock counts, in nanoseconds.
+    zero: u64,
     row: RefCell<Row>,
     next: Cell<Moment>,
     sleeper: RefCell<Option<Waker>>,
@@ -39,13 +42,29 @@ struct Slot {
 impl Deadlines {
     /// Makes an empty row whose moments count from `origin`.
     pub fn new(origin: Instant) -> Rc<Self> {
-        Rc::new(Self { origin, row: RefCell::default(), next: Cell::new(Moment::NEVER), sleeper: RefCell::new(None) })
+        Rc::new(Self {
+            origin,
+            // The two clocks are one; what passes between their readings is nothing to a time-out.
+            zero: nanos(ClockId::Monotonic).saturating_sub(u64::try_from(origin.elapsed().as_nanos()).unwrap_or(0)),
+            row: RefCell::default(),
+            next: Cell::new(Moment::NEVER),
+            sleeper: RefCell::new(None),
+        })
     }
 
-    /// Reads the clock.
+    /// Reads the clock: for durations that somebody will read.
     pub fn now(&self) -> Moment {
-        let nanos = self.origin.elapsed().as_nanos();
-        Moment::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        self.read(ClockId::Monotonic)
+    }
+
+    /// Reads what the kernel noted at its last tick, at most 10 ms ago: good enough for time-outs, and a fifth of the
+    /// price.
+    pub fn about_now(&self) -> Moment {
+        self.read(ClockId::MonotonicCoarse)
+    }
+
+    fn read(&self, clock: ClockId) -> Moment {
+        Moment::from_nanos(nanos(clock).saturating_sub(self.zero))
     }
 
     /// Takes a place in the row. It is free again when the deadline is dropped.
@@ -131,6 +150,12 @@ impl Deadlines {
     }
 }
 
+fn nanos(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
+    let (seconds, nanos) = (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_nsec).unwrap_or(0));
+    seconds * 1_000_000_000 + nanos
+}
+
 /// One connection's place in the row.
 #[derive(Debug)]
 pub struct Deadline {
@@ -163,7 +188,7 @@ impl Deadline {
 
     /// Sets it `span` from now, or to none.
     pub fn set_in(&self, span: Option<Duration>) {
-        self.set(span.map_or(Moment::NEVER, |span| self.row.now() + span));
+        self.set(span.map_or(Moment::NEVER, |span| self.row.about_now() + span));
     }
 
     /// Tells whether it has come. No clock is read: the walk takes a deadline out of the row when it wakes its owner.

@@ -9,6 +9,8 @@ pub mod own;
 pub mod record;
 pub mod upload;
 
+use std::rc::Rc;
+
 use switchboard_core::message::Version;
 use switchboard_core::moment::Moment;
 use switchboard_core::snapshot::Action;
@@ -16,10 +18,11 @@ use switchboard_core::snapshot::Action;
 use crate::desk::Desk;
 use crate::error::ProxyError;
 use crate::http::Connection;
+use crate::live::Permit;
 use crate::tunnel::Tunnel;
+use crate::upstream::Attempts;
 use crate::upstream::interim::Interim;
 use crate::upstream::send::{Attempt, send};
-use crate::upstream::{Attempts, pool};
 
 use admit::Admitted;
 use record::Record;
@@ -43,12 +46,15 @@ pub async fn serve(connection: &mut Connection, mut desk: Box<Desk>, rest: &mut 
     let mut record = Record::start(&connection.worker);
     connection.served += 1;
     let mut upload = None;
-    let next = match exchange(connection, &mut desk, &mut record, &mut upload).await {
+    let mut next = match exchange(connection, &mut desk, &mut record, &mut upload).await {
         Ok(next) => next,
-        Err(error) => own::refuse(connection, &mut desk, &mut record, upload, error).await,
+        Err(error) => own::refuse(connection, &mut desk, &mut record, upload.as_ref(), error).await,
     };
     if !matches!(next, Next::Tunnel(_)) {
         record.close(&connection.worker, &desk);
+    }
+    if matches!(next, Next::Request) && own::drain(connection, &mut desk, &record, upload).await.is_err() {
+        next = Next::Linger;
     }
     // A desk is kept only for what the client has sent ahead.
     if matches!(next, Next::Request) && !desk.input.is_empty() {
@@ -78,20 +84,21 @@ async fn exchange(
     upload: &mut Option<Upload>,
 ) -> Result<Next, ProxyError> {
     let admitted = admit::admit(connection, desk, record)?; // 400, 404, 405, 413, 414
-    let rule = std::sync::Arc::clone(&admitted.rule);
+    let generation = Rc::clone(&record.generation);
+    let rule = &admitted.rule;
     if admitted.hop.max_forwards == Some(0) {
         return own::answer_options(connection, desk, record).await;
     }
     let Action::Proxy(upstream) = rule.action else {
         return own::answer_rule(connection, desk, record, &admitted).await;
     };
-    let upload = upload.insert(body_of(connection, desk, record, &admitted));
+    let upload = upload.insert(body_of(desk, record, &admitted));
     let mut interim = Interim::new(desk.request.version, admitted.hop.expect_continue);
     let limits = switchboard_core::http1::HeadLimits::from(&record.generation.snapshot.limits);
     let mut attempts = Attempts::new(&record.generation, upstream);
     let ends = rule.timeouts.total.map_or(Moment::NEVER, |total| record.started + total);
     let upstream = loop {
-        let (index, endpoint) = attempts.next()?; // 503
+        let index = attempts.next()?; // 503
         record.attempt(index, &connection.worker);
         admitted.write_head(connection, desk, record, index);
         let attempt = Attempt {
@@ -102,9 +109,9 @@ async fn exchange(
             limits: &limits,
             ends,
         };
-        let permit = crate::live::Permit::take(&endpoint);
-        match send(&attempt, &endpoint, desk, upload, &mut interim, record).await {
-            Ok(connection) => break answer::Upstream { connection, endpoint, permit },
+        let permit = Permit::take(&generation, index);
+        match send(&attempt, permit.endpoint(), desk, upload, &mut interim, record).await {
+            Ok(connection) => break answer::Upstream { connection, permit },
             Err(error) => {
                 // 502, 504, or another try
                 attempts.again(error, admitted.idempotent, upload.is_replayable())?;
@@ -120,24 +127,24 @@ async fn exchange(
     answer::relay(connection, desk, record, &admitted, upload, upstream, &mut interim).await
 }
 
-fn body_of(connection: &Connection, desk: &Desk, record: &Record, admitted: &Admitted) -> Upload {
+fn body_of(desk: &Desk, record: &Record, admitted: &Admitted) -> Upload {
     let limits = &record.generation.snapshot.limits;
     Upload::new(
         desk.request.framing,
         admitted.rule.max_body,
         limits.trailers as usize,
         limits.body_min_rate,
-        connection.worker.deadlines.now(),
+        record.started,
     )
 }
 
 /// Puts a connection that can serve again back into its pool.
-fn keep(connection: &Connection, upstream: answer::Upstream, now: Moment) {
-    let answer::Upstream { connection: kept, endpoint, permit } = upstream;
-    let share = connection.worker.share_of(endpoint.bounds.idle);
-    let kept = pool::Connection { reused: true, ..kept };
-    connection.worker.pools.borrow_mut().put(&endpoint, kept, share, now);
-    drop(permit);
+fn keep(connection: &Connection, upstream: answer::Upstream) {
+    let answer::Upstream { connection: kept, permit } = upstream;
+    let endpoint = permit.endpoint();
+    let worker = &connection.worker;
+    let share = worker.share_of(endpoint.bounds.idle);
+    worker.pools.borrow_mut().put(endpoint, kept, share, worker.deadlines.about_now());
 }
 
 /// Whether the connection must end with this answer, and the client be told so.

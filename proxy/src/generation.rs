@@ -4,14 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 
-use arc_swap::ArcSwap;
 use switchboard_core::config::{Address, Config, OnRemove, Pool};
 use switchboard_core::moment::Moment;
 use switchboard_core::snapshot::{
     Action, CompileError, Endpoint, EndpointIdentity, RuleIdentity, Snapshot, UpstreamId, UpstreamIdentity,
 };
 
-use crate::live::{EndpointLive, Place, PoolId, Removal, RuleLive, UpstreamLive};
+use crate::live::{EndpointLive, Place, Places, PoolId, Removal, RuleLive, UpstreamLive};
 
 /// One generation. A request reads one; a reload publishes another (invariant 2).
 #[derive(Debug)]
@@ -104,7 +103,7 @@ impl Registry {
         let live = Arc::new(EndpointLive {
             upstream: Arc::clone(&endpoint.identity.upstream),
             name: Arc::clone(&endpoint.identity.address),
-            places: ArcSwap::from_pointee(fixed_places(&endpoint.address)),
+            places: Places::new(fixed_places(&endpoint.address)),
             pool: PoolId { slot, serial: self.next_serial },
             bounds,
             active: 0.into(),

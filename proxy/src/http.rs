@@ -46,7 +46,9 @@ pub struct Connection {
     held: Option<Held>,
     remote: Option<SocketAddr>,
     local_port: Option<u16>,
-    /// The generation that `peer` was made for.
+    /// The listener's place in the configuration that `peer` was made for; one that was removed counts as the first.
+    pub listener: ListenerId,
+    /// The generation that `peer` and `listener` were made for.
     peer_of: u64,
 }
 
@@ -76,6 +78,7 @@ impl Connection {
             held: Some(held),
             peer,
             peer_of: generation.number,
+            listener: place_of(&socket, &generation),
             remote,
             local_port,
             socket,
@@ -106,14 +109,9 @@ impl Connection {
 
     fn make_peer(&mut self, generation: &Generation) {
         self.peer_of = generation.number;
+        self.listener = place_of(&self.socket, generation);
         let (trusted, forwarded) = (&generation.config.trusted_proxies, generation.snapshot.forwarded);
         self.peer = Peer::new(self.remote, self.local_port, Scheme::Http, trusted, forwarded);
-    }
-
-    /// The listener's place in `generation`; one that was removed answers as the first.
-    pub fn listener(&self, generation: &Generation) -> ListenerId {
-        let index = generation.config.listeners.iter().position(|listener| listener.bind == self.socket.bind);
-        ListenerId(u32::try_from(index.unwrap_or(0)).unwrap_or(0))
     }
 
     /// Takes the connection's socket and its places in the counts, for a tunnel.
@@ -144,4 +142,9 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+fn place_of(socket: &Socket, generation: &Generation) -> ListenerId {
+    let index = generation.config.listeners.iter().position(|listener| listener.bind == socket.bind);
+    ListenerId(u32::try_from(index.unwrap_or(0)).unwrap_or(0))
 }

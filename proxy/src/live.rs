@@ -5,12 +5,15 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use switchboard_core::config::{OnRemove, Pool};
 use switchboard_core::moment::Moment;
+
+use crate::generation::Generation;
 
 /// A place where an endpoint can be reached now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +22,39 @@ pub enum Place {
     Ip(SocketAddr),
     /// A unix socket.
     Unix(PathBuf),
+}
+
+/// Where an endpoint can be reached now. The data path reads the number alone: it changes with the list.
+#[derive(Debug)]
+pub struct Places {
+    list: ArcSwap<Vec<Place>>,
+    version: AtomicU32,
+}
+
+impl Places {
+    /// Makes the first list; it may be empty, for a name that has still to be resolved.
+    pub fn new(list: Vec<Place>) -> Self {
+        let version = u32::from(!list.is_empty());
+        Self { list: ArcSwap::from_pointee(list), version: version.into() }
+    }
+
+    /// The list.
+    pub fn load(&self) -> Arc<Vec<Place>> {
+        self.list.load_full()
+    }
+
+    /// Replaces the list by one that is not empty.
+    pub fn store(&self, list: Arc<Vec<Place>>) {
+        self.list.store(list);
+        // The control thread alone writes; a version is never 0 again.
+        let next = self.version.load(Ordering::Relaxed).wrapping_add(1).max(1);
+        self.version.store(next, Ordering::Release);
+    }
+
+    /// Which list it is; 0 while there is none.
+    pub fn version(&self) -> u32 {
+        self.version.load(Ordering::Acquire)
+    }
 }
 
 /// When something that a reload took away stops serving what it still serves.
@@ -76,7 +112,7 @@ pub struct EndpointLive {
     /// The address as written, for logs.
     pub name: Arc<str>,
     /// Where it is; empty while a name does not resolve.
-    pub places: ArcSwap<Vec<Place>>,
+    pub places: Places,
     /// The place in each worker's list of pools, and the number that tells two users of one place apart.
     pub pool: PoolId,
     /// Bounds on idle connections.
@@ -96,25 +132,53 @@ pub struct PoolId {
     pub serial: u64,
 }
 
-/// One exchange or tunnel in flight at an endpoint: it travels with the answer and counts until that ends
-/// (invariant 8).
+/// One exchange in flight at an endpoint: it travels with the answer and counts until that ends (invariant 8).
+///
+/// It holds the generation of its worker rather than the endpoint: no atomic count but the one that is wanted.
 #[derive(Debug)]
-pub struct Permit(Arc<EndpointLive>);
+pub struct Permit {
+    generation: Rc<Arc<Generation>>,
+    index: usize,
+}
+
+/// One tunnel in flight: it outlives generations.
+#[derive(Debug)]
+pub struct LongPermit(Arc<EndpointLive>);
 
 impl Permit {
-    /// Counts one more.
-    pub fn take(endpoint: &Arc<EndpointLive>) -> Self {
-        endpoint.active.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(endpoint))
+    /// Counts one more at the endpoint with this place in the generation, which the balancer took from there.
+    pub fn take(generation: &Rc<Arc<Generation>>, index: usize) -> Self {
+        generation.endpoints[index].active.fetch_add(1, Ordering::Relaxed);
+        Self { generation: Rc::clone(generation), index }
     }
 
+    /// Whose it is.
+    pub fn endpoint(&self) -> &Arc<EndpointLive> {
+        &self.generation.endpoints[self.index]
+    }
+
+    /// Lets go of the generation, for what will live longer than it should.
+    pub fn outlive(self) -> LongPermit {
+        let endpoint = Arc::clone(self.endpoint());
+        endpoint.active.fetch_add(1, Ordering::Relaxed);
+        LongPermit(endpoint)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.endpoint().active.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl LongPermit {
     /// Whose it is.
     pub fn endpoint(&self) -> &EndpointLive {
         &self.0
     }
 }
 
-impl Drop for Permit {
+impl Drop for LongPermit {
     fn drop(&mut self) {
         self.0.active.fetch_sub(1, Ordering::Relaxed);
     }

@@ -29,6 +29,8 @@ pub struct Process {
     pub admission: Admission,
     /// Where access lines go now.
     pub access: ArcSwap<Option<AccessSink>>,
+    /// Whether they go anywhere: what an exchange reads.
+    pub access_on: AtomicBool,
     /// Set when the proxy is going away.
     pub draining: AtomicBool,
     /// Makes request ids differ from those of other starts and workers.
@@ -70,6 +72,12 @@ pub enum Command {
 }
 
 impl Process {
+    /// Sends access lines elsewhere, or nowhere.
+    pub fn log_access_to(&self, access: Option<AccessSink>) {
+        self.access_on.store(access.is_some(), Ordering::Relaxed);
+        self.access.store(Arc::new(access));
+    }
+
     /// Says that connections wait because a bound is reached, at most once a second.
     pub fn say_full(&self, bound: &str) {
         if self.said.may() {

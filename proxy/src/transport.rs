@@ -63,28 +63,12 @@ impl Transport {
     }
 
     /// Writes once, all slices in one system call; fewer bytes than offered may be taken.
+    ///
+    /// There nearly always is room, so the reactor is asked only where there was none.
     pub fn poll_write(&self, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        loop {
-            let mut guard = ready!(self.socket().poll_write_ready(context))?;
-            let socket = guard.get_inner();
-            let sent = match slices {
-                [one] => rustix::net::send(socket, one, SendFlags::NOSIGNAL),
-                many => {
-                    let mut nothing = SendAncillaryBuffer::default();
-                    rustix::net::sendmsg(socket, many, &mut nothing, SendFlags::NOSIGNAL)
-                }
-            };
-            match sent {
-                Ok(written) => {
-                    if written < slices.iter().map(|slice| slice.len()).sum() {
-                        guard.clear_ready();
-                    }
-                    return Poll::Ready(Ok(written));
-                }
-                Err(Errno::WOULDBLOCK) => guard.clear_ready(),
-                Err(Errno::INTR) => {}
-                Err(error) => return Poll::Ready(Err(error.into())),
-            }
+        match send(self.socket().get_ref(), slices) {
+            Err(Errno::WOULDBLOCK | Errno::INTR) => self.poll_write_with(context, |socket| send(socket, slices)),
+            other => Poll::Ready(other.map_err(io::Error::from)),
         }
     }
 
@@ -199,6 +183,16 @@ impl Transport {
     pub fn into_descriptor(self) -> OwnedFd {
         let Self::Plain(socket) = self;
         socket.into_inner()
+    }
+}
+
+fn send(socket: impl AsFd, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+    match slices {
+        [one] => rustix::net::send(socket, one, SendFlags::NOSIGNAL),
+        many => {
+            let mut nothing = SendAncillaryBuffer::default();
+            rustix::net::sendmsg(socket, many, &mut nothing, SendFlags::NOSIGNAL)
+        }
     }
 }
 

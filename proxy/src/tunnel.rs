@@ -23,7 +23,7 @@ use crate::error::Side;
 use crate::exchange::answer::Upstream;
 use crate::exchange::record::Record;
 use crate::http::{Connection, Held};
-use crate::live::Permit;
+use crate::live::LongPermit;
 use crate::streams::Listed;
 use crate::transport::Transport;
 use crate::worker::Worker;
@@ -37,7 +37,7 @@ pub struct Tunnel {
     upstream: Transport,
     up: Flow,
     down: Flow,
-    permit: Permit,
+    permit: LongPermit,
     listed: Option<Listed>,
     facts: Box<Facts>,
 }
@@ -52,7 +52,7 @@ pub struct Running {
     deadline: Option<Deadline>,
     worker: Rc<Worker>,
     listed: Option<Listed>,
-    permit: Permit,
+    permit: LongPermit,
     facts: Box<Facts>,
     _held: Option<Held>,
 }
@@ -82,9 +82,10 @@ impl Tunnel {
         desk: &Desk,
         record: &Record,
         rule: &Arc<Rule>,
+        token: &[u8],
         upstream: Upstream,
     ) -> Box<Self> {
-        let Upstream { connection: kept, endpoint, permit } = upstream;
+        let Upstream { connection: kept, permit } = upstream;
         let mut to_client = desk.output.clone();
         to_client.extend_from_slice(desk.answer_input.filled().get(desk.answer.len..).unwrap_or_default());
         let to_upstream = desk.input.filled().get(desk.request.len..).unwrap_or_default().to_vec();
@@ -96,9 +97,9 @@ impl Tunnel {
             upstream: kept.transport,
             up: Flow::new(to_upstream),
             down: Flow::new(to_client),
-            listed: live.map(|live| worker.streams.list(live, &endpoint)),
-            permit,
-            facts: Box::new(Facts::pack(desk, record, rule, worker.deadlines.now())),
+            listed: live.map(|live| worker.streams.list(live, permit.endpoint())),
+            facts: Box::new(Facts::pack(desk, record, rule, token, worker.deadlines.now())),
+            permit: permit.outlive(),
         })
     }
 

@@ -17,7 +17,6 @@ use switchboard_core::snapshot::UpstreamId;
 
 use crate::error::{ProxyError, Retry};
 use crate::generation::Generation;
-use crate::live::EndpointLive;
 
 /// Attempts at one request at most: the first and two more (SECURITY §3.3).
 const ATTEMPTS: u32 = 3;
@@ -46,22 +45,20 @@ impl Attempts {
         Self { generation: Rc::clone(generation), upstream, first: turn % count.max(1), made: 0, last: None }
     }
 
-    /// The endpoint for the next attempt, with its place in the generation: those that can be reached, in turn.
+    /// The place in the generation of the endpoint for the next attempt: those that can be reached, in turn.
     ///
     /// # Errors
     /// `no_endpoint` when no name resolves; the last attempt's error when all were tried.
-    pub fn next(&mut self) -> Result<(usize, Arc<EndpointLive>), ProxyError> {
+    pub fn next(&mut self) -> Result<usize, ProxyError> {
         let upstream = self.generation.snapshot.upstream(self.upstream);
         let count = upstream.endpoints.len();
         let tried = self.made as usize;
         // A second look at the same endpoint is sensible only where a kept connection was stale.
         for step in tried..tried + count {
             let Some(id) = upstream.endpoints.get((self.first + step) % count) else { break };
-            if let Some(live) = self.generation.endpoints.get(id.index())
-                && !live.places.load().is_empty()
-            {
+            if self.generation.endpoints.get(id.index()).is_some_and(|live| live.places.version() != 0) {
                 self.made += 1;
-                return Ok((id.index(), Arc::clone(live)));
+                return Ok(id.index());
             }
         }
         Err(self.last.take().unwrap_or_else(|| {

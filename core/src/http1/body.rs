@@ -89,6 +89,16 @@ impl BodyDecoder {
         }
     }
 
+    /// Payload that has been promised and not come: the rest of the length, or of the chunk that has begun.
+    #[must_use]
+    pub fn announced(&self) -> u64 {
+        match self {
+            Self::None | Self::Close => 0,
+            Self::Length { left } => *left,
+            Self::Chunked(decoder) => decoder.chunk_left(),
+        }
+    }
+
     /// Counts payload that went past without being seen: the kernel moved it. Only for bodies of a declared length and
     /// those that end with the connection; chunks have to be seen.
     pub fn skip(&mut self, bytes: u64) {

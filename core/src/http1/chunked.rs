@@ -122,6 +122,12 @@ impl ChunkedDecoder {
         Ok(Decoded { consumed: at, produced, done: self.is_done() })
     }
 
+    /// Payload of the chunk at hand that has still to come; 0 between chunks and while a size is being read.
+    #[must_use]
+    pub fn chunk_left(&self) -> u64 {
+        if matches!(self.stage, Stage::Data) { self.left } else { 0 }
+    }
+
     /// Whether the blank line behind the trailer section has come.
     #[must_use]
     pub fn is_done(&self) -> bool {

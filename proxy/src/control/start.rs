@@ -58,6 +58,7 @@ pub fn run(start: Start) -> Result<u8, String> {
         generation: Arc::new(ArcSwap::from_pointee(generation)),
         workers: links,
         admission: Admission::new(most.saturating_sub(RESERVED) / 2),
+        access_on: access.is_some().into(),
         access: ArcSwap::from_pointee(access),
         draining: false.into(),
         seed: seed(),

@@ -68,7 +68,7 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
         fields: &request.fields,
         head: bytes,
         client_ip: hop.client,
-        listener: connection.listener(&generation),
+        listener: connection.listener,
         listener_port: connection.peer.local_port().unwrap_or(0),
         scheme: hop.scheme(bytes, &connection.peer),
         request_id,

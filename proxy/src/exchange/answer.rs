@@ -1,7 +1,6 @@
 //! An upstream's answer on its way to the client: its head rewritten, its body relayed, both ends left in order.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use switchboard_core::forwarding::{self, Framing as Outgoing, Persistence, ResponsePlan};
@@ -14,11 +13,11 @@ use switchboard_core::websocket::verify_101;
 use super::admit::Admitted;
 use super::record::Record;
 use super::upload::Upload;
-use super::{Next, keep, knows_chunks, must_close, own};
+use super::{Next, keep, knows_chunks, must_close};
 use crate::desk::Desk;
 use crate::error::{ProxyError, Side};
 use crate::http::Connection;
-use crate::live::{EndpointLive, Permit};
+use crate::live::Permit;
 use crate::relay::{Coding, Pump, PumpError, Waits};
 use crate::streams::Listed;
 use crate::transport::Gone;
@@ -31,8 +30,6 @@ use crate::upstream::pool;
 pub struct Upstream {
     /// The connection.
     pub connection: pool::Connection,
-    /// The endpoint.
-    pub endpoint: Arc<EndpointLive>,
     /// Its place in the endpoint's count.
     pub permit: Permit,
 }
@@ -82,22 +79,19 @@ pub async fn relay(
     if let Err(error) = result {
         return Ok(cut(connection, record, error, coding, framing));
     }
-    let now = connection.deadline.clock().now();
     let reusable = desk.answer.keep_alive && framing != Framing::Close && excess.is_empty() && upload.is_whole();
     if reusable {
-        keep(connection, upstream, now);
+        keep(connection, upstream);
     }
-    if close
-        || (coding == Coding::Plain && framing == Framing::Close)
-        || (streams && !knows_chunks(desk.request.version))
-    {
+    if ends_connection(desk, framing, close) {
         return Ok(if desk.request.keep_alive || !upload.is_received() { Next::Linger } else { Next::Close });
     }
-    let upload = std::mem::replace(upload, Upload::new(Framing::None, None, 0, None, now));
-    match own::drain(connection, desk, record, Some(upload)).await {
-        Ok(()) => Ok(Next::Request),
-        Err(_) => Ok(Next::Linger),
-    }
+    Ok(Next::Request)
+}
+
+/// Whether an answer's end is the end of the connection: it was announced, or nothing else tells the end.
+fn ends_connection(desk: &Desk, framing: Framing, close: bool) -> bool {
+    close || (matches!(framing, Framing::Chunked | Framing::Close) && !knows_chunks(desk.request.version))
 }
 
 /// How the body of the answer on `desk` is delimited.
@@ -115,7 +109,7 @@ fn write_head(desk: &mut Desk, record: &Record, framing: Framing, close: bool) -
         Framing::Chunked | Framing::Close if knows_chunks(version) => (Coding::Chunked, Outgoing::Chunked),
         Framing::Chunked | Framing::Close => (Coding::Plain, Outgoing::None),
     };
-    let ends = close || (coding == Coding::Plain && matches!(framing, Framing::Chunked | Framing::Close));
+    let ends = ends_connection(desk, framing, close);
     let Desk { answer, answer_input, output, .. } = desk;
     let bytes = answer_input.filled();
     forwarding::examine_response(&mut answer.fields, bytes)
@@ -156,7 +150,7 @@ fn list(connection: &Connection, record: &Record, upstream: &Upstream) -> Option
     let rule = record.generation.rules.get(record.rule?.index())?;
     connection.worker.counters.streams_opened.add(1);
     connection.worker.counters.streams.add(1);
-    Some(connection.worker.streams.list(rule, &upstream.endpoint))
+    Some(connection.worker.streams.list(rule, upstream.permit.endpoint()))
 }
 
 /// Why an answer broke off.
@@ -169,6 +163,7 @@ struct Broken {
 /// Ends a connection in the middle of an answer, so that the client can't take it for the whole.
 fn cut(connection: &Connection, record: &mut Record, broken: Broken, coding: Coding, framing: Framing) -> Next {
     record.ended(broken.side, broken.reason);
+    record.broken = true;
     if coding == Coding::Plain && !matches!(framing, Framing::Length(_)) {
         connection.transport.reset_on_close();
     }
@@ -228,10 +223,10 @@ impl Download<'_> {
     fn begin(&mut self, context: &mut Context<'_>, desk: &mut Desk, interim: &mut Interim) -> Result<(), Broken> {
         let mut waiting = interim.take_pending();
         let head = if waiting.is_empty() {
-            &desk.output
+            &mut desk.output
         } else {
             waiting.extend_from_slice(&desk.output);
-            &waiting
+            &mut waiting
         };
         let body = desk.answer_input.filled_mut().get_mut(desk.answer.len..).unwrap_or_default();
         let came = body.len();
@@ -265,7 +260,7 @@ impl Download<'_> {
         let moved = self.pump.received.wrapping_add(self.pump.sent).wrapping_add(upload.moved());
         if moved != self.moved {
             self.moved = moved;
-            self.since = clock.now();
+            self.since = clock.about_now();
         }
         let (patience, side, reason) = match self.pump.waits {
             Waits::Sink => (timeouts.write, Side::Downstream, Reason::ClientGone),
@@ -326,5 +321,5 @@ pub async fn switch_protocols(
     output.clear();
     forwarding::write_response(output, &answer.fields, bytes, &plan);
     record.status = 101;
-    Ok(Next::Tunnel(Tunnel::begin(connection, desk, record, &admitted.rule, upstream)))
+    Ok(Next::Tunnel(Tunnel::begin(connection, desk, record, &admitted.rule, token, upstream)))
 }

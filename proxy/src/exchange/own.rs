@@ -8,7 +8,7 @@ use std::io;
 use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use switchboard_core::answer::{Answer, Explanation, Form, Wire};
+use switchboard_core::answer::{Answer, Explanation, Form, REDIRECT, RESPOND, Wire};
 use switchboard_core::http1::{BodyDecoder, Framing};
 use switchboard_core::message::Name;
 use switchboard_core::reason::Reason;
@@ -32,17 +32,18 @@ pub async fn refuse(
     connection: &mut Connection,
     desk: &mut Desk,
     record: &mut Record,
-    upload: Option<Upload>,
+    upload: Option<&Upload>,
     error: ProxyError,
 ) -> Next {
     record.ended(error.side, error.reason);
-    if let Some(upload) = &upload {
+    if let Some(upload) = upload {
         record.bytes_in = upload.received();
     }
     if let Some(source) = &error.source {
         tracing::debug!(reason = error.reason.code(), id = record.id.as_str(), error = %source, "an exchange failed");
     }
     if error.reason == Reason::ClientGone {
+        record.broken = true;
         return Next::Close;
     }
     // Nothing that follows a broken head, or a body cut off in its middle, can be told from the rest of it.
@@ -88,6 +89,8 @@ const fn breaks_connection(reason: Reason) -> bool {
             | Reason::HeadTimeout
             | Reason::BodyTimeout
             | Reason::UnsupportedVersion
+            // What follows a CONNECT is meant for a tunnel that is not there (CVE-2025-64763).
+            | Reason::MethodNotAllowed
     )
 }
 
@@ -109,10 +112,16 @@ pub async fn answer_rule(
     let mut answer = Answer::new();
     let id = String::from_utf8_lossy(&desk.request_id).into_owned();
     match &admitted.rule.action {
-        Action::Respond { body, status } => answer.respond(*status, body, &id),
-        Action::Redirect { status, .. } => answer.redirect(*status, &desk.target, &id).map_err(|reason| {
-            ProxyError::own(reason, "The location of this redirect holds a control character and was not sent.")
-        })?,
+        Action::Respond { body, status } => {
+            record.answered = RESPOND;
+            answer.respond(*status, body, &id);
+        }
+        Action::Redirect { status, .. } => {
+            record.answered = REDIRECT;
+            answer.redirect(*status, &desk.target, &id).map_err(|reason| {
+                ProxyError::own(reason, "The location of this redirect holds a control character and was not sent.")
+            })?;
+        }
         Action::Proxy(_) => return Err(ProxyError::own(Reason::Internal, "")),
     }
     finish(connection, desk, record, answer, None, false).await
@@ -138,10 +147,10 @@ async fn finish(
     desk: &mut Desk,
     record: &mut Record,
     answer: Answer,
-    upload: Option<Upload>,
+    upload: Option<&Upload>,
     broken: bool,
 ) -> Result<Next, ProxyError> {
-    let whole = match &upload {
+    let whole = match upload {
         Some(upload) => upload.is_received(),
         None => body_is_there(desk),
     };
@@ -157,13 +166,7 @@ async fn finish(
     record.bytes_out = desk.output.len() as u64;
     let patience = record.generation.snapshot.timeouts.write;
     connection.write_all(&desk.output, patience).await.map_err(|error| ProxyError::gone().because(error))?;
-    if close {
-        return Ok(Next::Linger);
-    }
-    match drain(connection, desk, record, upload).await {
-        Ok(()) => Ok(Next::Request),
-        Err(_) => Ok(Next::Linger),
-    }
+    Ok(if close { Next::Linger } else { Next::Request })
 }
 
 /// Whether the body of the request on the desk has come with its head, or there is none.

@@ -56,6 +56,10 @@ pub struct Record {
     pub bytes_out: u64,
     /// How it ended.
     pub end: Option<End>,
+    /// It ended before its time: somebody broke it off.
+    pub broken: bool,
+    /// What a rule that answers by itself is called in the log.
+    pub answered: &'static str,
     attempted: Option<Moment>,
     connect: Option<Duration>,
     first_byte: Option<Moment>,
@@ -68,7 +72,7 @@ impl Record {
             generation: worker.generation(),
             id: worker.next_id(),
             trusted_id: false,
-            started: worker.deadlines.now(),
+            started: if worker.access.is_on() { worker.deadlines.now() } else { worker.deadlines.about_now() },
             rule: None,
             endpoint: None,
             attempts: 0,
@@ -78,6 +82,8 @@ impl Record {
             bytes_in: 0,
             bytes_out: 0,
             end: None,
+            broken: false,
+            answered: "",
             attempted: None,
             connect: None,
             first_byte: None,
@@ -89,11 +95,16 @@ impl Record {
         self.rule.map(|id| self.generation.snapshot.rule(id))
     }
 
+    /// The time, as exactly as somebody will read it.
+    pub fn clock(&self, worker: &Worker) -> Moment {
+        if worker.access.is_on() { worker.deadlines.now() } else { worker.deadlines.about_now() }
+    }
+
     /// An attempt begins: the first at the start, as no time has passed; later ones now.
     pub fn attempt(&mut self, endpoint: usize, worker: &Worker) {
         self.endpoint = Some(endpoint);
         self.attempts += 1;
-        self.attempted = Some(if self.attempts == 1 { self.started } else { worker.deadlines.now() });
+        self.attempted = Some(if self.attempts == 1 { self.started } else { self.clock(worker) });
         self.first_byte = None;
         self.connect = None;
     }
@@ -118,14 +129,13 @@ impl Record {
         self.end.get_or_insert(End { side, reason });
     }
 
-    /// Closes an exchange: counts it, and writes its line where the rule wants one. Returns the moment of the end.
-    pub fn close(&self, worker: &Worker, desk: &Desk) -> Moment {
-        let now = worker.deadlines.now();
+    /// Closes an exchange: counts it, and writes its line where the rule wants one. The head is still on the desk.
+    pub fn close(&self, worker: &Worker, desk: &Desk) {
         self.count(&worker.counters);
-        if self.rule().is_none_or(|rule| rule.access_log) {
+        if worker.access.is_on() && self.rule().is_none_or(|rule| rule.access_log) {
+            let now = worker.deadlines.now();
             worker.access.write(&self.line(desk, now, None), self.client, &self.generation);
         }
-        now
     }
 
     /// Counts what there is to count.
@@ -169,7 +179,7 @@ impl Record {
             },
             status: self.status,
             upstream_status: self.upstream_status,
-            reason: self.end.map_or("", |end| end.reason.code()),
+            reason: self.end.map_or(self.answered, |end| end.reason.code()),
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
             total: now.since(self.started),
@@ -178,7 +188,7 @@ impl Record {
             upstream_total: self.attempted.map(|at| now.since(at)),
             user_agent: field(switchboard_core::message::Name::UserAgent).unwrap_or_default(),
             tunnel,
-            ended_by: self.end.map(|end| end.side.into()),
+            ended_by: self.end.filter(|_| self.broken).map(|end| end.side.into()),
         }
     }
 }

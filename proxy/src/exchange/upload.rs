@@ -77,7 +77,7 @@ impl Upload {
     /// Sends the head and what of the body came with it.
     pub fn start(&mut self, context: &mut Context<'_>, upstream: &Transport, desk: &mut Desk) -> Result<(), PumpError> {
         let body = desk.input.filled_mut().get_mut(desk.request.len..).unwrap_or_default();
-        self.consumed = self.pump.start(context, upstream, &desk.output, body)?;
+        self.consumed = self.pump.start(context, upstream, &mut desk.output, body)?;
         self.early = self.pump.received;
         Ok(())
     }

@@ -59,13 +59,14 @@ pub async fn serve(mut connection: Connection) {
 async fn next_request(connection: &Connection, desk: &mut Option<Box<Desk>>) -> Result<Option<Box<Desk>>, ProxyError> {
     let worker = &connection.worker;
     let generation = worker.generation();
-    let (timeouts, limits) = (generation.snapshot.timeouts, generation.snapshot.limits);
+    let (head_patience, idle_patience) = (generation.snapshot.timeouts.head, generation.snapshot.timeouts.keep_alive);
+    let limits = HeadLimits::from(&generation.snapshot.limits);
+    // An idle connection must not keep a generation alive.
     drop(generation);
-    let limits = HeadLimits::from(&limits);
     let first = connection.served == 0;
     // The first head has to come within its time from accept on; later ones from their first byte on.
     let mut begun = desk.is_some();
-    connection.deadline.set_in(if first || begun { timeouts.head } else { timeouts.keep_alive });
+    connection.deadline.set_in(if first || begun { head_patience } else { idle_patience });
     poll_fn(|context| {
         connection.deadline.register(context);
         loop {
@@ -93,7 +94,7 @@ async fn next_request(connection: &Connection, desk: &mut Option<Box<Desk>>) -> 
                     if !begun {
                         begun = true;
                         if !first {
-                            connection.deadline.set_in(timeouts.head);
+                            connection.deadline.set_in(head_patience);
                         }
                     }
                 }

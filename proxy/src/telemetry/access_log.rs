@@ -9,6 +9,7 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -83,6 +84,11 @@ impl AccessLog {
             stamp: RefCell::new(Stamp::new()),
             redact: RefCell::new((0, Redact::new(&[]))),
         }
+    }
+
+    /// Whether lines are wanted at all: decides before a record is put together.
+    pub fn is_on(&self) -> bool {
+        self.process.access_on.load(Ordering::Relaxed)
     }
 
     /// Writes a line. `record.time` and `record.client` are filled in here.

@@ -23,14 +23,15 @@ const HOST: usize = 64;
 const PATH: usize = 96;
 const QUERY: usize = 48;
 const AGENT: usize = 48;
+const TOKEN: usize = 32;
 
 /// The facts.
 #[derive(Debug)]
 pub(super) struct Facts {
     rule: Arc<Rule>,
-    /// Request id, host, path, query, user agent, one behind the other.
+    /// Request id, host, path, query, user agent, upgrade token, one behind the other.
     texts: Box<[u8]>,
-    ends: [u16; 5],
+    ends: [u16; 6],
     client: Option<IpAddr>,
     started: Moment,
     opened: Moment,
@@ -39,16 +40,17 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn pack(desk: &Desk, record: &Record, rule: &Arc<Rule>, opened: Moment) -> Self {
+    pub(super) fn pack(desk: &Desk, record: &Record, rule: &Arc<Rule>, token: &[u8], opened: Moment) -> Self {
         let line = record.line(desk, opened, None);
         let mut texts = Vec::with_capacity(256);
-        let mut ends = [0; 5];
+        let mut ends = [0; 6];
         let parts = [
             (line.request_id, 128),
             (line.host, HOST),
             (line.path, PATH),
             (line.query, QUERY),
             (line.user_agent, AGENT),
+            (token, TOKEN),
         ];
         for (end, (text, most)) in ends.iter_mut().zip(parts) {
             texts.extend_from_slice(text.get(..text.len().min(most)).unwrap_or_default());
@@ -99,7 +101,7 @@ impl Facts {
         if let Some(end) = end {
             worker.counters.reason(end.reason);
         }
-        if !self.rule.access_log {
+        if !self.rule.access_log || !worker.access.is_on() {
             return;
         }
         let record = access::Record {
@@ -125,7 +127,7 @@ impl Facts {
             first_byte: None,
             upstream_total: None,
             user_agent: self.text(4),
-            tunnel: Some(Tunnel { kind: "websocket", duration: now.since(self.opened) }),
+            tunnel: Some(Tunnel { kind: &String::from_utf8_lossy(self.text(5)), duration: now.since(self.opened) }),
             ended_by: end.map(|end| end.side.into()),
         };
         worker.access.write(&record, self.client, &worker.generation());

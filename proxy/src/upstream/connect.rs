@@ -30,12 +30,13 @@ pub async fn connect(
 ) -> Result<Connection, ProxyError> {
     deadline.set_in(patience);
     let mut refused = None;
-    for place in endpoint.places.load_full().iter() {
+    let version = endpoint.places.version();
+    for place in endpoint.places.load().iter() {
         match try_place(place, client, deadline).await {
             Ok(transport) => {
                 worker.counters.upstream_connects.add(1);
                 let opened = worker.deadlines.now();
-                return Ok(Connection { transport, place: place.clone(), opened, reused: false });
+                return Ok(Connection { transport, version, opened, reused: false });
             }
             Err(Failure::TimedOut) => {
                 let detail = "The endpoint did not accept a connection in time.";

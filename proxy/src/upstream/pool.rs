@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use switchboard_core::moment::Moment;
 
-use crate::live::{EndpointLive, Place, PoolId};
+use crate::live::{EndpointLive, PoolId};
 use crate::transport::Transport;
 
 /// A connection to an endpoint.
@@ -12,8 +12,8 @@ use crate::transport::Transport;
 pub struct Connection {
     /// The socket.
     pub transport: Transport,
-    /// Where it leads.
-    pub place: Place,
+    /// Which list of places it was opened by: another list may lead elsewhere.
+    pub version: u32,
     /// When it was opened.
     pub opened: Moment,
     /// Whether it has served an exchange before.
@@ -40,7 +40,7 @@ impl Pools {
         while let Some((mut connection, since)) = pool.idle.pop() {
             let fresh = now.since(since) < endpoint.bounds.idle_timeout
                 && now.since(connection.opened) < endpoint.bounds.max_age
-                && endpoint.places.load().contains(&connection.place);
+                && endpoint.places.version() == connection.version;
             if fresh && connection.transport.is_quiet() {
                 connection.reused = true;
                 return Some(connection);

@@ -142,7 +142,7 @@ impl Sending<'_> {
                         self.attempt.worker.counters.status(100);
                         desk.answer_input.consume(desk.answer.len);
                         desk.answer.clear();
-                        self.since = self.attempt.worker.deadlines.now();
+                        self.since = self.attempt.worker.deadlines.about_now();
                         continue;
                     }
                     Ok(Progress::Complete) => return Poll::Ready(Ok(())),
@@ -160,7 +160,7 @@ impl Sending<'_> {
                     desk.answer_input.fill(read);
                     if !self.heard {
                         self.heard = true;
-                        self.since = self.attempt.worker.deadlines.now();
+                        self.since = record.clock(self.attempt.worker);
                         record.first_byte(self.since);
                     }
                 }
@@ -175,7 +175,7 @@ impl Sending<'_> {
         let moved = upload.moved();
         if moved != self.moved {
             self.moved = moved;
-            self.since = attempt.deadline.clock().now();
+            self.since = attempt.deadline.clock().about_now();
         }
         let sending = !upload.is_over() && !self.heard;
         let (patience, reason, detail) = match upload.waits() {
@@ -197,7 +197,7 @@ impl Sending<'_> {
         if !attempt.deadline.has_come() {
             return Poll::Pending;
         }
-        let now = attempt.deadline.clock().now();
+        let now = attempt.deadline.clock().about_now();
         if sending && upload.is_too_slow(now) {
             let detail = "The request's body came more slowly than limits.body_min_rate allows.";
             return Poll::Ready(Err(ProxyError::client(Reason::BodyTimeout, detail)));
