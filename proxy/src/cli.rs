@@ -33,8 +33,11 @@ struct Line {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the proxy; without a file, one that has no routes yet
-    #[command(after_help = "Example:\n  switchboard run -c switchboard.yaml\n\nSignals: SIGTERM drains and ends, a \
-                            second one ends at once; SIGHUP reloads; SIGUSR1 opens log files again.")]
+    #[command(
+        after_help = "Example:\n  switchboard run -c switchboard.yaml\n\nA change of the file is taken up as soon \
+                            as it is saved.\nSignals: SIGTERM drains and ends, a second one ends at once; SIGHUP \
+                            reloads; SIGUSR1 opens log files again."
+    )]
     Run(run::Options),
     /// Reads a configuration and says what is wrong with it; starts nothing
     #[command(
@@ -42,7 +45,7 @@ enum Command {
     )]
     Check(check::Options),
     /// Runs the main job with nothing to prepare: two built-in workspaces, A and B
-    #[command(after_help = "Example:\n  switchboard demo --port 8080")]
+    #[command(after_help = "Example:\n  switchboard demo\n\nIt prints what to try. Ctrl-C ends it.")]
     Demo(crate::demo::Options),
     /// Says which rule answers a request, and why the others do not
     #[command(
@@ -63,10 +66,12 @@ enum Command {
     Schema,
     /// Prints the completions for a shell
     #[command(
-        after_help = "Example:\n  switchboard completions bash > ~/.local/share/bash-completion/completions/switchboard"
+        after_help = "Examples:\n  switchboard completions bash > ~/.local/share/bash-completion/completions/switchboard\n  \
+                      switchboard completions zsh > ~/.zfunc/_switchboard\n  switchboard completions fish > \
+                      ~/.config/fish/completions/switchboard.fish"
     )]
     Completions {
-        /// bash, zsh, fish, elvish or powershell
+        /// Whose
         shell: Shell,
     },
 }
@@ -74,8 +79,8 @@ enum Command {
 /// Where the configuration is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConfigFile {
-    /// The configuration
-    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    /// The configuration; by default ./switchboard.yaml
+    #[arg(short = 'c', long = "config", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     path: Option<PathBuf>,
 }
 

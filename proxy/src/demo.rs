@@ -1,7 +1,7 @@
 //! `switchboard demo`: the main job with nothing to prepare.
 //!
 //! Two workspaces are served on ports of their own by a thread of this process, and the real proxy runs in front, with a
-//! configuration that anybody could have written. Its state stands in a directory that is gone at the end.
+//! configuration file that may be changed while it runs. File and state stand in a directory that is gone at the end.
 
 mod echo;
 mod origin;
@@ -12,9 +12,10 @@ use std::fs::File;
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use switchboard_core::config::Config;
+use switchboard_core::config::load;
 
 use crate::cli::paint::Paint;
+use crate::control::source::World;
 use crate::control::start::{self, Start};
 use crate::telemetry::log;
 use origin::Workspace;
@@ -38,25 +39,28 @@ pub fn run(options: &Options) -> Result<u8, String> {
     let place = place::find(options.port)?;
     let origins = serve_workspaces(&place)?;
     let state = StateDir::make().map_err(|error| format!("cannot make a directory for the demo's state: {error}"))?;
-    let text = configuration(&place, &state, origins);
-    let config = Config::from_text(&text).map_err(|errors| {
+    let path = state.path().join("switchboard.yaml");
+    std::fs::write(&path, configuration(&place, &state, origins))
+        .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    let config = load(&path, &mut World).config.map_err(|errors| {
         let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
         format!("the demo's own configuration is refused: {}", errors.join("; "))
     })?;
     log::start(&config.log).map_err(|error| format!("log: {error}"))?;
-    let ready = say_when_ready(place, Paint::of_stdout()).map_err(|error| format!("cannot start: {error}"))?;
-    start::run(Start { config, path: None, ready: Some(ready), names_hosts: true })
+    let text = words::welcome(&place, &path, Paint::of_stdout());
+    let ready = say_when_ready(text).map_err(|error| format!("cannot start: {error}"))?;
+    start::run(Start { config, path: Some(path), ready: Some(ready), names_hosts: true })
 }
 
 /// The proxy's configuration. What is not in it is what everybody gets.
 fn configuration(place: &Place, state: &StateDir, [a, b]: [SocketAddr; 2]) -> String {
     let listen: Vec<String> = place.addresses.iter().map(|address| format!("\"{address}\"")).collect();
     format!(
-        "listen: [{}]\nroutes:\n  {}: {a}\n  {}: {b}\n\
+        "# Add a route and save: it is there at once, and no connection of the others notices.\n\
+         listen: [{}]\nroutes:\n  {}: {a}\n  {}: {b}\n\n\
+         # The rest is for the demo alone: its state goes with it, it shows pages and not log lines, and Ctrl-C means now.\n\
          state_dir: {:?}\n\
-         log: {{ level: warn }}\n\
          access_log: off\n\
-         # Ctrl-C means now.\n\
          drain: {{ http: 500ms, tunnels: 1ms }}\n",
         listen.join(", "),
         Place::HOST_A,
@@ -100,13 +104,13 @@ fn workspace(name: &'static str, place: &Place, other: &str) -> Workspace {
     Workspace { name, page, hello: format!("hello from workspace {name}\n") }
 }
 
-/// Prints what there is to see as soon as the proxy writes to the file that is returned.
-fn say_when_ready(place: Place, paint: Paint) -> std::io::Result<File> {
+/// Prints a text as soon as the proxy writes to the file that is returned.
+fn say_when_ready(text: String) -> std::io::Result<File> {
     let (mut reader, writer) = std::io::pipe()?;
     std::thread::Builder::new().name("ready".to_owned()).spawn(move || {
         // The end of the pipe without a byte: the proxy could not start, and has said why.
         if reader.read_exact(&mut [0]).is_ok() {
-            crate::cli::print(&words::welcome(&place, paint));
+            crate::cli::print(&text);
         }
     })?;
     Ok(File::from(std::os::fd::OwnedFd::from(writer)))

@@ -59,7 +59,11 @@ pub struct Warning {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.at, self.kind)
+        match &self.kind {
+            // A file that nobody could look into has no lines.
+            kind @ ErrorKind::Unreadable(_) => write!(f, "{}: {kind}", self.at.file.display()),
+            kind => write!(f, "{}: {kind}", self.at),
+        }
     }
 }
 

@@ -1,8 +1,7 @@
 //! `switchboard reload`
 
-use std::path::PathBuf;
-
-use switchboard_core::config::Config;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 
 use super::{ConfigFile, print, run};
 use crate::control::socket;
@@ -26,17 +25,30 @@ pub(crate) fn reload(options: &Options) -> Result<u8, String> {
             Some(config) => config.state_dir,
             None => return Ok(1),
         },
-        (None, None) => Config::default().state_dir,
+        (None, None) => run::without_file().state_dir,
     };
     let path = socket::path(&state_dir);
-    let (status, text) = socket::ask(&path, "POST", "/v1/reload").map_err(|error| {
-        format!("no proxy answers at {}: {error}. Is it running, with this state_dir?", path.display())
-    })?;
+    let (status, text) = socket::ask(&path, "POST", "/v1/reload").map_err(|error| no_answer(&state_dir, &error))?;
     if status == 200 {
         print(&text);
         Ok(0)
     } else {
         eprint!("{text}");
         Ok(1)
+    }
+}
+
+/// Why nobody answered, and what to do about it.
+fn no_answer(state_dir: &Path, error: &io::Error) -> String {
+    let directory = state_dir.display();
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => format!(
+            "no proxy runs with the state directory {directory}. Start one with `switchboard run`, or name its directory \
+             with --state-dir or its configuration with -c"
+        ),
+        ErrorKind::PermissionDenied => {
+            format!("the proxy of {directory} may be asked by its own user alone: become that user")
+        }
+        _ => format!("the proxy of {directory} gives no answer: {error}"),
     }
 }

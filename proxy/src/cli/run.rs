@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use switchboard_core::config::{Config, load};
+use switchboard_core::config::{Config, load, load_bytes};
 
 use super::ConfigFile;
 use crate::control::source::World;
@@ -28,7 +28,7 @@ pub(crate) fn run(options: &Options) -> Result<u8, String> {
             Some(config) => config,
             None => return Ok(1),
         },
-        None => Config::default(),
+        None => without_file(),
     };
     log::start(&config.log).map_err(|error| format!("log: {error}"))?;
     let ready = options.ready_fd.map(open_descriptor).transpose()?;
@@ -52,6 +52,12 @@ pub(crate) fn read(path: &Path) -> Result<Option<Config>, String> {
             Ok(None)
         }
     }
+}
+
+/// What holds without a file: the defaults, with what the environment says about `state_dir`.
+pub(crate) fn without_file() -> Config {
+    let loaded = load_bytes(Path::new("switchboard.yaml"), b"", &mut World);
+    Config { files: Vec::new(), ..loaded.config.unwrap_or_default() }
 }
 
 /// Opens a descriptor that the caller left open for us.
