@@ -12,7 +12,7 @@ pub(crate) struct Options {
 /// Reads the configuration and says what is wrong with it.
 pub(crate) fn check(options: &Options) -> Result<u8, String> {
     let path = options.config.require()?;
-    let Some(config) = run::read(&path)? else { return Ok(1) };
+    let Some(config) = run::read(&path) else { return Ok(1) };
     let rules: usize = config.routes.values().map(|route| route.rules.len()).sum();
     let counts = [
         count(config.listeners.len(), "listener"),

@@ -42,7 +42,7 @@ pub(crate) struct Options {
 /// Says which rule answers. 0 where one does, 1 where none does or the request is refused.
 pub(crate) fn explain(options: &Options) -> Result<u8, String> {
     let path = options.config.require()?;
-    let Some(config) = run::read(&path)? else { return Ok(1) };
+    let Some(config) = run::read_quietly(&path) else { return Ok(1) };
     let (code, text) = tell(&config, options, Paint::of_stdout())?;
     if code == 2 {
         eprint!("{text}");

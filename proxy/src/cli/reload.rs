@@ -21,7 +21,7 @@ pub(crate) fn reload(options: &Options) -> Result<u8, String> {
     let state_dir = match (&options.state_dir, options.config.find()) {
         (Some(directory), _) => directory.clone(),
         // The proxy would refuse a file with errors just as well, and such a file can't say where the proxy is.
-        (None, Some(path)) => match run::read(&path)? {
+        (None, Some(path)) => match run::read_quietly(&path) {
             Some(config) => config.state_dir,
             None => return Ok(1),
         },

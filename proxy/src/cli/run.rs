@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use switchboard_core::config::{Config, load, load_bytes};
+use switchboard_core::config::{Config, ConfigError, Loaded, load, load_bytes};
 
 use super::ConfigFile;
 use crate::control::source::World;
@@ -24,7 +24,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<u8, String> {
     let path = options.config.find();
     let config = match &path {
-        Some(path) => match read(path)? {
+        Some(path) => match read(path) {
             Some(config) => config,
             None => return Ok(1),
         },
@@ -35,21 +35,30 @@ pub(crate) fn run(options: &Options) -> Result<u8, String> {
     start::run(Start { config, path, ready, names_hosts: false })
 }
 
-/// Reads a configuration, and prints what is wrong with it. `None` where that forbids it.
-pub(crate) fn read(path: &Path) -> Result<Option<Config>, String> {
-    let loaded = load(path, &mut World);
-    for warning in &loaded.warnings {
-        eprintln!("warning: {warning}");
+/// Reads a configuration, and prints what is wrong with it and what is probably not meant. `None` where it is refused.
+pub(crate) fn read(path: &Path) -> Option<Config> {
+    let Loaded { config, warnings, .. } = load(path, &mut World);
+    for warning in &warnings {
+        eprintln!("{}", warning.rendered());
     }
-    match loaded.config {
-        Ok(config) => Ok(Some(config)),
+    accept(config)
+}
+
+/// The same without warnings, for commands that ask something else.
+pub(crate) fn read_quietly(path: &Path) -> Option<Config> {
+    accept(load(path, &mut World).config)
+}
+
+fn accept(config: Result<Config, Vec<ConfigError>>) -> Option<Config> {
+    match config {
+        Ok(config) => Some(config),
         Err(errors) => {
             for error in &errors {
                 eprintln!("{}", error.rendered());
             }
             let count = errors.len();
             eprintln!("switchboard: {count} error{} in the configuration", if count == 1 { "" } else { "s" });
-            Ok(None)
+            None
         }
     }
 }

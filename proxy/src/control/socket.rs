@@ -82,7 +82,7 @@ async fn answer(mut stream: UnixStream, asks: mpsc::Sender<Ask>) -> io::Result<(
 fn words(result: &Reloaded) -> (u16, String) {
     let (status, lines) = match result {
         Reloaded::Changed(diff, warnings) => {
-            let mut lines: Vec<String> = warnings.iter().map(|warning| format!("warning: {warning}")).collect();
+            let mut lines = warnings.clone();
             lines.extend(diff.changes.iter().map(ToString::to_string));
             lines.push("reloaded".to_owned());
             (200, lines)

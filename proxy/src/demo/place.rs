@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-/// The port where none is wanted, and how many behind it are tried.
+/// The port where none is wanted, and how many from it on are tried.
 const PORT: u16 = 8080;
 const TRIES: u16 = 20;
 
@@ -39,20 +39,23 @@ impl Place {
 /// # Errors
 /// In words, where the wanted one can't be had or none is free.
 pub(super) fn find(wanted: Option<u16>) -> Result<Place, String> {
-    let place = |port, addresses| Place { port, instead_of: None, addresses };
-    if let Some(wanted) = wanted {
-        return probe(wanted).map(|(port, addresses)| place(port, addresses)).map_err(|error| refused(wanted, &error));
+    match wanted {
+        Some(wanted) => probe(wanted).map_err(|error| refused(wanted, &error)),
+        None => first_free(PORT),
     }
-    for port in PORT..PORT + TRIES {
+}
+
+/// The first free port from `first` on.
+fn first_free(first: u16) -> Result<Place, String> {
+    let last = first.saturating_add(TRIES - 1);
+    for port in first..=last {
         match probe(port) {
-            Ok((port, addresses)) => {
-                return Ok(Place { instead_of: (port != PORT).then_some(PORT), ..place(port, addresses) });
-            }
+            Ok(place) => return Ok(Place { instead_of: (port != first).then_some(first), ..place }),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
             Err(error) => return Err(refused(port, &error)),
         }
     }
-    Err(format!("none of the ports {PORT} to {} is free; choose one with --port", PORT + TRIES - 1))
+    Err(format!("none of the ports {first} to {last} is free; choose one with --port"))
 }
 
 fn refused(port: u16, error: &io::Error) -> String {
@@ -68,7 +71,7 @@ fn refused(port: u16, error: &io::Error) -> String {
 }
 
 /// Whether a port is free on both loopback addresses. Port 0 becomes the one that the system chooses.
-fn probe(port: u16) -> io::Result<(u16, Vec<SocketAddr>)> {
+fn probe(port: u16) -> io::Result<Place> {
     let four = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
     let port = four.local_addr()?.port();
     let mut addresses = vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)];
@@ -79,7 +82,7 @@ fn probe(port: u16) -> io::Result<(u16, Vec<SocketAddr>)> {
         // No IPv6 on this machine.
         Err(_) => {}
     }
-    Ok((port, addresses))
+    Ok(Place { port, instead_of: None, addresses })
 }
 
 /// A directory of its own, removed when dropped.
@@ -110,5 +113,41 @@ impl StateDir {
 impl Drop for StateDir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_taken() {
+        let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let taken = holder.local_addr().expect("an address").port();
+        let error = find(Some(taken)).expect_err("it is taken");
+        assert!(error.contains(&format!("port {taken} is taken")), "{error}");
+        let place = first_free(taken).expect("one of the next is free");
+        assert_eq!(place.instead_of, Some(taken));
+        assert!(place.port > taken && place.addresses.iter().all(|address| address.port() == place.port), "{place:?}");
+        drop(holder);
+        assert_eq!(find(Some(taken)).map(|place| (place.port, place.instead_of)), Ok((taken, None)));
+    }
+
+    #[test]
+    fn port_0_is_a_port_in_the_end() {
+        let place = find(Some(0)).expect("some port is free");
+        assert_ne!(place.port, 0);
+        assert_eq!(place.authority("h"), format!("h:{}", place.port));
+        assert_eq!(Place { port: 80, ..place }.authority("h"), "h");
+    }
+
+    #[test]
+    fn a_directory_that_goes() {
+        let (one, two) = (StateDir::make().expect("one"), StateDir::make().expect("two"));
+        let path = one.path().to_owned();
+        assert!(path.is_dir() && path != two.path());
+        std::fs::write(path.join("file"), "text").expect("it can be written to");
+        drop(one);
+        assert!(!path.exists());
     }
 }

@@ -9,7 +9,9 @@ mod harness;
 
 mod access_log;
 mod cli;
+mod demo;
 mod drain;
+mod explain;
 mod faults;
 mod founding;
 mod framing;

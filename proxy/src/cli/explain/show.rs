@@ -2,10 +2,12 @@
 //!
 //! Everything from the outside is written so that a terminal shows it and does not obey it.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use switchboard_core::answer::{phrase, words};
 use switchboard_core::config::Address;
+use switchboard_core::reason::Reason;
 use switchboard_core::route::RuleId;
 use switchboard_core::snapshot::{Action, Candidate, Explanation, Fate, Snapshot, UpstreamId};
 
@@ -83,12 +85,15 @@ impl Page<'_> {
         let by = self.paint.green(&rule.unwrap_or_default());
         match &course.end {
             End::Refused(reason, detail) => {
-                let code = format!("{} {}", reason.status(), reason.code());
-                let told = words(*reason);
-                let line = format!("{}: {}", self.paint.red(&code), told.what);
-                self.line(&line);
-                if !detail.is_empty() {
-                    self.line(&format!("In detail: {}", detail.trim_end_matches('.')));
+                let code = self.paint.red(&format!("{} {}", reason.status(), reason.code()));
+                let host = course.search.as_ref().map(|search| &search.host);
+                match (reason, host) {
+                    (Reason::NoRoute, Some(None)) => self.line(&format!("{code}: no route is for this host")),
+                    (Reason::NoRoute, _) => self.line(&format!("{code}: the host has routes, but no rule that fits")),
+                    _ => {
+                        self.line(&format!("{code}: {}", words(*reason).what));
+                        self.line(&format!("In detail: {}", detail.trim_end_matches('.')));
+                    }
                 }
             }
             End::Sent { upstream, .. } => {
@@ -115,8 +120,13 @@ impl Page<'_> {
         self.title(&format!("Rules of {host}"));
         let named: Vec<(String, &Candidate)> =
             search.candidates.iter().map(|candidate| (self.name(candidate.rule), candidate)).collect();
-        let (elsewhere, here): (Vec<_>, Vec<_>) =
+        let (elsewhere, mut here): (Vec<_>, Vec<_>) =
             named.into_iter().partition(|(_, candidate)| candidate.fate == Fate::OtherPath);
+        // Those that were tried stand in that order; the others follow as they would have been: longest path first.
+        here.sort_by_key(|(_, candidate)| match candidate.fate {
+            Fate::NotReached => Some((Reverse(self.snapshot.rule(candidate.rule).key.len()), candidate.rule)),
+            Fate::Answers | Fate::Differs(_) | Fate::OtherPath => None,
+        });
         let shown = || here.iter().chain(elsewhere.iter().take(MOST));
         let width = shown().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
         let mut lines = Vec::new();

@@ -17,6 +17,7 @@ routes:
     - { when: { listener: inner }, respond: inside }
   old.test: { redirect: "https://t.test{uri}", status: 301 }
   text.test: { respond: "one\ntwo \u001b[31m", status: 418 }
+  only.test/a: :3001
   small.test: { to: ":3001", max_body: 10B }
 upstreams:
   next:
@@ -65,9 +66,9 @@ t.test/api rule 1 answers: asks next
 
 Rules of t.test
   ✓ t.test/api rule 1  answers: to next
-  · t.test             not asked: another one answers
   · t.test/api rule 2  not asked: another one answers
   · t.test/api rule 3  not asked: another one answers
+  · t.test             not asked: another one answers
 
 Sent upstream
   GET /users?q=1 HTTP/1.1
@@ -124,8 +125,17 @@ fn answers_of_rules() {
 
 #[test]
 fn no_rule() {
-    has("http://smal.test/", 1, &["404 no_route: ", "Did you mean small.test?"]);
-    has("http://nothing.like.it/", 1, &["404 no_route: ", "Hosts of this configuration\n  old.test\n  small.test\n"]);
+    has("http://smal.test/", 1, &["404 no_route: no route is for this host\n\n", "Did you mean small.test?"]);
+    has(
+        "http://only.test/b",
+        1,
+        &["404 no_route: the host has routes, but no rule that fits\n", "only.test/a  another path"],
+    );
+    has(
+        "http://nothing.like.it/",
+        1,
+        &["404 no_route: ", "Hosts of this configuration\n  old.test\n  only.test\n  small.test\n"],
+    );
 }
 
 #[test]

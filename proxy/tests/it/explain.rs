@@ -1,0 +1,71 @@
+//! `switchboard explain` as a script meets it: exit codes, streams, and that it says what the proxy does.
+
+use crate::harness::{Origin, Pair, TempDir, on_workers, run};
+use std::process::{Command, Stdio};
+
+const YAML: &str =
+    "listen: 127.0.0.1:0\nroutes:\n  t.test: :3001\n  t.test/api: { to: \":3002\", strip_prefix: true }\n";
+
+#[test]
+fn exit_codes_and_streams() {
+    let dir = TempDir::new();
+    let check = |arguments: &[&str], code: i32, out: &str, err: &str| {
+        let output = run(dir.path(), &[&["explain"], arguments].concat());
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{stdout}\n{stderr}");
+        assert!(stdout.contains(out) && stdout.is_empty() == out.is_empty(), "{arguments:?}\n{stdout}");
+        assert!(stderr.contains(err) && stderr.is_empty() == err.is_empty(), "{arguments:?}\n{stderr}");
+        assert!(!stdout.contains('\x1b') && !stderr.contains('\x1b'), "colours outside of a terminal");
+    };
+    check(&["t.test"], 1, "", "there is no switchboard.yaml here");
+    dir.write("bad.yaml", "routes: { t.test: { too: x } }\n");
+    check(&["t.test", "-c", "bad.yaml"], 1, "", "bad.yaml:1:21");
+    dir.write("switchboard.yaml", YAML);
+    check(&["t.test/api/x"], 0, "t.test/api answers", "");
+    check(&["u.test"], 1, "404 no_route", "");
+    check(&["t.test/%00"], 1, "400 bad_request", "");
+    check(&["t.test", "--listener", "none"], 2, "", "no listener is named none");
+    check(&["gopher://t.test"], 2, "", "none of http, https, ws and wss");
+    check(&[], 2, "", "<URL>");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let dir = TempDir::new();
+    dir.write("switchboard.yaml", YAML);
+    for arguments in [&["explain", "t.test"][..], &["schema"], &["completions", "bash"], &["--help"], &["check"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+        let command = command.args(arguments).current_dir(dir.path()).stdout(writer).stderr(Stdio::piped());
+        let output = command.output().unwrap();
+        assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]), "{arguments:?}");
+    }
+}
+
+/// The head that it shows is the head that the origin gets.
+#[test]
+fn it_says_what_the_proxy_sends() {
+    on_workers(|workers| {
+        let Pair { proxy, origin } = Pair::with(workers, Origin::ok(), "forwarded: { rfc7239: false, via: true }\n");
+        let host = format!("t.test:{}", proxy.port());
+        let lines =
+            ["X-Tag: a", "Connection: x-gone", "X-Gone: b", "Accept-Encoding: br", "X-Forwarded-For: 192.0.2.1"];
+        let target = "/a/./b%20c?d=%2F";
+        proxy.ask(format!("PUT {target} HTTP/1.1\r\nHost: {host}\r\n{}\r\n\r\n", lines.join("\r\n")));
+        let got = origin.wait_request(0);
+        let url = format!("http://{host}{target}");
+        let config = proxy.config().display().to_string();
+        let mut arguments = vec!["explain", &url, "-X", "PUT", "-c", &config];
+        lines.iter().for_each(|line| arguments.extend(["-H", line]));
+        let output = run(proxy.dir().path(), &arguments);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let shown = text.split("Sent upstream\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+        let mut shown = shown.lines().map(str::trim);
+        assert_eq!(shown.next(), Some(&*format!("{} {} HTTP/1.1", got.method(), got.target())));
+        let shown: Vec<&str> = shown.filter(|line| !line.starts_with("x-request-id:")).collect();
+        let expect = got.fields.iter().filter(|(name, _)| name != "x-request-id");
+        let expect: Vec<String> = expect.map(|(name, value)| format!("{name}: {value}")).collect();
+        assert_eq!(shown, expect, "{text}");
+    });
+}
