@@ -125,6 +125,7 @@ impl Desk {
 
 /// The desks that a worker has free.
 #[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "desks are lent as boxes: moving one would copy it")]
 pub struct Desks {
     free: RefCell<Vec<Box<Desk>>>,
 }

@@ -98,7 +98,7 @@ async fn exchange(
     let mut attempts = Attempts::new(&record.generation, upstream);
     let ends = rule.timeouts.total.map_or(Moment::NEVER, |total| record.started + total);
     let upstream = loop {
-        let index = attempts.next()?; // 503
+        let index = attempts.pick()?; // 503
         record.attempt(index, &connection.worker);
         admitted.write_head(connection, desk, record, index);
         let attempt = Attempt {

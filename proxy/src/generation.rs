@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Deref;
 use std::sync::{Arc, Weak};
 
 use switchboard_core::config::{Address, Config, OnRemove, Pool};
@@ -27,6 +28,19 @@ pub struct Generation {
     pub upstreams: Vec<Arc<UpstreamLive>>,
     /// By endpoint id.
     pub endpoints: Vec<Arc<EndpointLive>>,
+}
+
+/// A generation as a worker holds it: behind an `Rc` of its own, so that a request takes it without an atomic
+/// instruction.
+#[derive(Debug)]
+pub struct Current(pub Arc<Generation>);
+
+impl Deref for Current {
+    type Target = Generation;
+
+    fn deref(&self) -> &Generation {
+        &self.0
+    }
 }
 
 /// The live things by identity, kept by the control thread from one generation to the next.

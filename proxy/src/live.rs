@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use switchboard_core::config::{OnRemove, Pool};
 use switchboard_core::moment::Moment;
 
-use crate::generation::Generation;
+use crate::generation::Current;
 
 /// A place where an endpoint can be reached now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,7 +137,7 @@ pub struct PoolId {
 /// It holds the generation of its worker rather than the endpoint: no atomic count but the one that is wanted.
 #[derive(Debug)]
 pub struct Permit {
-    generation: Rc<Arc<Generation>>,
+    generation: Rc<Current>,
     index: usize,
 }
 
@@ -147,7 +147,7 @@ pub struct LongPermit(Arc<EndpointLive>);
 
 impl Permit {
     /// Counts one more at the endpoint with this place in the generation, which the balancer took from there.
-    pub fn take(generation: &Rc<Arc<Generation>>, index: usize) -> Self {
+    pub fn take(generation: &Rc<Current>, index: usize) -> Self {
         generation.endpoints[index].active.fetch_add(1, Ordering::Relaxed);
         Self { generation: Rc::clone(generation), index }
     }

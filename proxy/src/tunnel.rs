@@ -104,8 +104,8 @@ impl Tunnel {
     }
 
     /// Gives the tunnel its client and a task of its own; the connection's task ends.
-    pub fn launch(self: Box<Self>, worker: Rc<Worker>, connection: Connection) {
-        let Self { upstream, up, down, permit, listed, facts } = *self;
+    pub fn launch(self, worker: Rc<Worker>, connection: Connection) {
+        let Self { upstream, up, down, permit, listed, facts } = self;
         let (client, held) = connection.into_parts();
         let running =
             Running { client, upstream, up, down, deadline: None, worker, listed, permit, facts, _held: held };

@@ -9,14 +9,13 @@ pub mod pool;
 pub mod send;
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use switchboard_core::reason::Reason;
 use switchboard_core::snapshot::UpstreamId;
 
 use crate::error::{ProxyError, Retry};
-use crate::generation::Generation;
+use crate::generation::Current;
 
 /// Attempts at one request at most: the first and two more (SECURITY §3.3).
 const ATTEMPTS: u32 = 3;
@@ -24,7 +23,7 @@ const ATTEMPTS: u32 = 3;
 /// Which endpoints a request has still to be tried at.
 #[derive(Debug)]
 pub struct Attempts {
-    generation: Rc<Arc<Generation>>,
+    generation: Rc<Current>,
     upstream: UpstreamId,
     /// Where in the list the first attempt went.
     first: usize,
@@ -35,7 +34,7 @@ pub struct Attempts {
 
 impl Attempts {
     /// Begins at the endpoint whose turn it is.
-    pub fn new(generation: &Rc<Arc<Generation>>, upstream: UpstreamId) -> Self {
+    pub fn new(generation: &Rc<Current>, upstream: UpstreamId) -> Self {
         let count = generation.snapshot.upstream(upstream).endpoints.len();
         let turn = match generation.upstreams.get(upstream.index()) {
             // One endpoint has every turn: no need to touch what all workers share.
@@ -49,7 +48,7 @@ impl Attempts {
     ///
     /// # Errors
     /// `no_endpoint` when no name resolves; the last attempt's error when all were tried.
-    pub fn next(&mut self) -> Result<usize, ProxyError> {
+    pub fn pick(&mut self) -> Result<usize, ProxyError> {
         let upstream = self.generation.snapshot.upstream(self.upstream);
         let count = upstream.endpoints.len();
         let tried = self.made as usize;

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 
 use crate::deadline::Deadlines;
 use crate::desk::Desks;
-use crate::generation::Generation;
+use crate::generation::{Current, Generation};
 use crate::http;
 use crate::listener::{self, Remote, Socket};
 use crate::process::{Admitted, Command, Process};
@@ -58,7 +58,7 @@ pub struct Worker {
     pub access: AccessLog,
     published: RefCell<arc_swap::Cache<Arc<ArcSwap<Generation>>, Arc<Generation>>>,
     /// The same behind an `Rc`, so that a request holds it without an atomic instruction.
-    current: RefCell<Rc<Arc<Generation>>>,
+    current: RefCell<Rc<Current>>,
     load: Arc<AtomicU64>,
     ids: Cell<u64>,
     draining: Cell<bool>,
@@ -84,7 +84,7 @@ impl Worker {
         let link = process.workers.get(index)?;
         let deadlines = Deadlines::new(process.origin);
         let (load, counters) = (Arc::clone(&link.load), Arc::clone(&link.counters));
-        let current = RefCell::new(Rc::new(process.generation.load_full()));
+        let current = RefCell::new(Rc::new(Current(process.generation.load_full())));
         Some(Rc::new(Self {
             index,
             desks: Desks::default(),
@@ -150,12 +150,12 @@ impl Worker {
     }
 
     /// The generation in force, kept for one request.
-    pub fn generation(&self) -> Rc<Arc<Generation>> {
+    pub fn generation(&self) -> Rc<Current> {
         let mut published = self.published.borrow_mut();
         let published = published.load();
         let mut current = self.current.borrow_mut();
-        if !Arc::ptr_eq(published, &current) {
-            *current = Rc::new(Arc::clone(published));
+        if !Arc::ptr_eq(published, &current.0) {
+            *current = Rc::new(Current(Arc::clone(published)));
         }
         Rc::clone(&current)
     }

@@ -14,7 +14,7 @@ use switchboard_core::snapshot::Rule;
 
 use crate::desk::Desk;
 use crate::error::Side;
-use crate::generation::Generation;
+use crate::generation::Current;
 use crate::telemetry::counters::Counters;
 use crate::worker::Worker;
 
@@ -31,7 +31,7 @@ pub struct End {
 #[derive(Debug)]
 pub struct Record {
     /// The generation that the exchange reads: names in the access line come from it.
-    pub generation: Rc<Arc<Generation>>,
+    pub generation: Rc<Current>,
     /// The request's id.
     pub id: RequestId,
     /// The id as it goes upstream and into the log: ours, or a trusted peer's.
