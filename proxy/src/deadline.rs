@@ -98,7 +98,8 @@ impl Deadlines {
         tokio::pin!(sleep);
         loop {
             poll_fn(|context| self.poll_sleep(sleep.as_mut(), context)).await;
-            let now = self.now();
+            // The clock that deadlines are made from: what is woken must find that its time has come.
+            let now = self.about_now();
             let next = self.wake_due(now);
             self.next.set(next);
             if next != Moment::NEVER {
