@@ -15,6 +15,7 @@ mod explain;
 mod faults;
 mod founding;
 mod framing;
+mod held;
 mod hop;
 mod limits;
 mod path;
