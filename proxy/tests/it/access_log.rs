@@ -43,7 +43,6 @@ fn fields_of_a_line() {
 }
 
 #[test]
-#[ignore = "open: the access line of a fixed answer lacks its reason"]
 fn every_end_has_its_line() {
     on_workers(|workers| {
         let Pair { proxy, origin: _origin } = Pair::with(workers, Origin::ok(), "  r.test: { respond: hi }\n");
@@ -58,7 +57,6 @@ fn every_end_has_its_line() {
 }
 
 #[test]
-#[ignore = "open: the access line of a relayed request lacks its head"]
 fn case_185_and_186_escaped_and_masked() {
     on_workers(|workers| {
         let Pair { proxy, origin: _origin } =

@@ -84,7 +84,6 @@ fn case_034_bodies_on_methods_that_rarely_have_one() {
 }
 
 #[test]
-#[ignore = "open: the access line of a relayed request lacks its head"]
 fn case_035_length_zero_with_bytes_behind_it() {
     on_workers(|workers| {
         let Pair { proxy, origin } = Pair::new(workers, Origin::ok());
