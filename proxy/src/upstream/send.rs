@@ -197,7 +197,7 @@ impl Sending<'_> {
         if !attempt.deadline.has_come() {
             return Poll::Pending;
         }
-        let now = attempt.deadline.clock().about_now();
+        let now = attempt.deadline.clock().now();
         if sending && upload.is_too_slow(now) {
             let detail = "The request's body came more slowly than limits.body_min_rate allows.";
             return Poll::Ready(Err(ProxyError::client(Reason::BodyTimeout, detail)));
