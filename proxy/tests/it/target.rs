@@ -153,7 +153,6 @@ fn case_049_asterisk() {
 }
 
 #[test]
-#[ignore = "open: 405 for CONNECT keeps the connection"]
 fn case_050_connect() {
     let connect = "CONNECT t.test:443 HTTP/1.1\r\nHost: t.test:443\r\n\r\n";
     let early = format!("{connect}GET /early HTTP/1.1\r\nHost: t.test\r\n\r\n");
