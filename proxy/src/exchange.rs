@@ -48,12 +48,16 @@ pub async fn serve(connection: &mut Connection, mut desk: Box<Desk>, rest: &mut 
     let mut upload = None;
     let mut next = match exchange(connection, &mut desk, &mut record, &mut upload).await {
         Ok(next) => next,
-        Err(error) => own::refuse(connection, &mut desk, &mut record, upload.as_ref(), error).await,
+        // Rare and large: on the heap, so that a connection's task does not keep room for it.
+        Err(error) => Box::pin(own::refuse(connection, &mut desk, &mut record, upload.as_ref(), error)).await,
     };
     if !matches!(next, Next::Tunnel(_)) {
         record.close(&connection.worker, &desk);
     }
-    if matches!(next, Next::Request) && own::drain(connection, &mut desk, &record, upload).await.is_err() {
+    if matches!(next, Next::Request)
+        && let Some(body) = own::clear(&mut desk, &record, upload)
+        && Box::pin(own::drain(connection, &mut desk, body)).await.is_err()
+    {
         next = Next::Linger;
     }
     // A desk is kept only for what the client has sent ahead.
@@ -87,10 +91,10 @@ async fn exchange(
     let generation = Rc::clone(&record.generation);
     let rule = &admitted.rule;
     if admitted.hop.max_forwards == Some(0) {
-        return own::answer_options(connection, desk, record).await;
+        return Box::pin(own::answer_options(connection, desk, record)).await;
     }
     let Action::Proxy(upstream) = rule.action else {
-        return own::answer_rule(connection, desk, record, &admitted).await;
+        return Box::pin(own::answer_rule(connection, desk, record, &admitted)).await;
     };
     let upload = upload.insert(body_of(desk, record, &admitted));
     let mut interim = Interim::new(desk.request.version, admitted.hop.expect_continue);

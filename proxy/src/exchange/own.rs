@@ -179,17 +179,9 @@ fn body_is_there(desk: &Desk) -> bool {
     }
 }
 
-/// Reads the rest of the request's body and throws it away, so that the next request can be found.
-///
-/// # Errors
-/// When the body is broken, too long or too slow for that.
-pub async fn drain(
-    connection: &Connection,
-    desk: &mut Desk,
-    record: &Record,
-    upload: Option<Upload>,
-) -> io::Result<()> {
-    let (consumed, behind, mut body) = match upload {
+/// Takes the request that was answered off the desk. What is left of its body comes back as a decoder, to be drained.
+pub fn clear(desk: &mut Desk, record: &Record, upload: Option<Upload>) -> Option<BodyDecoder> {
+    let (consumed, behind, body) = match upload {
         Some(mut upload) => (upload.consumed, std::mem::take(&mut upload.behind), upload.into_decoder()),
         None => {
             let trailers = record.generation.snapshot.limits.trailers as usize;
@@ -198,12 +190,20 @@ pub async fn drain(
     };
     desk.input.consume(desk.request.len + consumed);
     desk.request.len = 0;
-    if body.is_done() {
-        if !behind.is_empty() {
-            desk.input.append(&behind);
-        }
-        return Ok(());
+    if !body.is_done() {
+        return Some(body);
     }
+    if !behind.is_empty() {
+        desk.input.append(&behind);
+    }
+    None
+}
+
+/// Reads the rest of a request's body and throws it away, so that the next request can be found.
+///
+/// # Errors
+/// When the body is broken, too long or too slow for that.
+pub async fn drain(connection: &Connection, desk: &mut Desk, mut body: BodyDecoder) -> io::Result<()> {
     connection.deadline.set_in(Some(DRAIN));
     let mut left = DRAIN_BYTES;
     poll_fn(|context| {

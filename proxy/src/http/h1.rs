@@ -21,6 +21,9 @@ use crate::exchange::{self, Next};
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 64 * 1024;
 
+/// How long a connection that has not asked anything yet may still begin once the proxy drains.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
 /// Serves one connection.
 pub async fn serve(mut connection: Connection) {
     let mut desk = match take_proxy_header(&mut connection).await {
@@ -32,7 +35,7 @@ pub async fn serve(mut connection: Connection) {
         let next = match next_request(&connection, &mut desk).await {
             Ok(Some(lent)) => exchange::serve(&mut connection, lent, &mut desk).await,
             Ok(None) => Next::Close,
-            Err(error) => exchange::refuse_head(&mut connection, &mut desk, error).await,
+            Err(error) => Box::pin(exchange::refuse_head(&mut connection, &mut desk, error)).await,
         };
         match next {
             Next::Request => {}
@@ -66,6 +69,7 @@ async fn next_request(connection: &Connection, desk: &mut Option<Box<Desk>>) -> 
     let first = connection.served == 0;
     // The first head has to come within its time from accept on; later ones from their first byte on.
     let mut begun = desk.is_some();
+    let mut hurried = false;
     connection.deadline.set_in(if first || begun { head_patience } else { idle_patience });
     poll_fn(|context| {
         connection.deadline.register(context);
@@ -117,7 +121,14 @@ async fn next_request(connection: &Connection, desk: &mut Option<Box<Desk>>) -> 
                         });
                     }
                     if empty && worker.is_draining() {
-                        return Poll::Ready(Ok(None));
+                        // Who has just connected is about to ask; who was answered before knows how to ask again.
+                        if !first {
+                            return Poll::Ready(Ok(None));
+                        }
+                        if !hurried {
+                            hurried = true;
+                            connection.deadline.set_in(Some(LAST_CALL));
+                        }
                     }
                     return Poll::Pending;
                 }
