@@ -122,7 +122,6 @@ fn second_signal_ends_it_at_once() {
 }
 
 #[test]
-#[ignore = "open: who waits in the queue at the signal may be refused"]
 fn connections_that_were_accepted_are_served() {
     on_workers(|workers| {
         let Pair { proxy, origin } = Pair::new(workers, Origin::ok());
