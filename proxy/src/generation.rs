@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Deref;
 use std::sync::{Arc, Weak};
 
-use switchboard_core::config::{Address, Config, OnRemove, Pool};
+use switchboard_core::config::{Address, Config, Pool};
 use switchboard_core::moment::Moment;
 use switchboard_core::snapshot::{
-    Action, CompileError, Endpoint, EndpointIdentity, RuleIdentity, Snapshot, UpstreamId, UpstreamIdentity,
+    CompileError, Endpoint, EndpointIdentity, Rule, RuleIdentity, Snapshot, UpstreamIdentity,
 };
 
 use crate::live::{EndpointLive, Place, Places, PoolId, Removal, RuleLive, UpstreamLive};
@@ -48,7 +48,8 @@ impl Deref for Current {
 pub struct Registry {
     rules: HashMap<RuleIdentity, Weak<RuleLive>>,
     upstreams: HashMap<UpstreamIdentity, Weak<UpstreamLive>>,
-    endpoints: HashMap<EndpointIdentity, Weak<EndpointLive>>,
+    /// Several where the bounds of a pool were changed while streams go on: the last is in force.
+    endpoints: HashMap<EndpointIdentity, Vec<Weak<EndpointLive>>>,
     free_slots: Vec<u32>,
     next_slot: u32,
     next_serial: u64,
@@ -69,7 +70,8 @@ impl Registry {
     ) -> Result<Generation, CompileError> {
         let snapshot = Snapshot::compile(&config)?;
         self.number += 1;
-        let rules = snapshot.rules().iter().map(|rule| self.rule(&rule.identity)).collect();
+        self.forget_dead();
+        let rules = snapshot.rules().iter().map(|rule| self.rule(rule)).collect();
         let upstreams = snapshot.upstreams().iter().map(|upstream| self.upstream(&upstream.identity)).collect();
         let endpoints = snapshot
             .endpoints()
@@ -78,19 +80,21 @@ impl Registry {
             .collect();
         let generation = Generation { number: self.number, config, snapshot, rules, upstreams, endpoints };
         if let Some(previous) = previous {
-            retire(previous, &generation, now);
+            retire_rules(previous, &generation, now);
+            self.retire_endpoints(previous, &generation, now);
         }
-        self.forget_dead();
         Ok(generation)
     }
 
-    fn rule(&mut self, identity: &RuleIdentity) -> Arc<RuleLive> {
-        let entry = self.rules.entry(identity.clone()).or_default();
-        entry.upgrade().unwrap_or_else(|| {
-            let rule = Arc::new(RuleLive { route: Arc::clone(&identity.route), removal: Removal::default() });
-            *entry = Arc::downgrade(&rule);
-            rule
-        })
+    fn rule(&mut self, rule: &Rule) -> Arc<RuleLive> {
+        let entry = self.rules.entry(rule.identity.clone()).or_default();
+        let live = entry.upgrade().unwrap_or_else(|| {
+            let live = Arc::new(RuleLive::new(&rule.identity.route));
+            *entry = Arc::downgrade(&live);
+            live
+        });
+        live.set_on_remove(rule.on_remove);
+        live
     }
 
     fn upstream(&mut self, identity: &UpstreamIdentity) -> Arc<UpstreamLive> {
@@ -103,12 +107,13 @@ impl Registry {
     }
 
     fn endpoint(&mut self, endpoint: &Endpoint, bounds: Pool) -> Arc<EndpointLive> {
-        // Other bounds make another pool: the idle connections of the old one are closed as they age.
-        if let Some(live) = self.endpoints.get(&endpoint.identity).and_then(Weak::upgrade)
-            && live.bounds == bounds
-        {
-            return live;
-        }
+        let old = self.endpoints.get(&endpoint.identity).and_then(|lives| lives.last()).and_then(Weak::upgrade);
+        let places = match old {
+            Some(live) if live.bounds == bounds => return live,
+            // Other bounds make another pool: the idle connections of the old one are closed as they age.
+            Some(live) => Vec::clone(&live.places.load()),
+            None => fixed_places(&endpoint.address),
+        };
         self.next_serial += 1;
         let slot = self.free_slots.pop().unwrap_or_else(|| {
             self.next_slot += 1;
@@ -117,13 +122,13 @@ impl Registry {
         let live = Arc::new(EndpointLive {
             upstream: Arc::clone(&endpoint.identity.upstream),
             name: Arc::clone(&endpoint.identity.address),
-            places: Places::new(fixed_places(&endpoint.address)),
+            places: Places::new(places),
             pool: PoolId { slot, serial: self.next_serial },
             bounds,
             active: 0.into(),
             removal: Removal::default(),
         });
-        self.endpoints.insert(endpoint.identity.clone(), Arc::downgrade(&live));
+        self.endpoints.entry(endpoint.identity.clone()).or_default().push(Arc::downgrade(&live));
         live
     }
 
@@ -132,49 +137,40 @@ impl Registry {
     fn forget_dead(&mut self) {
         self.rules.retain(|_, rule| rule.strong_count() > 0);
         self.upstreams.retain(|_, upstream| upstream.strong_count() > 0);
-        self.endpoints.retain(|_, endpoint| endpoint.strong_count() > 0);
-        let used: HashSet<u32> =
-            self.endpoints.values().filter_map(Weak::upgrade).map(|endpoint| endpoint.pool.slot).collect();
+        self.endpoints.retain(|_, lives| {
+            lives.retain(|endpoint| endpoint.strong_count() > 0);
+            !lives.is_empty()
+        });
+        let lives = self.endpoints.values().flatten();
+        let used: HashSet<u32> = lives.filter_map(Weak::upgrade).map(|endpoint| endpoint.pool.slot).collect();
         self.free_slots = (0..self.next_slot).filter(|slot| !used.contains(slot)).collect();
     }
+
+    /// Tells endpoints that `previous` had and `next` has not that they are removed, and those that are back that
+    /// they stay, whichever bounds they have.
+    fn retire_endpoints(&self, previous: &Generation, next: &Generation, now: Moment) {
+        let identities = |generation: &Generation| -> HashSet<EndpointIdentity> {
+            generation.snapshot.endpoints().iter().map(|endpoint| endpoint.identity.clone()).collect()
+        };
+        let kept = identities(next);
+        for gone in identities(previous).difference(&kept) {
+            self.alive(gone).for_each(|endpoint| endpoint.removal.remove(now));
+        }
+        kept.iter().flat_map(|kept| self.alive(kept)).for_each(|endpoint| endpoint.removal.restore());
+    }
+
+    fn alive<'a>(&'a self, identity: &EndpointIdentity) -> impl Iterator<Item = Arc<EndpointLive>> + use<'a> {
+        self.endpoints.get(identity).into_iter().flatten().filter_map(Weak::upgrade)
+    }
 }
 
-/// Tells what `previous` had and `next` has not that it is removed, and what is back that it stays.
-fn retire(previous: &Generation, next: &Generation, now: Moment) {
+/// Tells the rules of routes that `previous` had and `next` has not that they are removed, and those that are back
+/// that they stay. A rule that was changed is not a route that was taken away: its streams go on (DESIGN, Snapshot).
+fn retire_rules(previous: &Generation, next: &Generation, now: Moment) {
     next.rules.iter().for_each(|rule| rule.removal.restore());
-    next.endpoints.iter().for_each(|endpoint| endpoint.removal.restore());
-    let kept: HashSet<_> = next.rules.iter().map(Arc::as_ptr).collect();
     let routes: HashSet<_> = next.rules.iter().map(|rule| &rule.route).collect();
-    for (live, rule) in previous.rules.iter().zip(previous.snapshot.rules()) {
-        if kept.contains(&Arc::as_ptr(live)) {
-            continue;
-        }
-        // A rule that was changed is not a route that was taken away: its streams go on (DESIGN, Snapshot).
-        let changed = routes.contains(&live.route);
-        live.removal.remove(now, if changed { OnRemove::Keep } else { rule.on_remove });
-    }
-    let kept: HashSet<_> = next.endpoints.iter().map(Arc::as_ptr).collect();
-    let names: HashSet<_> = next.endpoints.iter().map(|live| (&live.upstream, &live.name)).collect();
-    let policies = removal_policies(previous);
-    for (live, endpoint) in previous.endpoints.iter().zip(previous.snapshot.endpoints()) {
-        let stays = kept.contains(&Arc::as_ptr(live)) || names.contains(&(&live.upstream, &live.name));
-        if !stays {
-            // No rule leads here any more: what its rules say of their own removal has its turn above.
-            let policy = policies.get(&endpoint.upstream).copied().unwrap_or(OnRemove::Keep);
-            live.removal.remove(now, policy);
-        }
-    }
-}
-
-/// What happens to streams of an upstream whose endpoint is taken away: what the first rule that leads there says.
-fn removal_policies(generation: &Generation) -> HashMap<UpstreamId, OnRemove> {
-    let mut policies = HashMap::new();
-    for rule in generation.snapshot.rules() {
-        if let Action::Proxy(upstream) = rule.action {
-            policies.entry(upstream).or_insert(rule.on_remove);
-        }
-    }
-    policies
+    let gone = previous.rules.iter().filter(|rule| !routes.contains(&rule.route));
+    gone.for_each(|rule| rule.removal.remove(now));
 }
 
 impl Generation {
@@ -210,3 +206,6 @@ fn fixed_places(address: &Address) -> Vec<Place> {
         Address::Name(..) => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

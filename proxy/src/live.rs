@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use switchboard_core::config::{OnRemove, Pool};
@@ -57,7 +58,7 @@ impl Places {
     }
 }
 
-/// When something that a reload took away stops serving what it still serves.
+/// When a reload took something away.
 #[derive(Debug)]
 pub struct Removal(AtomicU64);
 
@@ -68,21 +69,17 @@ impl Default for Removal {
 }
 
 impl Removal {
-    /// Its streams have to end at this moment; [`Moment::NEVER`] while it stays.
-    pub fn ends_at(&self) -> Moment {
+    /// The moment; [`Moment::NEVER`] while it stays.
+    pub fn at(&self) -> Moment {
         Moment::from_nanos(self.0.load(Ordering::Relaxed))
     }
 
-    /// It was removed at `now`: its streams end as `policy` says.
-    pub fn remove(&self, now: Moment, policy: OnRemove) {
-        let at = match policy {
-            OnRemove::Keep => Moment::NEVER,
-            OnRemove::Drain(span) => now + span,
-        };
-        self.0.store(at.as_nanos(), Ordering::Relaxed);
+    /// It was removed at `now`.
+    pub fn remove(&self, now: Moment) {
+        self.0.store(now.as_nanos(), Ordering::Relaxed);
     }
 
-    /// It is back: its streams stay.
+    /// It is back.
     pub fn restore(&self) {
         self.0.store(Moment::NEVER.as_nanos(), Ordering::Relaxed);
     }
@@ -93,8 +90,39 @@ impl Removal {
 pub struct RuleLive {
     /// The route's key, for logs.
     pub route: Arc<str>,
-    /// Set when a reload takes it away.
+    /// Set when a reload takes its route away. A rule that is only changed keeps its streams.
     pub removal: Removal,
+    /// What it last said of its streams' end: nanoseconds that they may go on, `KEEP` for as long as they like.
+    drain: AtomicU64,
+}
+
+/// `on_remove: keep` as a number.
+const KEEP: u64 = u64::MAX;
+
+impl RuleLive {
+    /// Makes one for a route.
+    pub fn new(route: &Arc<str>) -> Self {
+        Self { route: Arc::clone(route), removal: Removal::default(), drain: KEEP.into() }
+    }
+
+    /// Follows what the rule says now.
+    pub fn set_on_remove(&self, policy: OnRemove) {
+        let nanos = match policy {
+            OnRemove::Keep => KEEP,
+            OnRemove::Drain(span) => u64::try_from(span.as_nanos()).unwrap_or(KEEP),
+        };
+        self.drain.store(nanos, Ordering::Relaxed);
+    }
+
+    /// When its streams with this endpoint have to end; [`Moment::NEVER`] while both stay.
+    pub fn ends_at(&self, endpoint: &EndpointLive) -> Moment {
+        let removed = self.removal.at().min(endpoint.removal.at());
+        match self.drain.load(Ordering::Relaxed) {
+            _ if removed == Moment::NEVER => removed,
+            KEEP => Moment::NEVER,
+            nanos => removed + Duration::from_nanos(nanos),
+        }
+    }
 }
 
 /// An upstream, for as long as its name stays.

@@ -88,7 +88,7 @@ impl Streams {
     pub fn heed_removals(&self) {
         let mut wake = Vec::new();
         for entry in self.entries.borrow_mut().iter_mut().flatten() {
-            let at = entry.rule.removal.ends_at().min(entry.endpoint.removal.ends_at());
+            let at = entry.rule.ends_at(&entry.endpoint);
             let order = if at == Moment::NEVER { Order::Flow } else { Order::EndAt(at) };
             if entry.order != order {
                 entry.order = order;
