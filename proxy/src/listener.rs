@@ -22,6 +22,7 @@ use crate::process::{Admitted, Command, Process};
 use crate::worker::Worker;
 
 pub mod bind;
+pub mod holder;
 
 /// How long a worker waits when it may not accept: no descriptor left, or the bound on connections reached.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -158,6 +159,20 @@ impl Socket {
             (Bind::Unix(path), None) => format!("unix:{}", path.display()),
             (Bind::Fd(number), None) => format!("fd:{number}"),
             (Bind::Any(_) | Bind::Ip(..) | Bind::Default, None) => "?".to_owned(),
+        }
+    }
+
+    /// Its place among the listeners of a configuration. Several may have the bind `127.0.0.1:0`: then the name tells.
+    /// One that was removed counts as the first.
+    pub fn place_in(&self, listeners: &[Listener]) -> usize {
+        let mut same = listeners.iter().enumerate().filter(|(_, listener)| listener.bind == self.bind);
+        match (same.next(), same.next()) {
+            (None, _) => 0,
+            (Some((only, _)), None) => only,
+            (Some((first, _)), Some(_)) => {
+                let settings = self.settings.load();
+                listeners.iter().position(|listener| listener.name == settings.name).unwrap_or(first)
+            }
         }
     }
 

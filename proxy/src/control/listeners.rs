@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use switchboard_core::config::Listener;
+use switchboard_core::config::{Bind, Listener};
 
 use crate::listener::Socket;
 use crate::listener::bind::{BindError, bind};
@@ -32,10 +32,10 @@ impl Listeners {
     /// When one address can't be bound: then nothing stays bound, and nothing has changed.
     pub fn plan(&mut self, wanted: &[Listener], workers: usize) -> Result<Plan, BindError> {
         let mut plan = Plan::default();
-        for listener in wanted {
-            let here: Vec<_> = self.open.iter().filter(|socket| socket.bind == listener.bind).cloned().collect();
+        let mut kept = self.match_open(wanted);
+        for (listener, here) in wanted.iter().zip(&mut kept) {
             if !here.is_empty() {
-                plan.keep.extend(here.into_iter().map(|socket| (socket, listener.clone())));
+                plan.keep.extend(here.drain(..).map(|socket| (socket, listener.clone())));
                 continue;
             }
             for bound in bind(&listener.bind, workers)? {
@@ -55,6 +55,31 @@ impl Listeners {
         Ok(plan)
     }
 
+    /// The sockets that are open for each listener already. Several listeners may have one bind (`127.0.0.1:0`): those
+    /// of the same name find each other first, a new name takes what is left, in order.
+    fn match_open(&self, wanted: &[Listener]) -> Vec<Vec<Arc<Socket>>> {
+        let mut left: Vec<Arc<Socket>> = self.open.clone();
+        let mut take = |listener: &Listener, name: Option<&str>| -> Vec<Arc<Socket>> {
+            let fits =
+                |socket: &Arc<Socket>, name: &str| socket.bind == listener.bind && socket.settings.load().name == name;
+            let name = match name {
+                Some(name) => name.to_owned(),
+                None => match left.iter().find(|socket| socket.bind == listener.bind) {
+                    Some(socket) => socket.settings.load().name.clone(),
+                    None => return Vec::new(),
+                },
+            };
+            left.extract_if(.., |socket| fits(socket, &name)).collect()
+        };
+        let mut found: Vec<_> = wanted.iter().map(|listener| take(listener, Some(&listener.name))).collect();
+        for (listener, here) in wanted.iter().zip(&mut found) {
+            if here.is_empty() {
+                *here = take(listener, None);
+            }
+        }
+        found
+    }
+
     /// Lets the workers accept on what is new, and stop on what is gone. Returns a line for each new address.
     pub fn carry_out(&mut self, plan: Plan, workers: &[WorkerLink]) -> Vec<String> {
         let mut lines = Vec::new();
@@ -72,6 +97,10 @@ impl Listeners {
         for socket in plan.close {
             workers.iter().for_each(|worker| drop(worker.inbox.send(Command::Unlisten(socket.id))));
             tracing::info!(listener = %socket.describe(), "no longer listening; its connections go on");
+            if let Bind::Unix(path) = &socket.bind {
+                // Who connects from now on is told that nobody is there, not that nobody answers.
+                let _ = std::fs::remove_file(path);
+            }
             self.open.retain(|open| open.id != socket.id);
         }
         lines

@@ -10,6 +10,8 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, ipproto, sockopt};
 use switchboard_core::config::Bind;
 
+use super::holder::{self, Holder};
+
 /// Connections that the kernel holds for us until we accept them; it takes less where `somaxconn` is less.
 const BACKLOG: i32 = 4096;
 
@@ -29,12 +31,17 @@ pub struct BindError {
     pub what: String,
     /// What the system said.
     pub source: io::Error,
+    /// The process that has the address, where it can be seen.
+    pub holder: Option<Holder>,
 }
 
 impl std::fmt::Display for BindError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { what, source } = self;
+        let Self { what, source, holder } = self;
         match source.kind() {
+            io::ErrorKind::AddrInUse if let Some(Holder { pid, name }) = holder => {
+                write!(f, "cannot listen on {what}: {name} (process {pid}) has it. Stop it, or choose another port")
+            }
             io::ErrorKind::AddrInUse => {
                 write!(
                     f,
@@ -89,12 +96,20 @@ fn no_ipv6(error: &io::Error) -> bool {
 }
 
 fn tcp(address: SocketAddr, workers: usize, only_v6: bool) -> Result<Bound, BindError> {
-    let failed = |source: io::Error| BindError { what: address.to_string(), source };
+    let failed = |source: io::Error| BindError { what: address.to_string(), source, holder: None };
     // With SO_REUSEPORT a second proxy of the same user would get half of the traffic. A bind without it finds out
     // whether the port is free.
-    let probe = socket(address, false, only_v6).map_err(failed)?;
-    let bound = local_address(&probe).map_err(failed)?;
-    drop(probe);
+    let bound = match socket(address, false, only_v6) {
+        Ok(probe) => local_address(&probe).map_err(failed)?,
+        // Another listener of ours has a wider or a narrower address (`:80` besides `127.0.0.1:80`, or instead of it
+        // from this reload on): the kernel gives each connection to the nearest.
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && holder::is_ours(address) => address,
+        Err(error) => {
+            let taken = error.kind() == io::ErrorKind::AddrInUse;
+            let holder = if taken { holder::of(address).into_iter().flatten().next() } else { None };
+            return Err(BindError { holder, ..failed(error) });
+        }
+    };
     let mut descriptors = Vec::with_capacity(workers);
     for _ in 0..workers {
         let fd = socket(bound, true, only_v6).map_err(failed)?;
@@ -121,7 +136,7 @@ fn socket(address: SocketAddr, shared: bool, only_v6: bool) -> io::Result<OwnedF
 }
 
 fn unix(path: &Path) -> Result<Bound, BindError> {
-    let failed = |source: io::Error| BindError { what: format!("unix:{}", path.display()), source };
+    let failed = |source: io::Error| BindError { what: format!("unix:{}", path.display()), source, holder: None };
     remove_stale(path).map_err(failed)?;
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let bound = || -> io::Result<OwnedFd> {
@@ -151,7 +166,7 @@ pub(crate) fn remove_stale(path: &Path) -> io::Result<()> {
 }
 
 fn inherited(number: i32) -> Result<Bound, BindError> {
-    let failed = |source: io::Error| BindError { what: format!("fd:{number}"), source };
+    let failed = |source: io::Error| BindError { what: format!("fd:{number}"), source, holder: None };
     let fd = descriptor::take(number).map_err(failed)?;
     let listening = sockopt::socket_acceptconn(&fd).map_err(|errno| failed(errno.into()))?;
     if !listening {
