@@ -4,6 +4,8 @@
 
 pub mod drain;
 pub mod listeners;
+pub mod picture;
+pub mod reading;
 pub mod resolve;
 pub mod socket;
 pub mod source;
@@ -15,17 +17,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_core::config::{AccessLog, Config, Diff, diff, load};
+use switchboard_core::config::{AccessLog, Config, Diff, diff};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::generation::{Generation, Registry};
 use crate::process::{Command, Process};
 use listeners::Listeners;
-use source::World;
-
-/// How soon after the last change to a file it is read: editors and deployments write in several steps.
-const SETTLE: Duration = Duration::from_millis(50);
+use resolve::Resolver;
 
 /// Everything that the control thread holds.
 pub struct Control {
@@ -37,6 +36,8 @@ pub struct Control {
     /// Generations that were replaced, until nobody reads them: they are freed here and not on the data path.
     retired: Vec<Arc<Generation>>,
     watch: watch::Watch,
+    resolver: Resolver,
+    signals: Signals,
 }
 
 /// What became of a reload.
@@ -44,7 +45,7 @@ pub struct Control {
 pub enum Reloaded {
     /// It is in force. What changed, and what is allowed but probably not meant.
     Changed(Diff, Vec<String>),
-    /// The file says what is in force already.
+    /// The file says what is in force already. What it says besides: warnings, and what needs a new start.
     Same(Vec<String>),
     /// Nothing changed; each error with its place.
     Refused(Vec<String>),
@@ -60,32 +61,30 @@ pub enum Ask {
 
 impl Control {
     /// Runs until the proxy has ended. Returns the exit code.
-    ///
-    /// # Errors
-    /// When signals can't be listened to.
-    pub async fn run(mut self, mut asks: mpsc::Receiver<Ask>) -> std::io::Result<u8> {
-        let mut signals = Signals::new()?;
+    pub async fn run(mut self, mut asks: mpsc::Receiver<Ask>) -> u8 {
         let mut resolving = tokio::time::interval(resolve::EVERY);
         let mut housekeeping = tokio::time::interval(Duration::from_secs(1));
+        housekeeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            // A branch that is not taken is dropped, and starts anew the next time round: each bears that.
             tokio::select! {
-                _ = signals.terminate.recv() => break,
-                _ = signals.interrupt.recv() => break,
-                _ = signals.hangup.recv() => drop(self.reload("SIGHUP")),
-                _ = signals.user1.recv() => self.reopen_logs(),
-                () = self.watch.changed(SETTLE) => drop(self.reload("a change of the file")),
-                Some(ask) = asks.recv() => self.answer(ask),
-                _ = resolving.tick() => resolve::all(&self.process.generation.load()),
-                _ = housekeeping.tick() => self.free_retired(),
+                _ = self.signals.terminate.recv() => break,
+                _ = self.signals.interrupt.recv() => break,
+                _ = self.signals.hangup.recv() => drop(self.reload("SIGHUP").await),
+                _ = self.signals.user1.recv() => self.reopen_logs(),
+                () = self.watch.changed() => drop(self.reload("a change of the file").await),
+                Some(ask) = asks.recv() => self.answer(ask).await,
+                _ = resolving.tick() => self.resolver.refresh(&self.process.generation.load()),
+                _ = housekeeping.tick(), if !self.retired.is_empty() => self.free_retired(),
             }
         }
-        Ok(drain::drain(&self.process, &mut signals).await)
+        drain::drain(&self.process, &mut self.signals).await
     }
 
-    fn answer(&mut self, ask: Ask) {
+    async fn answer(&mut self, ask: Ask) {
         match ask {
             Ask::Reload(reply) => {
-                let result = self.reload("a request over the control socket");
+                let result = self.reload("a request over the control socket").await;
                 let _ = reply.send(result);
             }
             Ask::Status(reply) => {
@@ -94,73 +93,50 @@ impl Control {
         }
     }
 
-    /// Reads the configuration again and puts it in force if it is sound.
-    pub fn reload(&mut self, why: &str) -> Reloaded {
+    /// Reads the configuration again and puts it in force if it is sound. Takes as long as somebody is writing the file
+    /// and new names have to be asked for, a few seconds at most.
+    pub async fn reload(&mut self, why: &str) -> Reloaded {
         let Some(path) = self.path.clone() else {
             return Reloaded::Refused(vec!["this proxy was started without a configuration file".to_owned()]);
         };
-        let loaded = load(&path, &mut World);
-        self.watch.follow(&loaded.files);
+        if picture::Mark::at(&path) == picture::Mark::Stream {
+            let words = format!("{} is no regular file: it can't be read a second time", path.display());
+            return refused(why, vec![words]);
+        }
+        let (loaded, picture) = reading::settled(&path, self.watch.known()).await;
+        self.watch.follow(picture);
         let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let config = match loaded.config {
             Ok(config) => config,
-            Err(errors) => {
-                let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-                for error in &errors {
-                    tracing::error!(why, "not reloaded: {error}");
-                }
-                tracing::error!(
-                    why,
-                    errors = errors.len(),
-                    "the configuration was refused; the old one stays in force"
-                );
-                return Reloaded::Refused(errors);
-            }
+            Err(errors) => return refused(why, errors.iter().map(ToString::to_string).collect()),
         };
         let current = self.process.generation.load_full();
-        let config = self.keep_what_cannot_change(config, &current.config);
         let changes = diff(&current.config, &config);
-        if changes.is_empty() && config == current.config {
+        for key in &changes.needs_restart {
+            tracing::warn!(why, "{key} can't change by a reload; it keeps its value until the next start");
+        }
+        let config = keep_what_cannot_change(config, &current.config);
+        if changes.changes.is_empty() && config == current.config {
             tracing::info!(why, "reload: nothing has changed");
-            return Reloaded::Same(warnings);
+            let stays = changes.to_string();
+            return Reloaded::Same(warnings.into_iter().chain(stays.lines().map(str::to_owned)).collect());
         }
-        match self.put_in_force(config, &current) {
-            Ok(()) => {
-                for warning in &warnings {
-                    tracing::warn!("{warning}");
-                }
-                for change in &changes.changes {
-                    tracing::info!(%change, "reloaded");
-                }
-                tracing::info!(
-                    why,
-                    generation = self.process.generation.load().number,
-                    "the configuration is in force"
-                );
-                Reloaded::Changed(changes, warnings)
-            }
-            Err(error) => {
-                tracing::error!(why, %error, "not reloaded; the old configuration stays in force");
-                Reloaded::Refused(vec![error])
-            }
+        if let Err(error) = self.put_in_force(config, &current).await {
+            return refused(why, vec![error]);
         }
-    }
-
-    /// `workers` and `state_dir` keep their values until the next start; that is said, not hidden.
-    fn keep_what_cannot_change(&self, mut config: Config, current: &Config) -> Config {
-        if config.workers != current.workers {
-            tracing::warn!("workers: can't change by a reload; it keeps its value until the next start");
-            config.workers = current.workers;
+        for warning in &warnings {
+            tracing::warn!("{warning}");
         }
-        if config.state_dir != current.state_dir {
-            tracing::warn!("state_dir: can't change by a reload; it keeps its value until the next start");
-            config.state_dir.clone_from(&current.state_dir);
+        for change in &changes.changes {
+            tracing::info!(%change, "reloaded");
         }
-        config
+        let generation = self.process.generation.load().number;
+        tracing::info!(why, generation, "the configuration is in force");
+        Reloaded::Changed(changes, warnings)
     }
 
     /// Binds first, compiles, publishes, and only then lets go of what is not needed: a failure changes nothing.
-    fn put_in_force(&mut self, config: Config, current: &Arc<Generation>) -> Result<(), String> {
+    async fn put_in_force(&mut self, config: Config, current: &Arc<Generation>) -> Result<(), String> {
         let workers = self.process.workers.len();
         let plan = self.listeners.plan(&config.listeners, workers).map_err(|error| error.to_string())?;
         let access = match config.access_log != current.config.access_log {
@@ -169,10 +145,10 @@ impl Control {
         };
         let now = switchboard_core::moment::Moment::ZERO + self.process.origin.elapsed();
         let generation = self.registry.generation(config, Some(current), now).map_err(|error| error.to_string())?;
+        self.resolver.first(&generation).await;
         if let Some(access) = access {
             self.process.log_access_to(access);
         }
-        resolve::all(&generation);
         let old = self.process.generation.swap(Arc::new(generation));
         self.retired.push(old);
         for worker in &self.process.workers {
@@ -196,6 +172,20 @@ impl Control {
         crate::telemetry::log::reopen();
         tracing::info!("log files were opened again");
     }
+}
+
+/// Says why nothing was changed.
+fn refused(why: &str, errors: Vec<String>) -> Reloaded {
+    for error in &errors {
+        tracing::error!(why, "not reloaded: {error}");
+    }
+    tracing::error!(why, errors = errors.len(), "the configuration was refused; the old one stays in force");
+    Reloaded::Refused(errors)
+}
+
+/// The same configuration with the values of `current` where a new start is needed for others.
+fn keep_what_cannot_change(config: Config, current: &Config) -> Config {
+    Config { workers: current.workers, state_dir: current.state_dir.clone(), ..config }
 }
 
 /// Opens the sink of the access log; nothing for `off`.
@@ -233,7 +223,11 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    /// Listens from now on. Before, a hang-up would end the process.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,

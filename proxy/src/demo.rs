@@ -12,10 +12,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use switchboard_core::config::load;
-
 use crate::cli::paint::Paint;
-use crate::control::source::World;
+use crate::control::reading;
 use crate::control::start::{self, Start};
 use crate::telemetry::log;
 use origin::Workspace;
@@ -42,14 +40,15 @@ pub fn run(options: &Options) -> Result<u8, String> {
     let path = state.path().join("switchboard.yaml");
     std::fs::write(&path, configuration(&place, &state, origins))
         .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-    let config = load(&path, &mut World).config.map_err(|errors| {
+    let (loaded, picture) = reading::once(&path);
+    let config = loaded.config.map_err(|errors| {
         let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
         format!("the demo's own configuration is refused: {}", errors.join("; "))
     })?;
     log::start(&config.log).map_err(|error| format!("log: {error}"))?;
     let text = words::welcome(&place, &path, Paint::of_stdout());
     let ready = say_when_ready(text).map_err(|error| format!("cannot start: {error}"))?;
-    start::run(Start { config, path: Some(path), ready: Some(ready), names_hosts: true })
+    start::run(Start { config, path: Some(path), picture, ready: Some(ready), names_hosts: true })
 }
 
 /// The proxy's configuration. What is not in it is what everybody gets.

@@ -6,6 +6,8 @@ use std::path::Path;
 use switchboard_core::config::{Config, ConfigError, Loaded, load, load_bytes};
 
 use super::ConfigFile;
+use crate::control::picture::Picture;
+use crate::control::reading;
 use crate::control::source::World;
 use crate::control::start::{self, Start};
 use crate::telemetry::log;
@@ -23,21 +25,27 @@ pub(crate) struct Options {
 /// Runs the proxy until it is told to end.
 pub(crate) fn run(options: &Options) -> Result<u8, String> {
     let path = options.config.find();
-    let config = match &path {
-        Some(path) => match read(path) {
-            Some(config) => config,
-            None => return Ok(1),
-        },
-        None => without_file(),
+    let (config, picture) = match &path {
+        Some(path) => {
+            let (loaded, picture) = reading::once(path);
+            match tell(loaded) {
+                Some(config) => (config, picture),
+                None => return Ok(1),
+            }
+        }
+        None => (without_file(), Picture::default()),
     };
     log::start(&config.log).map_err(|error| format!("log: {error}"))?;
     let ready = options.ready_fd.map(open_descriptor).transpose()?;
-    start::run(Start { config, path, ready, names_hosts: false })
+    start::run(Start { config, path, picture, ready, names_hosts: false })
 }
 
 /// Reads a configuration, and prints what is wrong with it and what is probably not meant. `None` where it is refused.
 pub(crate) fn read(path: &Path) -> Option<Config> {
-    let Loaded { config, warnings, .. } = load(path, &mut World);
+    tell(load(path, &mut World))
+}
+
+fn tell(Loaded { config, warnings, .. }: Loaded) -> Option<Config> {
     for warning in &warnings {
         eprintln!("{}", warning.rendered());
     }

@@ -83,11 +83,15 @@ fn words(result: &Reloaded) -> (u16, String) {
     let (status, lines) = match result {
         Reloaded::Changed(diff, warnings) => {
             let mut lines = warnings.clone();
-            lines.extend(diff.changes.iter().map(ToString::to_string));
+            lines.extend(diff.to_string().lines().map(str::to_owned));
             lines.push("reloaded".to_owned());
             (200, lines)
         }
-        Reloaded::Same(_) => (200, vec!["nothing has changed".to_owned()]),
+        Reloaded::Same(notes) => {
+            let mut lines = notes.clone();
+            lines.push("nothing has changed".to_owned());
+            (200, lines)
+        }
         Reloaded::Refused(errors) => {
             let mut lines = errors.clone();
             lines.push("refused: the old configuration stays in force".to_owned());

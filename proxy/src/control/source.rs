@@ -5,17 +5,15 @@ use std::path::{Path, PathBuf};
 
 use switchboard_core::config::Source;
 
+use super::picture::Mark;
+
 /// The real world.
 #[derive(Clone, Copy, Debug)]
 pub struct World;
 
 impl Source for World {
     fn read(&mut self, path: &Path, limit: usize) -> Result<Vec<u8>, String> {
-        let file = std::fs::File::open(path).map_err(words)?;
-        let mut bytes = Vec::new();
-        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
-        file.take(limit).read_to_end(&mut bytes).map_err(words)?;
-        Ok(bytes)
+        read(path, limit).0
     }
 
     /// Stars and question marks in the last part of the path; directories are taken as they are.
@@ -40,6 +38,19 @@ impl Source for World {
 
     fn env(&mut self, name: &str) -> Option<String> {
         std::env::var(name).ok()
+    }
+}
+
+/// Reads a file, at most `limit` bytes of it, and says how it looked before.
+pub fn read(path: &Path, limit: usize) -> (Result<Vec<u8>, String>, Mark) {
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    match std::fs::File::open(path) {
+        Ok(file) => {
+            let mark = file.metadata().map_or(Mark::Missing, |found| Mark::of(&found));
+            (file.take(limit).read_to_end(&mut bytes).map(|_| bytes).map_err(words), mark)
+        }
+        Err(error) => (Err(words(error)), Mark::at(path)),
     }
 }
 

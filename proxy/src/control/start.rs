@@ -14,13 +14,21 @@ use switchboard_core::moment::Moment;
 use tokio::sync::mpsc;
 
 use super::listeners::Listeners;
-use super::{Control, open_access, resolve, socket, state, watch};
+use super::picture::Picture;
+use super::resolve::Resolver;
+use super::{Control, Signals, open_access, socket, state, watch};
 use crate::generation::Registry;
 use crate::process::{Admission, Process, WorkerLink};
 use crate::worker::Worker;
 
 /// Descriptors that are not for connections: logs, sockets that listen, the control socket, what libraries open.
 const RESERVED: u64 = 200;
+
+/// With fewer descriptors than this there is no use in starting: 28 connections, each with one upstream.
+const FEWEST: u64 = 256;
+
+/// Threads that may wait for the system's resolver at once.
+const RESOLVING: usize = 32;
 
 /// How a proxy is started.
 #[derive(Debug)]
@@ -29,6 +37,8 @@ pub struct Start {
     pub config: Config,
     /// The file to watch and to read again.
     pub path: Option<PathBuf>,
+    /// How its files looked when they were read.
+    pub picture: Picture,
     /// Where to write `ready` besides stderr.
     pub ready: Option<File>,
     /// Tell clients of unknown hosts the known ones: `demo` and `dev` only.
@@ -40,14 +50,15 @@ pub struct Start {
 /// # Errors
 /// In words, when it can't start.
 pub fn run(start: Start) -> Result<u8, String> {
-    let Start { config, path, ready, names_hosts } = start;
+    let Start { config, path, picture, ready, names_hosts } = start;
     let _lock = state::lock(&config.state_dir)?;
-    let most = raise_descriptor_limit();
+    let descriptors = raise_descriptor_limit()?;
+    let admission = Admission::new((descriptors - RESERVED) / 2);
+    tracing::info!(connections = admission.most, descriptors, "the limit on open files allows so many connections");
     let origin = Instant::now();
     let mut registry = Registry::default();
     let access = open_access(&config.access_log)?;
     let state_dir = config.state_dir.clone();
-    let files = config.files.clone();
     let count = config.workers.unwrap_or_else(cores);
     let generation = registry.generation(config, None, Moment::ZERO).map_err(|error| error.to_string())?;
     let mut listeners = Listeners::default();
@@ -57,7 +68,7 @@ pub fn run(start: Start) -> Result<u8, String> {
         origin,
         generation: Arc::new(ArcSwap::from_pointee(generation)),
         workers: links,
-        admission: Admission::new(most.saturating_sub(RESERVED) / 2),
+        admission,
         access_on: access.is_some().into(),
         access: ArcSwap::from_pointee(access),
         draining: false.into(),
@@ -78,24 +89,31 @@ pub fn run(start: Start) -> Result<u8, String> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .max_blocking_threads(RESOLVING)
         .build()
         .map_err(|error| format!("cannot start the control thread: {error}"))?;
-    runtime.block_on(async move {
+    let running = async move {
+        let signals = Signals::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
         let (asks, inbox) = mpsc::channel(16);
         socket::serve(&state_dir, asks)
             .map_err(|error| format!("cannot open {}: {error}", socket::path(&state_dir).display()))?;
-        resolve::all(&process.generation.load());
-        let mut watch = watch::Watch::new();
-        watch.follow(&files);
+        let resolver = Resolver::default();
+        resolver.first(&process.generation.load()).await;
+        let mut watch = watch::Watch::default();
+        watch.follow(picture);
         for line in listeners.carry_out(plan, &process.workers) {
             eprintln!("{line}");
         }
         say_ready(ready);
-        let control = Control { process, registry, listeners, path, retired: Vec::new(), watch };
-        let code = control.run(inbox).await.map_err(|error| format!("cannot listen for signals: {error}"))?;
+        let control = Control { process, registry, listeners, path, retired: Vec::new(), watch, resolver, signals };
+        let code = control.run(inbox).await;
         let _ = std::fs::remove_file(socket::path(&state_dir));
         Ok(code)
-    })
+    };
+    let code = runtime.block_on(running);
+    // A question to the resolver may take half a minute; nobody waits for its answer any more.
+    runtime.shutdown_background();
+    code
 }
 
 fn link() -> (WorkerLink, mpsc::UnboundedReceiver<crate::process::Command>) {
@@ -108,11 +126,18 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Raises the soft limit on open files to the hard one. Returns what then holds.
-fn raise_descriptor_limit() -> u64 {
+/// Raises the soft limit on open files to the hard one. Returns what then holds, at least [`FEWEST`].
+fn raise_descriptor_limit() -> Result<u64, String> {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    getrlimit(Resource::Nofile).current.unwrap_or(1 << 20)
+    match getrlimit(Resource::Nofile).current.unwrap_or(1 << 20) {
+        few @ ..FEWEST => Err(format!(
+            "the limit on open files is {few}, and the proxy needs at least {FEWEST}, two more for each connection. \
+             Raise the hard limit: `ulimit -Hn 65536`, LimitNOFILE=65536 in a systemd unit, or --ulimit nofile=65536 \
+             for a container"
+        )),
+        enough => Ok(enough),
+    }
 }
 
 /// A number that another start will not have. Request ids are unique by it, not secret.

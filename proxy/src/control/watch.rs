@@ -1,95 +1,111 @@
-//! Notices that a configuration file changed: written in place, renamed over, or behind a symbolic link that was swapped.
+//! Notices that a configuration file changed: written in place, renamed over, or behind a symbolic link that was swapped,
+//! or that a pattern of `include:` stands for other files.
 //!
 //! What is watched are the directories in which the files stand, and those to which links lead; what is compared is what
 //! the files are. A swap of a link two levels up (as Kubernetes does it) is seen by the look that is taken every so often.
 
 use std::collections::HashSet;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
+use super::picture::{Picture, SETTLE, SETTLE_EMPTY};
+
 /// How often the files are looked at even when nothing was reported: network file systems report nothing.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// What makes a file the same file with the same contents, as far as can be seen without reading it.
-type Mark = Option<(u64, u64, i64, i64, u64)>;
+/// How long reports are gathered: a log file beside the configuration reports each of its lines.
+const GATHER: Duration = Duration::from_millis(25);
 
 /// The files that are watched.
+#[derive(Debug)]
 pub struct Watch {
-    files: Vec<PathBuf>,
-    marks: Vec<Mark>,
+    /// What the configuration was last read from.
+    known: Picture,
+    /// What differs from that, and since when it has looked like this.
+    candidate: Option<(Picture, Instant)>,
     watcher: Option<RecommendedWatcher>,
     watched: HashSet<PathBuf>,
     events: mpsc::Receiver<()>,
 }
 
-impl Watch {
+impl Default for Watch {
     /// Watches nothing yet. Where the system gives no watcher, the files are only looked at now and then.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let (sender, events) = mpsc::channel(1);
-        let watcher = notify::recommended_watcher(move |_| {
-            // One event that waits says as much as a hundred.
-            let _ = sender.try_send(());
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // One event that waits says as much as a hundred; that a file was read says nothing.
+            if !event.is_ok_and(|event| event.kind.is_access()) {
+                let _ = sender.try_send(());
+            }
         });
-        Self { files: Vec::new(), marks: Vec::new(), watcher: watcher.ok(), watched: HashSet::new(), events }
+        Self { known: Picture::default(), candidate: None, watcher: watcher.ok(), watched: HashSet::new(), events }
+    }
+}
+
+impl Watch {
+    /// How the files looked when they were last read.
+    pub const fn known(&self) -> &Picture {
+        &self.known
     }
 
-    /// Watches these files from now on, and takes how they are now for known.
-    pub fn follow(&mut self, files: &[PathBuf]) {
-        self.files = files.to_vec();
-        self.marks = self.files.iter().map(|file| mark(file)).collect();
-        let mut wanted = HashSet::new();
-        for file in &self.files {
-            wanted.insert(directory(file));
-            if let Ok(real) = file.canonicalize() {
-                wanted.insert(directory(&real));
-            }
-        }
+    /// Watches the files of a picture that was taken as they were read.
+    pub fn follow(&mut self, picture: Picture) {
+        self.known = picture;
+        self.candidate = None;
+        let wanted = self.known.directories();
         let Some(watcher) = &mut self.watcher else { return };
         for gone in self.watched.difference(&wanted) {
             let _ = watcher.unwatch(gone);
         }
-        for new in wanted.difference(&self.watched) {
-            let _ = watcher.watch(new, RecursiveMode::NonRecursive);
+        for directory in &wanted {
+            // Those that are watched already, too: a directory may be another one of the same name.
+            let _ = watcher.watch(directory, RecursiveMode::NonRecursive);
         }
         self.watched = wanted;
     }
 
-    /// Waits until a file has changed and then been left alone for `settle`.
-    pub async fn changed(&mut self, settle: Duration) {
+    /// Waits until a file has changed and then been left alone.
+    ///
+    /// It may be dropped and called again at any time, as a `select!` does: it compares before it waits, and what it
+    /// has seen stays with the watch.
+    pub async fn changed(&mut self) {
         loop {
-            let _ = tokio::time::timeout(LOOK, self.events.recv()).await;
-            if self.marks_now() == self.marks {
+            let now = self.known.now();
+            if now == self.known {
+                self.candidate = None;
+                self.event(LOOK).await;
                 continue;
             }
-            loop {
-                let before = self.marks_now();
-                tokio::time::sleep(settle).await;
-                let after = self.marks_now();
-                if before == after {
-                    self.marks = after;
-                    return;
-                }
+            let rest = self.settles_in(now);
+            if rest.is_zero() {
+                return;
+            }
+            tokio::time::sleep(rest).await;
+        }
+    }
+
+    /// How long until what looks different has looked the same for long enough.
+    fn settles_in(&mut self, now: Picture) -> Duration {
+        let needed = if now.has_less_than(&self.known) { SETTLE_EMPTY } else { SETTLE };
+        match &self.candidate {
+            Some((picture, since)) if *picture == now => needed.saturating_sub(since.elapsed()),
+            Some(_) | None => {
+                self.candidate = Some((now, Instant::now()));
+                needed
             }
         }
     }
 
-    fn marks_now(&self) -> Vec<Mark> {
-        self.files.iter().map(|file| mark(file)).collect()
+    /// Waits for a report, or for as long as there is none.
+    async fn event(&mut self, limit: Duration) {
+        if self.watcher.is_none() {
+            return tokio::time::sleep(limit).await;
+        }
+        if tokio::time::timeout(limit, self.events.recv()).await.is_ok() {
+            tokio::time::sleep(GATHER).await;
+        }
     }
-}
-
-fn directory(file: &Path) -> PathBuf {
-    match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        Some(_) | None => PathBuf::from("."),
-    }
-}
-
-fn mark(file: &Path) -> Mark {
-    let found = std::fs::metadata(file).ok()?;
-    Some((found.dev(), found.ino(), found.mtime(), found.mtime_nsec(), found.size()))
 }

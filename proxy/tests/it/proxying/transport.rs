@@ -50,7 +50,6 @@ fn port_alone_means_loopback_of_either_family() {
 }
 
 #[test]
-#[ignore = "open: names are not resolved yet when it says ready"]
 fn names_are_resolved() {
     on_workers(|workers| {
         let origin = Origin::ok();

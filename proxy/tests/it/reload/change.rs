@@ -13,7 +13,6 @@ fn wait_answer(proxy: &Proxy, expect: &str) {
 }
 
 #[test]
-#[ignore = "open: the file watch loses changes"]
 fn file_that_is_written() {
     on_workers(|workers| {
         let proxy = Proxy::start(workers, ONE);
@@ -26,7 +25,6 @@ fn file_that_is_written() {
 }
 
 #[test]
-#[ignore = "open: the file watch loses changes"]
 fn file_that_is_renamed_into_place() {
     on_workers(|workers| {
         let proxy = Proxy::start(workers, ONE);
@@ -39,7 +37,6 @@ fn file_that_is_renamed_into_place() {
 }
 
 #[test]
-#[ignore = "open: the file watch loses changes"]
 fn symbolic_link_that_is_swapped() {
     on_workers(|workers| {
         // As Kubernetes does it: the file is a link to `data/…`, and `data` a link to a directory.
@@ -64,7 +61,6 @@ fn symbolic_link_that_is_swapped() {
 }
 
 #[test]
-#[ignore = "open: the file watch loses changes"]
 fn included_file_that_changes() {
     on_workers(|workers| {
         let proxy = Proxy::start_with(workers, "include: [conf.d/*.yaml]\n", |command| {
@@ -80,7 +76,6 @@ fn included_file_that_changes() {
 }
 
 #[test]
-#[ignore = "open: a new file is not noticed"]
 fn file_that_is_added_to_a_folder() {
     on_workers(|workers| {
         let proxy = Proxy::start_with(workers, "include: [conf.d/*.yaml]\n", |command| {
@@ -96,7 +91,6 @@ fn file_that_is_added_to_a_folder() {
 }
 
 #[test]
-#[ignore = "open: a half-written file may be put in force"]
 fn file_that_is_half_written_is_not_put_in_force() {
     on_workers(|workers| {
         // Truncated, and only later written: as slow editors and `>` do it. Cut off, it would be a sound file.
@@ -162,7 +156,6 @@ fn refused_file_changes_nothing_and_names_the_place() {
 }
 
 #[test]
-#[ignore = "open: the file watch loses changes"]
 fn what_cannot_change_says_so_and_stays() {
     on_workers(|workers| {
         let proxy = Proxy::start(workers, ONE);
@@ -174,7 +167,6 @@ fn what_cannot_change_says_so_and_stays() {
 }
 
 #[test]
-#[ignore = "open: the file watch loses changes"]
 fn listeners_come_and_go() {
     on_workers(|workers| {
         let proxy = Proxy::start(workers, ONE);
@@ -201,7 +193,6 @@ fn listeners_come_and_go() {
 }
 
 #[test]
-#[ignore = "open: the file watch loses changes"]
 fn request_under_way_keeps_its_generation() {
     on_workers(|workers| {
         let (go, gone) = std::sync::mpsc::channel::<()>();
@@ -226,7 +217,6 @@ fn request_under_way_keeps_its_generation() {
 }
 
 #[test]
-#[ignore = "open: the file watch loses changes"]
 fn tunnels_of_other_routes_stay_and_removed_ones_are_drained() {
     on_workers(|workers| {
         let origin = Origin::start(|wire, _| {

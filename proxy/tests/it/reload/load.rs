@@ -18,7 +18,6 @@ struct Scale {
 }
 
 #[test]
-#[ignore = "open: the file watch loses changes"]
 fn twenty_reloads_with_open_sockets() {
     let scale = Scale { reloads: 20, over: Duration::from_secs(2), sockets: 50, streams: 10, clients: 2 };
     on_workers(|workers| hundred_reloads(workers, &scale));

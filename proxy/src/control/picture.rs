@@ -1,0 +1,190 @@
+//! How the files of a configuration look from outside: enough to tell that one has changed, without reading it.
+//!
+//! `reading` makes one while it reads, from the very files it has open; `watch` compares it with how they look now.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use switchboard_core::config::Source as _;
+
+use super::source::World;
+
+/// How long a file has to be left alone before it counts as written: editors and deployments write in several steps.
+pub const SETTLE: Duration = Duration::from_millis(100);
+
+/// The same for a file without a byte in it: it was probably truncated by somebody who is about to write.
+pub const SETTLE_EMPTY: Duration = Duration::from_secs(1);
+
+/// Time stamps of files are as coarse as the kernel's tick: a second change within one leaves the same stamp.
+const TICK: Duration = Duration::from_millis(20);
+
+/// The files that were read and the patterns that were followed, with what was there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Picture {
+    files: BTreeMap<PathBuf, Mark>,
+    patterns: BTreeMap<PathBuf, Vec<PathBuf>>,
+}
+
+/// What makes a file the same file with the same contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// There is none.
+    Missing,
+    /// A pipe, a device: nothing that could be compared.
+    Stream,
+    /// It was being written when it was read.
+    Torn,
+    /// A regular file.
+    File {
+        /// Device and inode: the file itself.
+        id: (u64, u64),
+        /// Its size in bytes.
+        size: u64,
+        /// When it was written, in seconds and nanoseconds of the system's clock.
+        written: (i64, i64),
+        /// When its inode was changed, which no program can set.
+        changed: (i64, i64),
+    },
+}
+
+impl Mark {
+    /// The mark of what was found.
+    pub fn of(found: &Metadata) -> Self {
+        if !found.is_file() {
+            return Self::Stream;
+        }
+        Self::File {
+            id: (found.dev(), found.ino()),
+            size: found.size(),
+            written: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
+        }
+    }
+
+    /// The mark of a file by its name.
+    pub fn at(path: &Path) -> Self {
+        std::fs::metadata(path).map_or(Self::Missing, |found| Self::of(&found))
+    }
+
+    /// How long ago the file was written; `None` where nobody can say, or where it lies in the future.
+    fn age(&self) -> Option<Duration> {
+        let &Self::File { changed: (seconds, nanos), .. } = self else { return None };
+        let since = Duration::new(seconds.try_into().ok()?, nanos.try_into().ok()?);
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?.checked_sub(since)
+    }
+
+    /// Whether there is at least a byte.
+    const fn has_contents(&self) -> bool {
+        match self {
+            Self::File { size, .. } => *size > 0,
+            Self::Stream | Self::Torn => true,
+            Self::Missing => false,
+        }
+    }
+}
+
+impl Picture {
+    /// Notes a file with its mark from before it was read and the one from after.
+    pub fn note_file(&mut self, path: &Path, before: Mark, after: Mark) {
+        let torn = before != after || before.age().is_some_and(|age| age < TICK);
+        self.files.insert(path.to_owned(), if torn { Mark::Torn } else { before });
+    }
+
+    /// Notes a pattern with the files that it stood for.
+    pub fn note_pattern(&mut self, pattern: &Path, files: &[PathBuf]) {
+        self.patterns.insert(pattern.to_owned(), files.to_vec());
+    }
+
+    /// The same files and patterns, as they are now.
+    pub fn now(&self) -> Self {
+        let list = |pattern: &PathBuf| World.glob(pattern).unwrap_or_default();
+        Self {
+            files: self.files.keys().map(|path| (path.clone(), Mark::at(path))).collect(),
+            patterns: self.patterns.keys().map(|pattern| (pattern.clone(), list(pattern))).collect(),
+        }
+    }
+
+    /// How long until every file has been left alone for long enough; zero where that is so already.
+    pub fn settles_in(&self) -> Duration {
+        let rest = |mark: &Mark| {
+            let needed = if mark.has_contents() { SETTLE } else { SETTLE_EMPTY };
+            mark.age().map_or(Duration::ZERO, |age| needed.saturating_sub(age))
+        };
+        self.files.values().map(rest).max().unwrap_or_default()
+    }
+
+    /// Whether a file that had something in it has nothing now, or is gone.
+    pub fn has_less_than(&self, before: &Self) -> bool {
+        let emptied = |(path, mark): (&PathBuf, &Mark)| {
+            mark.has_contents() && self.files.get(path).is_some_and(|now| !now.has_contents())
+        };
+        before.files.iter().any(emptied)
+    }
+
+    /// The directories to watch: where the files stand, where links lead, and where a pattern looks.
+    pub fn directories(&self) -> HashSet<PathBuf> {
+        let real = self.files.keys().filter_map(|file| file.canonicalize().ok());
+        let named = self.files.keys().chain(self.patterns.keys()).map(|file| directory(file));
+        real.map(|file| directory(&file)).chain(named).collect()
+    }
+}
+
+fn directory(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        Some(_) | None => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mark, Picture, SETTLE, SETTLE_EMPTY};
+    use std::path::Path;
+
+    fn file(size: u64, changed: i64) -> Mark {
+        Mark::File { id: (1, 1), size, written: (changed, 0), changed: (changed, 0) }
+    }
+
+    fn picture(mark: Mark) -> Picture {
+        let mut picture = Picture::default();
+        picture.note_file(Path::new("/a"), mark, mark);
+        picture
+    }
+
+    #[test]
+    fn contents_that_went_away() {
+        let check = |before, now, expect| {
+            assert_eq!(picture(now).has_less_than(&picture(before)), expect, "{before:?} {now:?}");
+        };
+        check(file(9, 1), file(0, 2), true);
+        check(file(9, 1), Mark::Missing, true);
+        check(file(9, 1), file(3, 2), false);
+        check(file(0, 1), file(0, 2), false);
+        check(Mark::Missing, file(0, 2), false);
+    }
+
+    #[test]
+    fn what_was_written_just_now_is_not_settled() {
+        let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+        let fresh = |size| {
+            let mut picture = Picture::default();
+            picture.files.insert("/a".into(), file(size, now));
+            picture.settles_in()
+        };
+        assert!(fresh(0) <= SETTLE_EMPTY);
+        assert!(fresh(9) <= SETTLE);
+        assert!(picture(file(0, now - 2)).settles_in().is_zero());
+        assert!(picture(file(9, now + 100)).settles_in().is_zero(), "a clock that is ahead holds nothing up");
+    }
+
+    #[test]
+    fn a_file_that_changed_while_it_was_read_looks_like_no_other() {
+        let mut torn = Picture::default();
+        torn.note_file(Path::new("/a"), file(9, 1), file(9, 2));
+        assert_ne!(torn, picture(file(9, 1)));
+        assert_ne!(torn, picture(file(9, 2)));
+    }
+}

@@ -1,0 +1,61 @@
+//! Reads a configuration with an eye on whether somebody is writing it.
+//!
+//! An in-place write is a truncation and then bytes: a reader between the two finds a sound configuration without a
+//! route in it. What was read counts only if every file had been left alone before, and is the same after.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use switchboard_core::config::{Loaded, Source, load};
+
+use super::picture::{Mark, Picture, SETTLE};
+use super::source::{self, World};
+
+/// How long a file that is written all the time is waited for. Then what is there counts; the watch sees the rest.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The world, with a note of every file and pattern that was asked for.
+#[derive(Debug, Default)]
+pub struct Observer {
+    picture: Picture,
+}
+
+impl Source for Observer {
+    fn read(&mut self, path: &Path, limit: usize) -> Result<Vec<u8>, String> {
+        let (bytes, before) = source::read(path, limit);
+        self.picture.note_file(path, before, Mark::at(path));
+        bytes
+    }
+
+    fn glob(&mut self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
+        let found = World.glob(pattern);
+        self.picture.note_pattern(pattern, found.as_deref().unwrap_or_default());
+        found
+    }
+
+    fn env(&mut self, name: &str) -> Option<String> {
+        World.env(name)
+    }
+}
+
+/// Reads what is there, at the start: the watch notices later if it was not whole.
+pub fn once(path: &Path) -> (Loaded, Picture) {
+    let mut observer = Observer::default();
+    let loaded = load(path, &mut observer);
+    (loaded, observer.picture)
+}
+
+/// Reads a configuration that nobody is writing any more; `known` is how its files looked the last time.
+pub async fn settled(path: &Path, known: &Picture) -> (Loaded, Picture) {
+    let start = Instant::now();
+    let mut rest = known.now().settles_in();
+    loop {
+        tokio::time::sleep(rest.min(PATIENCE)).await;
+        let (loaded, picture) = once(path);
+        let now = picture.now();
+        rest = if now == picture { now.settles_in() } else { now.settles_in().max(SETTLE / 4) };
+        if rest.is_zero() || start.elapsed() >= PATIENCE {
+            return (loaded, picture);
+        }
+    }
+}
