@@ -97,26 +97,33 @@ fn no_ipv6(error: &io::Error) -> bool {
 
 fn tcp(address: SocketAddr, workers: usize, only_v6: bool) -> Result<Bound, BindError> {
     let failed = |source: io::Error| BindError { what: address.to_string(), source, holder: None };
-    // With SO_REUSEPORT a second proxy of the same user would get half of the traffic. A bind without it finds out
-    // whether the port is free.
-    let bound = match socket(address, false, only_v6) {
-        Ok(probe) => local_address(&probe).map_err(failed)?,
-        // Another listener of ours has a wider or a narrower address (`:80` besides `127.0.0.1:80`, or instead of it
-        // from this reload on): the kernel gives each connection to the nearest.
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && holder::is_ours(address) => address,
-        Err(error) => {
-            let taken = error.kind() == io::ErrorKind::AddrInUse;
-            let holder = if taken { holder::of(address).into_iter().flatten().next() } else { None };
-            return Err(BindError { holder, ..failed(error) });
-        }
-    };
+    if address.port() != 0 {
+        probe(address, only_v6)?;
+    }
+    let mut bound = address;
     let mut descriptors = Vec::with_capacity(workers);
     for _ in 0..workers {
         let fd = socket(bound, true, only_v6).map_err(failed)?;
+        // A port that the system chose for the first, which is nobody's, holds for all.
+        bound = local_address(&fd).map_err(failed)?;
         rustix::net::listen(&fd, BACKLOG).map_err(|errno| failed(errno.into()))?;
         descriptors.push(fd);
     }
     Ok(Bound { address: Some(bound), descriptors })
+}
+
+/// Finds out whether a port is free. With SO_REUSEPORT, which the workers' sockets have, a second proxy of the same user
+/// would get half of the traffic instead of an error.
+fn probe(address: SocketAddr, only_v6: bool) -> Result<(), BindError> {
+    let Err(source) = socket(address, false, only_v6) else { return Ok(()) };
+    let taken = source.kind() == io::ErrorKind::AddrInUse;
+    // Another listener of ours may have a wider or a narrower address (`:80` besides `127.0.0.1:80`, or instead of it
+    // from this reload on): the kernel gives each connection to the nearest.
+    if taken && holder::is_ours(address) {
+        return Ok(());
+    }
+    let holder = if taken { holder::of(address).into_iter().flatten().next() } else { None };
+    Err(BindError { what: address.to_string(), source, holder })
 }
 
 fn socket(address: SocketAddr, shared: bool, only_v6: bool) -> io::Result<OwnedFd> {
