@@ -149,6 +149,7 @@ impl Control {
         if let Some(access) = access {
             self.process.log_access_to(access);
         }
+        self.listeners.settle(&plan);
         let old = self.process.generation.swap(Arc::new(generation));
         self.retired.push(old);
         for worker in &self.process.workers {

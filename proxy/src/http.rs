@@ -145,6 +145,5 @@ impl Connection {
 }
 
 fn place_of(socket: &Socket, generation: &Generation) -> ListenerId {
-    let index = generation.config.listeners.iter().position(|listener| listener.bind == socket.bind);
-    ListenerId(u32::try_from(index.unwrap_or(0)).unwrap_or(0))
+    ListenerId(u32::try_from(socket.place_in(&generation.config.listeners)).unwrap_or(0))
 }

@@ -80,12 +80,16 @@ impl Listeners {
         found
     }
 
+    /// Gives the sockets that stay their new settings: before the generation is published, which finds them by name.
+    pub fn settle(&self, plan: &Plan) {
+        for (socket, listener) in &plan.keep {
+            socket.settings.store(Arc::new(listener.clone()));
+        }
+    }
+
     /// Lets the workers accept on what is new, and stop on what is gone. Returns a line for each new address.
     pub fn carry_out(&mut self, plan: Plan, workers: &[WorkerLink]) -> Vec<String> {
         let mut lines = Vec::new();
-        for (socket, listener) in plan.keep {
-            socket.settings.store(Arc::new(listener));
-        }
         for (socket, descriptors) in plan.fresh {
             // A socket that exists once is served by the first worker, which shares its connections out.
             for (fd, worker) in descriptors.into_iter().zip(workers) {

@@ -193,6 +193,45 @@ fn listeners_come_and_go() {
 }
 
 #[test]
+fn listeners_of_one_bind_are_told_apart() {
+    on_workers(|workers| {
+        let text = |names: [&str; 2]| {
+            let [a, b] = names.map(|name| format!("{{ bind: \"127.0.0.1:0\", name: {name} }}"));
+            let rules = names.map(|name| format!("{{ when: {{ listener: {name} }}, respond: {name} }}")).join(", ");
+            format!("listen: [{a}, {b}]\nroutes: {{ t.test: [{rules}] }}\n")
+        };
+        let proxy = Proxy::start(workers, &text(["one", "two"]));
+        let addresses = ["one", "two"].map(|name| proxy.address_of(name));
+        let ask = |n: usize| {
+            let mut client = Wire::connect(addresses[n]);
+            client.send("GET / HTTP/1.1\r\nHost: t.test\r\n\r\n");
+            client.response().text()
+        };
+        assert_eq!((ask(0), ask(1)), ("one".into(), "two".into()));
+        // Another order is no other socket, and another name is none either.
+        for (names, expect) in
+            [(["two", "one"], ["one", "two"]), (["new", "one"], ["one", "new"]), (["a", "b"], ["a", "b"])]
+        {
+            proxy.write_config(&text(names));
+            poll(&format!("{expect:?}"), || ([ask(0), ask(1)] == expect).then_some(()));
+        }
+    });
+}
+
+#[test]
+fn a_listener_may_become_wider() {
+    on_workers(|workers| {
+        let proxy = Proxy::start(workers, ONE);
+        let port = proxy.port();
+        for (bind, expect) in [(format!("127.0.0.1:{port}"), "two"), (format!(":{port}"), "one")] {
+            let text = proxy.text(if expect == "one" { ONE } else { TWO });
+            std::fs::write(proxy.config(), text.replace("127.0.0.1:0", &format!("\"{bind}\""))).unwrap();
+            wait_answer(&proxy, expect);
+        }
+    });
+}
+
+#[test]
 fn request_under_way_keeps_its_generation() {
     on_workers(|workers| {
         let (go, gone) = std::sync::mpsc::channel::<()>();
