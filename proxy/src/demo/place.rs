@@ -16,7 +16,7 @@ pub(super) struct Place {
     pub(super) port: u16,
     /// The port that would have been taken, were it free.
     pub(super) instead_of: Option<u16>,
-    /// 127.0.0.1, and [::1] where the machine has it: browsers try both for a name under `.localhost`.
+    /// 127.0.0.1, and `[::1]` where the machine has it: browsers try both for a name under `.localhost`.
     pub(super) addresses: Vec<SocketAddr>,
 }
 
