@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 
 use crate::generation::{Generation, Registry};
 use crate::process::{Command, Process};
+use crate::telemetry::log;
 use listeners::Listeners;
 use resolve::Resolver;
 
@@ -143,12 +144,17 @@ impl Control {
             true => Some(open_access(&config.access_log)?),
             false => None,
         };
+        let log = match config.log != current.config.log {
+            true => Some(log::open(&config.log).map_err(|error| format!("log: {error}"))?),
+            false => None,
+        };
         let now = switchboard_core::moment::Moment::ZERO + self.process.origin.elapsed();
         let generation = self.registry.generation(config, Some(current), now).map_err(|error| error.to_string())?;
         self.resolver.first(&generation).await;
         if let Some(access) = access {
             self.process.log_access_to(access);
         }
+        log.into_iter().for_each(log::put_in_force);
         self.listeners.settle(&plan);
         let old = self.process.generation.swap(Arc::new(generation));
         self.retired.push(old);
@@ -170,7 +176,7 @@ impl Control {
         if let Some(access) = self.process.access.load().as_ref() {
             access.sink.reopen();
         }
-        crate::telemetry::log::reopen();
+        log::reopen();
         tracing::info!("log files were opened again");
     }
 }

@@ -42,12 +42,14 @@ impl std::fmt::Display for BindError {
             io::ErrorKind::AddrInUse if let Some(Holder { pid, name }) = holder => {
                 write!(f, "cannot listen on {what}: {name} (process {pid}) has it. Stop it, or choose another port")
             }
-            io::ErrorKind::AddrInUse => {
-                write!(
-                    f,
-                    "cannot listen on {what}: another process has it. `ss -ltnp` names the holder; stop it, or choose another port"
-                )
+            io::ErrorKind::AddrInUse if what.starts_with("unix:") => {
+                write!(f, "cannot listen on {what}: another process has it. `ss -lxp` names it")
             }
+            io::ErrorKind::AddrInUse => write!(
+                f,
+                "cannot listen on {what}: another process has it. `ss -ltnp` as root names it; stop it, or choose \
+                 another port"
+            ),
             io::ErrorKind::PermissionDenied => write!(
                 f,
                 "cannot listen on {what}: not permitted. Ports below 1024 need root or CAP_NET_BIND_SERVICE; a port above needs neither"
