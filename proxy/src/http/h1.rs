@@ -4,7 +4,7 @@
 //! through the same one place as everything else: `exchange::refuse`.
 
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use switchboard_core::config::ProxyProtocol;
@@ -60,23 +60,43 @@ pub async fn serve(mut connection: Connection) {
 ///
 /// `None` when the client closed, or the connection has been idle for long enough, or the proxy drains.
 async fn next_request(connection: &Connection, desk: &mut Option<Box<Desk>>) -> Result<Option<Box<Desk>>, ProxyError> {
-    let worker = &connection.worker;
-    let generation = worker.generation();
-    let (head_patience, idle_patience) = (generation.snapshot.timeouts.head, generation.snapshot.timeouts.keep_alive);
-    let limits = HeadLimits::from(&generation.snapshot.limits);
-    // An idle connection must not keep a generation alive.
-    drop(generation);
+    let generation = connection.worker.generation();
+    let timeouts = &generation.snapshot.timeouts;
     let first = connection.served == 0;
     // The first head has to come within its time from accept on; later ones from their first byte on.
-    let mut begun = desk.is_some();
-    let mut hurried = false;
-    connection.deadline.set_in(if first || begun { head_patience } else { idle_patience });
-    poll_fn(|context| {
+    let begun = desk.is_some();
+    connection.deadline.set_in(if first || begun { timeouts.head } else { timeouts.keep_alive });
+    let limits = HeadLimits::from(&generation.snapshot.limits);
+    let mut waiting = Waiting { limits, head_patience: timeouts.head, first, begun, hurried: false };
+    // An idle connection must not keep a generation alive.
+    drop(generation);
+    poll_fn(|context| waiting.poll(context, connection, desk)).await
+}
+
+/// A connection that waits for a head.
+struct Waiting {
+    limits: HeadLimits,
+    head_patience: Option<Duration>,
+    /// Nothing has been asked on this connection before.
+    first: bool,
+    /// A byte of the head has come.
+    begun: bool,
+    /// The proxy drains, and the client was given its last call.
+    hurried: bool,
+}
+
+impl Waiting {
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        connection: &Connection,
+        desk: &mut Option<Box<Desk>>,
+    ) -> Poll<Result<Option<Box<Desk>>, ProxyError>> {
         connection.deadline.register(context);
         loop {
-            let mut held = desk.take().unwrap_or_else(|| worker.desks.lend());
+            let mut held = desk.take().unwrap_or_else(|| connection.worker.desks.lend());
             if !held.input.is_empty() {
-                match held.request.parse(held.input.filled(), &limits) {
+                match held.request.parse(held.input.filled(), &self.limits) {
                     Ok(Progress::Complete) => return Poll::Ready(Ok(Some(held))),
                     Ok(Progress::Partial) => {}
                     Err(error) => {
@@ -85,8 +105,7 @@ async fn next_request(connection: &Connection, desk: &mut Option<Box<Desk>>) -> 
                     }
                 }
             }
-            let space = held.input.space(limits.head + 1);
-            match connection.transport.poll_read(context, space) {
+            match connection.transport.poll_read(context, held.input.space(self.limits.head + 1)) {
                 Poll::Ready(Ok(0)) if held.input.is_empty() => return Poll::Ready(Ok(None)),
                 Poll::Ready(Ok(0)) => {
                     *desk = Some(held);
@@ -95,47 +114,46 @@ async fn next_request(connection: &Connection, desk: &mut Option<Box<Desk>>) -> 
                 Poll::Ready(Ok(read)) => {
                     held.input.fill(read);
                     *desk = Some(held);
-                    if !begun {
-                        begun = true;
-                        if !first {
-                            connection.deadline.set_in(head_patience);
-                        }
+                    if !self.begun && !self.first {
+                        connection.deadline.set_in(self.head_patience);
                     }
+                    self.begun = true;
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(ProxyError::gone().because(error))),
-                Poll::Pending => {
-                    let empty = held.input.is_empty();
-                    if empty {
-                        worker.desks.take_back(held);
-                    } else {
-                        *desk = Some(held);
-                    }
-                    if connection.deadline.has_come() {
-                        return Poll::Ready(if empty {
-                            Ok(None)
-                        } else {
-                            Err(ProxyError::client(
-                                Reason::HeadTimeout,
-                                "The head of the request did not arrive whole in time.",
-                            ))
-                        });
-                    }
-                    if empty && worker.is_draining() {
-                        // Who has just connected is about to ask; who was answered before knows how to ask again.
-                        if !first {
-                            return Poll::Ready(Ok(None));
-                        }
-                        if !hurried {
-                            hurried = true;
-                            connection.deadline.set_in(Some(LAST_CALL));
-                        }
-                    }
-                    return Poll::Pending;
-                }
+                Poll::Pending => return self.pend(connection, desk, held),
             }
         }
-    })
-    .await
+    }
+
+    /// Nothing has come: puts the desk away and looks for reasons not to wait any longer.
+    fn pend(
+        &mut self,
+        connection: &Connection,
+        desk: &mut Option<Box<Desk>>,
+        held: Box<Desk>,
+    ) -> Poll<Result<Option<Box<Desk>>, ProxyError>> {
+        let empty = held.input.is_empty();
+        if empty {
+            connection.worker.desks.take_back(held);
+        } else {
+            *desk = Some(held);
+        }
+        if connection.deadline.has_come() {
+            let detail = "The head of the request did not arrive whole in time.";
+            return Poll::Ready(if empty { Ok(None) } else { Err(ProxyError::client(Reason::HeadTimeout, detail)) });
+        }
+        if empty && connection.worker.is_draining() {
+            // Who has just connected is about to ask; who was answered before knows how to ask again.
+            if !self.first {
+                return Poll::Ready(Ok(None));
+            }
+            if !self.hurried {
+                self.hurried = true;
+                connection.deadline.set_in(Some(LAST_CALL));
+            }
+        }
+        Poll::Pending
+    }
 }
 
 /// Reads the PROXY header where the listener expects one. What came behind it stays on the desk.
