@@ -48,6 +48,8 @@ pub struct WorkerLink {
     pub inbox: UnboundedSender<Command>,
     /// Connections that it serves.
     pub load: Arc<AtomicU64>,
+    /// Sockets that it accepts on, or will when it reads its inbox.
+    pub accepting: Arc<AtomicU64>,
     /// What it counts.
     pub counters: Arc<Counters>,
 }

@@ -132,7 +132,13 @@ impl Worker {
     fn listen(self: &Rc<Self>, socket: Arc<Socket>, fd: OwnedFd) {
         let (stop, stopped) = oneshot::channel();
         self.listening.borrow_mut().insert(socket.id, stop);
-        tokio::task::spawn_local(listener::accept(Rc::clone(self), socket, fd, stopped));
+        let worker = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            listener::accept(Rc::clone(&worker), socket, fd, stopped).await;
+            if let Some(link) = worker.process.workers.get(worker.index) {
+                link.accepting.fetch_sub(1, Ordering::Relaxed);
+            }
+        });
     }
 
     /// Serves a connection on a task of its own. A panic in it costs this one connection (fault 36).

@@ -29,7 +29,9 @@ pub(crate) async fn drain(process: &Process, signals: &mut Signals) -> u8 {
         }
         let streams: u64 = process.workers.iter().map(|w| w.counters.tunnels.read() + w.counters.streams.read()).sum();
         let open = process.admission.open();
-        if open == 0 {
+        // Until the queues of the listening sockets are empty, nobody knows who is still to be served.
+        let accepting: u64 = process.workers.iter().map(|worker| worker.accepting.load(Ordering::Relaxed)).sum();
+        if open == 0 && accepting == 0 {
             break 0;
         }
         let elapsed = start.elapsed();

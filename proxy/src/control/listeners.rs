@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 use switchboard_core::config::{Bind, Listener};
@@ -93,6 +94,7 @@ impl Listeners {
         for (socket, descriptors) in plan.fresh {
             // A socket that exists once is served by the first worker, which shares its connections out.
             for (fd, worker) in descriptors.into_iter().zip(workers) {
+                worker.accepting.fetch_add(1, Ordering::Relaxed);
                 let _ = worker.inbox.send(Command::Listen(Arc::clone(&socket), fd));
             }
             lines.push(format!("listening on {} ({}, http)", socket.describe(), socket.settings.load().name));

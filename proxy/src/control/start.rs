@@ -118,7 +118,7 @@ pub fn run(start: Start) -> Result<u8, String> {
 
 fn link() -> (WorkerLink, mpsc::UnboundedReceiver<crate::process::Command>) {
     let (inbox, commands) = mpsc::unbounded_channel();
-    (WorkerLink { inbox, load: Arc::new(AtomicU64::new(0)), counters: Arc::default() }, commands)
+    (WorkerLink { inbox, load: Arc::default(), accepting: Arc::default(), counters: Arc::default() }, commands)
 }
 
 /// One worker for each core that we may use; a container's share of the machine counts.
