@@ -117,26 +117,12 @@ impl Transport {
     }
 
     /// Tells whether an idle connection is still good: nothing has come and nobody has closed. No system call, except
-    /// after a read that filled its buffer to the last byte, where only the socket knows.
+    /// after a read that filled its buffer to the last byte, where only the socket knows. Nobody is registered to be woken.
     pub fn is_quiet(&self) -> bool {
-        let mut context = Context::from_waker(Waker::noop());
-        match self.socket().poll_read_ready(&mut context) {
-            Poll::Pending => true,
-            Poll::Ready(Err(_)) => false,
-            Poll::Ready(Ok(mut guard)) => {
-                if guard.ready().is_read_closed() {
-                    return false;
-                }
-                let mut byte = [0];
-                match rustix::net::recv(guard.get_inner(), &mut byte, RecvFlags::PEEK) {
-                    Err(Errno::WOULDBLOCK) => {
-                        guard.clear_ready();
-                        true
-                    }
-                    _ => false,
-                }
-            }
-        }
+        let looked = self.socket().try_io(Interest::READABLE, |socket| {
+            Ok(rustix::net::recv(socket, &mut [0], RecvFlags::PEEK)?)
+        });
+        looked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Registers for the other side's leaving while we wait for something else. Bytes that have come hide it: they stay

@@ -26,8 +26,8 @@ pub enum BodyDecoder {
         /// Bytes that have still to come.
         left: u64,
     },
-    /// Chunks.
-    Chunked(ChunkedDecoder),
+    /// Chunks. Apart from the rest, which is small and moves with every message.
+    Chunked(Box<ChunkedDecoder>),
     /// Until the connection ends.
     Close,
 }
@@ -39,7 +39,7 @@ impl BodyDecoder {
         match framing {
             Framing::None => Self::None,
             Framing::Length(left) => Self::Length { left },
-            Framing::Chunked => Self::Chunked(ChunkedDecoder::new(trailer_limit)),
+            Framing::Chunked => Self::Chunked(Box::new(ChunkedDecoder::new(trailer_limit))),
             Framing::Close => Self::Close,
         }
     }

@@ -64,8 +64,8 @@ async fn next_request(connection: &Connection, desk: &mut Option<Box<Desk>>) -> 
     let timeouts = &generation.snapshot.timeouts;
     let first = connection.served == 0;
     // The first head has to come within its time from accept on; later ones from their first byte on.
-    let begun = desk.is_some();
-    connection.deadline.set_in(if first || begun { timeouts.head } else { timeouts.keep_alive });
+    let begun = first || desk.is_some();
+    connection.deadline.set_in(if begun { timeouts.head } else { timeouts.keep_alive });
     let limits = HeadLimits::from(&generation.snapshot.limits);
     let mut waiting = Waiting { limits, head_patience: timeouts.head, first, begun, hurried: false };
     // An idle connection must not keep a generation alive.
@@ -79,7 +79,7 @@ struct Waiting {
     head_patience: Option<Duration>,
     /// Nothing has been asked on this connection before.
     first: bool,
-    /// A byte of the head has come.
+    /// The time-out of heads runs.
     begun: bool,
     /// The proxy drains, and the client was given its last call.
     hurried: bool,
@@ -98,6 +98,11 @@ impl Waiting {
             if !held.input.is_empty() {
                 match held.request.parse(held.input.filled(), &self.limits) {
                     Ok(Progress::Complete) => return Poll::Ready(Ok(Some(held))),
+                    // A head that is whole at once, as nearly all are, needs no time-out of its own.
+                    Ok(Progress::Partial) if !self.begun => {
+                        self.begun = true;
+                        connection.deadline.set_in(self.head_patience);
+                    }
                     Ok(Progress::Partial) => {}
                     Err(error) => {
                         *desk = Some(held);
@@ -114,10 +119,6 @@ impl Waiting {
                 Poll::Ready(Ok(read)) => {
                     held.input.fill(read);
                     *desk = Some(held);
-                    if !self.begun && !self.first {
-                        connection.deadline.set_in(self.head_patience);
-                    }
-                    self.begun = true;
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(ProxyError::gone().because(error))),
                 Poll::Pending => return self.pend(connection, desk, held),

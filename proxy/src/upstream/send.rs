@@ -109,16 +109,17 @@ impl Sending<'_> {
             upload.start(context, upstream, desk).map_err(before_answer)?;
             self.moved = upload.moved();
         }
-        if !upload.is_over() {
-            if let Poll::Ready(result) = upload.poll(context, attempt.client, upstream, attempt.worker) {
-                result.map_err(before_answer)?;
-            }
-        } else if attempt.client.poll_gone(context) == Poll::Ready(Gone::Reset) {
-            return Poll::Ready(Err(ProxyError::gone()));
+        if !upload.is_over()
+            && let Poll::Ready(result) = upload.poll(context, attempt.client, upstream, attempt.worker)
+        {
+            result.map_err(before_answer)?;
         }
         interim.poll_flush(context, attempt.client)?;
         if let Poll::Ready(result) = self.poll_answer(context, upstream, desk, interim, record) {
             return Poll::Ready(result);
+        }
+        if upload.is_over() && attempt.client.poll_gone(context) == Poll::Ready(Gone::Reset) {
+            return Poll::Ready(Err(ProxyError::gone()));
         }
         self.poll_patience(upload, interim)
     }
