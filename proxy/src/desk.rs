@@ -133,7 +133,13 @@ pub struct Desks {
 impl Desks {
     /// Lends one, empty.
     pub fn lend(&self) -> Box<Desk> {
-        self.free.borrow_mut().pop().unwrap_or_else(Desk::new)
+        match self.free.borrow_mut().pop() {
+            Some(mut desk) => {
+                desk.request.clear();
+                desk
+            }
+            None => Desk::new(),
+        }
     }
 
     /// Takes one back.
@@ -142,7 +148,6 @@ impl Desks {
         if free.len() < KEPT {
             desk.input.shrink();
             desk.answer_input.shrink();
-            desk.request.clear();
             free.push(desk);
         }
     }

@@ -60,8 +60,8 @@ pub async fn serve(connection: &mut Connection, mut desk: Box<Desk>, rest: &mut 
     {
         next = Next::Linger;
     }
-    // A desk is kept only for what the client has sent ahead.
-    if matches!(next, Next::Request) && !desk.input.is_empty() {
+    // Whoever waits for the next request gives it back, once that has to be waited for.
+    if matches!(next, Next::Request) {
         desk.request.clear();
         *rest = Some(desk);
     } else {

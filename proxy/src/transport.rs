@@ -119,8 +119,9 @@ impl Transport {
     /// Tells whether an idle connection is still good: nothing has come and nobody has closed. No system call, except
     /// after a read that filled its buffer to the last byte, where only the socket knows. Nobody is registered to be woken.
     pub fn is_quiet(&self) -> bool {
+        let mut byte = [0];
         let looked = self.socket().try_io(Interest::READABLE, |socket| {
-            Ok(rustix::net::recv(socket, &mut [0], RecvFlags::PEEK)?)
+            rustix::net::recv(socket, &mut byte, RecvFlags::PEEK).map_err(io::Error::from)
         });
         looked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use super::{Framing, PSEUDONYM};
-use crate::message::{Fields, Name, Version};
+use crate::message::{Fields, Name, Span, Version};
 
 /// A set of field names as a bit mask, so that the writers test one bit per line.
 #[derive(Clone, Copy)]
@@ -38,20 +38,18 @@ impl Names {
 /// Copies the lines that are neither dropped nor in `rewritten`. Adjacent ones go as one run: a head where nothing is
 /// touched is one copy.
 pub(super) fn kept_lines(out: &mut Vec<u8>, fields: &Fields, bytes: &[u8], rewritten: Names) {
-    let mut run = 0..0;
+    let mut run = Span::default();
     for field in fields.all() {
         if field.dropped || rewritten.has(field.name_id) {
             continue;
         }
-        let line = field.line.range();
-        if line.start != run.end {
-            out.extend_from_slice(bytes.get(run).unwrap_or_default());
-            run = line;
-        } else {
-            run.end = line.end;
+        if field.line.start != run.end {
+            out.extend_from_slice(run.of(bytes));
+            run.start = field.line.start;
         }
+        run.end = field.line.end;
     }
-    out.extend_from_slice(bytes.get(run).unwrap_or_default());
+    out.extend_from_slice(run.of(bytes));
 }
 
 /// Writes one line. `name` ends in `": "`.

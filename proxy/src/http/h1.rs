@@ -56,7 +56,7 @@ pub async fn serve(mut connection: Connection) {
     }
 }
 
-/// Waits for the next request. The desk holds bytes that were sent ahead; an idle connection has none.
+/// Waits for the next request. The desk may hold bytes that were sent ahead; an idle connection has none.
 ///
 /// `None` when the client closed, or the connection has been idle for long enough, or the proxy drains.
 async fn next_request(connection: &Connection, desk: &mut Option<Box<Desk>>) -> Result<Option<Box<Desk>>, ProxyError> {
@@ -64,7 +64,7 @@ async fn next_request(connection: &Connection, desk: &mut Option<Box<Desk>>) -> 
     let timeouts = &generation.snapshot.timeouts;
     let first = connection.served == 0;
     // The first head has to come within its time from accept on; later ones from their first byte on.
-    let begun = first || desk.is_some();
+    let begun = first || desk.as_ref().is_some_and(|desk| !desk.input.is_empty());
     connection.deadline.set_in(if begun { timeouts.head } else { timeouts.keep_alive });
     let limits = HeadLimits::from(&generation.snapshot.limits);
     let mut waiting = Waiting { limits, head_patience: timeouts.head, first, begun, hurried: false };
