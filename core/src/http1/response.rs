@@ -155,12 +155,14 @@ impl ResponseHead {
 /// Reads a space and three digits at the start of `rest`; `None` where more bytes are needed.
 fn status(rest: &[u8]) -> Result<Option<u16>, HeadError> {
     const FORM: &[u8; 4] = b" 100";
+    if let [b' ', a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', ..] = *rest {
+        return Ok(Some([a, b, c].iter().fold(0, |n, digit| n * 10 + u16::from(digit - b'0'))));
+    }
     for (&byte, &least) in rest.iter().zip(FORM) {
         let fits = if least == b' ' { byte == b' ' } else { (least..=b'9').contains(&byte) };
         if !fits {
             return Err(HeadError::BadStatusLine);
         }
     }
-    let Some(digits) = rest.get(1..FORM.len()) else { return Ok(None) };
-    Ok(Some(digits.iter().fold(0, |n, b| n * 10 + u16::from(b - b'0'))))
+    Ok(None)
 }

@@ -33,6 +33,9 @@ pub(super) fn of_request(rest: &[u8]) -> Result<Option<Version>, HeadError> {
 /// Reads `HTTP/d.d` at the start of `rest`; `None` where more bytes are needed, `wrong` where it isn't one.
 pub(super) fn read(rest: &[u8], wrong: HeadError) -> Result<Option<Version>, HeadError> {
     const FORM: &[u8; LEN] = b"HTTP/0.0";
+    if rest.starts_with(b"HTTP/1.1") {
+        return Ok(Some(Version::Http11));
+    }
     for (&byte, &form) in rest.iter().zip(FORM) {
         let fits = if form == b'0' { byte.is_ascii_digit() } else { byte == form };
         if !fits {

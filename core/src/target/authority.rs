@@ -138,10 +138,16 @@ fn parse_port(text: &[u8]) -> Result<Option<u16>, TargetError> {
         return Ok(None);
     };
     // Five digits hold every port; the sum of five can't overflow 32 bits.
-    if *colon != b':' || !(1..=5).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
+    if *colon != b':' || !(1..=5).contains(&digits.len()) {
         return Err(TargetError::Port);
     }
-    let port = digits.iter().fold(0u32, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+    let mut port = 0u32;
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return Err(TargetError::Port);
+        }
+        port = port * 10 + u32::from(digit - b'0');
+    }
     match u16::try_from(port) {
         Ok(0) | Err(_) => Err(TargetError::Port),
         Ok(port) => Ok(Some(port)),
