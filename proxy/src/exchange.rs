@@ -126,7 +126,7 @@ async fn exchange(
     };
     record.upstream_status = desk.answer.status;
     if desk.answer.status == 101 {
-        return answer::switch_protocols(connection, desk, record, &admitted, upstream).await; // 502
+        return answer::switch_protocols(connection, desk, record, &admitted, upload, upstream).await; // 502
     }
     answer::relay(connection, desk, record, &admitted, upload, upstream, &mut interim).await
 }

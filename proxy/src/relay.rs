@@ -120,8 +120,8 @@ impl Pump {
         self.written < self.pending.len() || self.splice.as_ref().is_some_and(|splice| !splice.is_empty())
     }
 
-    /// Writes `head` and, in the same system call, what of the body came with it in `bytes`. Returns how many of
-    /// `bytes` belonged to the body.
+    /// Writes `head` and, in the same system call, what of the body came with it in `bytes`. `consumed` says
+    /// how many of `bytes` belonged to the body, even where the write failed.
     ///
     /// A small body is copied behind its head: one flat `send` costs less than a vectored one and the copy together.
     pub fn start(
@@ -130,16 +130,17 @@ impl Pump {
         sink: &Transport,
         head: &mut Vec<u8>,
         bytes: &mut [u8],
-    ) -> Result<usize, PumpError> {
-        let (consumed, produced) = if self.complete { (0, 0) } else { self.decode(bytes)? };
+        consumed: &mut usize,
+    ) -> Result<(), PumpError> {
+        let produced;
+        (*consumed, produced) = if self.complete { (0, 0) } else { self.decode(bytes)? };
         let payload = bytes.get(..produced).unwrap_or_default();
         if self.coding == Coding::Plain && produced <= COPIED {
             head.extend_from_slice(payload);
-            self.emit(context, sink, head, &[])?;
+            self.emit(context, sink, head, &[])
         } else {
-            self.emit(context, sink, head, payload)?;
+            self.emit(context, sink, head, payload)
         }
-        Ok(consumed)
     }
 
     /// Moves what can be moved. Ready when the body has passed whole. Bytes of the source behind the body's end, which
@@ -154,10 +155,15 @@ impl Pump {
     ) -> Poll<Result<(), PumpError>> {
         loop {
             ready!(self.poll_flush(context, sink))?;
-            if self.complete {
+            // What the source has given is not yet what the sink has taken: a pipe may still hold the last of it.
+            if self.complete && self.splice.is_none() {
                 return Poll::Ready(Ok(()));
             }
-            if self.splice.is_some() || Splice::pays(self.body.declared_left(), self.coding) {
+            if self.splice.is_none() && Splice::pays(self.body.declared_left(), self.coding) {
+                // Where the system has no pipe left, the body is copied.
+                self.splice = Splice::lend().ok();
+            }
+            if self.splice.is_some() {
                 ready!(self.poll_splice(context, source, sink))?;
                 continue;
             }
@@ -284,18 +290,18 @@ impl Pump {
         source: &Transport,
         sink: &Transport,
     ) -> Poll<Result<(), PumpError>> {
-        let splice = match &mut self.splice {
-            Some(splice) => splice,
-            None => self.splice.insert(Splice::lend().map_err(PumpError::Read)?),
-        };
-        let (waits, moved) = splice.poll(context, source, sink, self.body.declared_left());
+        let Some(splice) = &mut self.splice else { return Poll::Ready(Ok(())) };
+        let mut moved = splice::Moved::default();
+        let result = splice.poll(context, source, sink, self.body.declared_left(), &mut moved);
+        let splice::Moved { read, written, ended, waits } = moved;
         self.waits = waits;
-        let splice::Moved { read, written, ended } = moved?;
         self.read |= read > 0;
         self.sent += written;
         let drained = splice.is_empty();
         self.body.skip(read);
         self.count(read)?;
+        // Only now: bytes that were taken before the failure are gone from the source all the same.
+        result?;
         if ended {
             self.end_of_source()?;
         }

@@ -75,27 +75,27 @@ pub struct TunnelRecord {
 }
 
 impl Tunnel {
-    /// Prepares the tunnel of the exchange on `desk`: the 101 in `desk.output` goes to the client, what it sent ahead
-    /// goes to the endpoint.
+    /// Prepares the tunnel of the exchange on `desk`: the 101 in `desk.output` goes to the client, what it sent
+    /// `ahead` goes to the endpoint.
     pub fn begin(
         connection: &Connection,
         desk: &Desk,
         record: &Record,
         rule: &Arc<Rule>,
         token: &[u8],
+        ahead: Vec<u8>,
         upstream: Upstream,
     ) -> Box<Self> {
         let Upstream { connection: kept, permit } = upstream;
         let mut to_client = desk.output.clone();
         to_client.extend_from_slice(desk.answer_input.filled().get(desk.answer.len..).unwrap_or_default());
-        let to_upstream = desk.input.filled().get(desk.request.len..).unwrap_or_default().to_vec();
         let live = record.rule.and_then(|id| record.generation.rules.get(id.index()));
         let worker = &connection.worker;
         worker.counters.tunnels_opened.add(1);
         worker.counters.tunnels.add(1);
         Box::new(Self {
             upstream: kept.transport,
-            up: Flow::new(to_upstream),
+            up: Flow::new(ahead),
             down: Flow::new(to_client),
             listed: live.map(|live| worker.streams.list(live, permit.endpoint())),
             facts: Box::new(Facts::pack(desk, record, rule, token, worker.deadlines.now())),

@@ -49,7 +49,9 @@ pub async fn relay(
     interim: &mut Interim,
 ) -> Result<Next, ProxyError> {
     let framing = framing_of(desk)?;
-    let close = must_close(connection, desk, record);
+    // A client that was never told to go on may send its body or not: nobody can tell what comes next.
+    let undecided = interim.expected() && !upload.is_received();
+    let close = must_close(connection, desk, record) || undecided;
     let coding = write_head(desk, record, framing, close)?;
     record.status = desk.answer.status;
     let trailers = record.generation.snapshot.limits.trailers as usize;
@@ -66,7 +68,8 @@ pub async fn relay(
         begun: false,
         excess: Vec::new(),
         since: Moment::ZERO,
-        moved: 0,
+        // No count is this one: the first look takes the time.
+        moved: u64::MAX,
         ends: admitted.rule.timeouts.total.map_or(Moment::NEVER, |total| record.started + total),
     };
     let result = poll_fn(|context| download.poll(context, desk, upload, interim)).await;
@@ -231,7 +234,8 @@ impl Download<'_> {
         let body = desk.answer_input.filled_mut().get_mut(desk.answer.len..).unwrap_or_default();
         let came = body.len();
         let client = &self.connection.transport;
-        let consumed = self.pump.start(context, client, head, body).map_err(|error| during_answer(&error))?;
+        let mut consumed = 0;
+        self.pump.start(context, client, head, body, &mut consumed).map_err(|error| during_answer(&error))?;
         if consumed < came {
             self.excess
                 .extend_from_slice(desk.answer_input.filled().get(desk.answer.len + consumed..).unwrap_or_default());
@@ -297,12 +301,17 @@ pub async fn switch_protocols(
     desk: &mut Desk,
     record: &mut Record,
     admitted: &Admitted,
+    upload: &mut Upload,
     upstream: Upstream,
 ) -> Result<Next, ProxyError> {
     let Some(token) = admitted.upgrade.token() else {
         let detail = "The endpoint switched protocols without being asked to.";
         return Err(ProxyError::upstream(Reason::UpstreamBadResponse, detail));
     };
+    if !upload.is_whole() {
+        let detail = "The endpoint switched protocols before it had the whole request.";
+        return Err(ProxyError::upstream(Reason::UpgradeFailed, detail));
+    }
     let Desk { answer, answer_input, output, .. } = &mut *desk;
     let bytes = answer_input.filled();
     verify_101(&answer.fields, bytes, &admitted.upgrade)
@@ -321,5 +330,8 @@ pub async fn switch_protocols(
     output.clear();
     forwarding::write_response(output, &answer.fields, bytes, &plan);
     record.status = 101;
-    Ok(Next::Tunnel(Tunnel::begin(connection, desk, record, &admitted.rule, token, upstream)))
+    // What the client sent ahead stands behind its head and body; the body has gone up already.
+    let mut ahead = desk.input.filled().get(desk.request.len + upload.consumed..).unwrap_or_default().to_vec();
+    ahead.append(&mut upload.behind);
+    Ok(Next::Tunnel(Tunnel::begin(connection, desk, record, &admitted.rule, token, ahead, upstream)))
 }

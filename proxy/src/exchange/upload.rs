@@ -77,9 +77,10 @@ impl Upload {
     /// Sends the head and what of the body came with it.
     pub fn start(&mut self, context: &mut Context<'_>, upstream: &Transport, desk: &mut Desk) -> Result<(), PumpError> {
         let body = desk.input.filled_mut().get_mut(desk.request.len..).unwrap_or_default();
-        self.consumed = self.pump.start(context, upstream, &mut desk.output, body)?;
+        // Also when the write fails: bytes that were counted as body must never be read as a request.
+        let result = self.pump.start(context, upstream, &mut desk.output, body, &mut self.consumed);
         self.early = self.pump.received;
-        Ok(())
+        result
     }
 
     /// Moves what can be moved. An upstream that takes no more ends the upload, not the exchange: it may have answered.

@@ -33,7 +33,7 @@ pub struct Splice {
     held: usize,
 }
 
-/// What one poll moved.
+/// What one poll moved, however it ended.
 pub(super) struct Moved {
     /// Bytes taken from the source.
     pub(super) read: u64,
@@ -41,6 +41,14 @@ pub(super) struct Moved {
     pub(super) written: u64,
     /// The source has ended.
     pub(super) ended: bool,
+    /// What it stopped at.
+    pub(super) waits: Waits,
+}
+
+impl Default for Moved {
+    fn default() -> Self {
+        Self { read: 0, written: 0, ended: false, waits: Waits::Source }
+    }
 }
 
 impl Splice {
@@ -78,27 +86,29 @@ impl Splice {
         source: &Transport,
         sink: &Transport,
         left: Option<u64>,
-    ) -> (Waits, Result<Moved, PumpError>) {
-        let mut moved = Moved { read: 0, written: 0, ended: false };
+        moved: &mut Moved,
+    ) -> Result<(), PumpError> {
         loop {
             if self.held > 0 {
+                moved.waits = Waits::Sink;
                 match self.drain(context, sink) {
-                    Poll::Pending => return (Waits::Sink, Ok(moved)),
-                    Poll::Ready(Err(error)) => return (Waits::Sink, Err(PumpError::Write(error))),
+                    Poll::Pending => return Ok(()),
+                    Poll::Ready(Err(error)) => return Err(PumpError::Write(error)),
                     Poll::Ready(Ok(written)) => moved.written += written as u64,
                 }
                 continue;
             }
+            moved.waits = Waits::Source;
             let most = left.map_or(PIPE as u64, |left| left - moved.read).min(PIPE as u64);
             if most == 0 {
-                return (Waits::Source, Ok(moved));
+                return Ok(());
             }
             match self.load(context, source, usize::try_from(most).unwrap_or(PIPE)) {
-                Poll::Pending => return (Waits::Source, Ok(moved)),
-                Poll::Ready(Err(error)) => return (Waits::Source, Err(PumpError::Read(error))),
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Err(error)) => return Err(PumpError::Read(error)),
                 Poll::Ready(Ok(0)) => {
                     moved.ended = true;
-                    return (Waits::Source, Ok(moved));
+                    return Ok(());
                 }
                 Poll::Ready(Ok(read)) => moved.read += read as u64,
             }
