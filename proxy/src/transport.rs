@@ -3,6 +3,7 @@
 //! The exchange, the relay and the tunnel see `poll_read` and `poll_write` into lent buffers and nothing of the reactor,
 //! so that TLS can stand here beside the plain socket and another reactor beneath both. It never buffers.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, Waker, ready};
@@ -26,7 +27,15 @@ pub enum Gone {
 #[derive(Debug)]
 pub enum Transport {
     /// TCP or a unix stream socket, as it is.
-    Plain(AsyncFd<OwnedFd>),
+    Plain(Socket),
+}
+
+/// A registered socket.
+#[derive(Debug)]
+pub struct Socket {
+    fd: AsyncFd<OwnedFd>,
+    /// Bytes wait in it whose readiness was given up, to hear of what comes behind them.
+    unread: Cell<bool>,
 }
 
 impl Transport {
@@ -35,17 +44,34 @@ impl Transport {
     /// # Errors
     /// When the reactor refuses it (descriptors or memory exhausted).
     pub fn plain(fd: OwnedFd) -> io::Result<Self> {
-        Ok(Self::Plain(crate::reactor::register(fd, Interest::READABLE | Interest::WRITABLE)?))
+        let fd = crate::reactor::register(fd, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Self::Plain(Socket { fd, unread: Cell::new(false) }))
     }
 
     const fn socket(&self) -> &AsyncFd<OwnedFd> {
         let Self::Plain(socket) = self;
-        socket
+        &socket.fd
+    }
+
+    const fn unread(&self) -> &Cell<bool> {
+        let Self::Plain(socket) = self;
+        &socket.unread
     }
 
     /// Reads once into `buffer`; 0 is the end. A short read clears the readiness, so that the next call costs nothing
     /// until bytes have come: one `recv` per message.
     pub fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.unread().get() {
+            match rustix::net::recv(self.socket().get_ref(), &mut *buffer, RecvFlags::empty()) {
+                Ok((read, _)) => {
+                    self.unread().set(read == buffer.len());
+                    return Poll::Ready(Ok(read));
+                }
+                Err(Errno::WOULDBLOCK) => self.unread().set(false),
+                Err(Errno::INTR) => return again(context),
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
         loop {
             let mut guard = ready!(self.socket().poll_read_ready(context))?;
             match rustix::net::recv(guard.get_inner(), &mut *buffer, RecvFlags::empty()) {
@@ -78,6 +104,13 @@ impl Transport {
         context: &mut Context<'_>,
         mut operation: impl FnMut(BorrowedFd<'_>) -> Result<usize, Errno>,
     ) -> Poll<io::Result<usize>> {
+        if self.unread().get() {
+            match operation(self.socket().get_ref().as_fd()) {
+                Err(Errno::WOULDBLOCK) => self.unread().set(false),
+                Err(Errno::INTR) => return again(context),
+                other => return Poll::Ready(other.map_err(io::Error::from)),
+            }
+        }
         loop {
             let mut guard = ready!(self.socket().poll_read_ready(context))?;
             match operation(guard.get_inner().as_fd()) {
@@ -126,15 +159,18 @@ impl Transport {
         looked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Registers for the other side's leaving while we wait for something else. Bytes that have come hide it: they stay
-    /// in the socket, and we learn of a reset when we write.
+    /// Registers for the other side's leaving while we wait for something else. Bytes that have come stay in the
+    /// socket: only their readiness is given up, or they would hide that nobody is there any more.
     pub fn poll_gone(&self, context: &mut Context<'_>) -> Poll<Gone> {
-        let closed = match ready!(self.socket().poll_read_ready(context)) {
-            Ok(guard) => guard.ready().is_read_closed(),
-            Err(_) => return Poll::Ready(Gone::Reset),
-        };
-        if !closed {
-            return Poll::Pending;
+        loop {
+            match ready!(self.socket().poll_read_ready(context)) {
+                Ok(guard) if guard.ready().is_read_closed() => break,
+                Ok(mut guard) => {
+                    self.unread().set(true);
+                    guard.clear_ready();
+                }
+                Err(_) => return Poll::Ready(Gone::Reset),
+            }
         }
         // EPOLLHUP and EPOLLERR close the writing side too; a FIN closes the reading side alone.
         let mut noop = Context::from_waker(Waker::noop());
@@ -169,8 +205,13 @@ impl Transport {
     /// Takes the socket out of the reactor.
     pub fn into_descriptor(self) -> OwnedFd {
         let Self::Plain(socket) = self;
-        socket.into_inner()
+        socket.fd.into_inner()
     }
+}
+
+fn again<T>(context: &Context<'_>) -> Poll<T> {
+    context.waker().wake_by_ref();
+    Poll::Pending
 }
 
 fn send(socket: impl AsFd, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {

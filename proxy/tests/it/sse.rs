@@ -134,3 +134,25 @@ fn stream_that_the_origin_cuts_is_seen_to_be_cut() {
         assert!(rest.is_empty(), "{:?}", String::from_utf8_lossy(&rest));
     });
 }
+
+#[test]
+fn client_that_sent_a_byte_and_left_is_gone() {
+    on_workers(|workers| {
+        let (origin, take) = streaming(CHUNKED);
+        let pair = Pair::new(workers, origin);
+        for reset in [false, true] {
+            let mut client = pair.proxy.send(GET);
+            assert_eq!(client.head().status(), 200);
+            let mut server = take.recv().unwrap();
+            // A byte of the next request must not hide that nobody is there any more.
+            client.send("G");
+            std::thread::park_timeout(Duration::from_millis(50));
+            if reset {
+                client.reset()
+            } else {
+                drop(client)
+            }
+            server.gone();
+        }
+    });
+}
