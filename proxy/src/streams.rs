@@ -58,7 +58,8 @@ impl Streams {
         let entry = Entry {
             rule: Arc::clone(rule),
             endpoint: Arc::clone(endpoint),
-            order: Order::Flow,
+            // The reload may have come between the request and its answer.
+            order: order_for(rule, endpoint),
             waker: None,
             deadline: None,
         };
@@ -88,8 +89,7 @@ impl Streams {
     pub fn heed_removals(&self) {
         let mut wake = Vec::new();
         for entry in self.entries.borrow_mut().iter_mut().flatten() {
-            let at = entry.rule.ends_at(&entry.endpoint);
-            let order = if at == Moment::NEVER { Order::Flow } else { Order::EndAt(at) };
+            let order = order_for(&entry.rule, &entry.endpoint);
             if entry.order != order {
                 entry.order = order;
                 entry.arm(&self.deadlines);
@@ -107,6 +107,13 @@ impl Streams {
             wake.extend(entry.waker.clone());
         }
         wake.into_iter().for_each(Waker::wake);
+    }
+}
+
+fn order_for(rule: &RuleLive, endpoint: &EndpointLive) -> Order {
+    match rule.ends_at(endpoint) {
+        Moment::NEVER => Order::Flow,
+        at => Order::EndAt(at),
     }
 }
 
