@@ -116,6 +116,8 @@ async fn exchange(
         let permit = Permit::take(&generation, index);
         match send(&attempt, permit.endpoint(), desk, upload, &mut interim, record).await {
             Ok(connection) => break answer::Upstream { connection, permit },
+            // An answer of ours would begin in the middle of an interim head that the client does not take.
+            Err(_) if interim.owes() => return Err(ProxyError::gone()),
             Err(error) => {
                 // 502, 504, or another try
                 attempts.again(error, admitted.idempotent, upload.is_replayable())?;

@@ -161,7 +161,8 @@ impl Running {
 
     /// A tunnel has a timer only while somebody takes nothing, or while one side has ended.
     fn poll_patience(&mut self, context: &Context<'_>) -> Poll<Option<(Side, Reason)>> {
-        let stalled = self.up.stalled_since.max(self.down.stalled_since);
+        // The side that has stalled for longest: the other may come and go meanwhile.
+        let stalled = [self.up.stalled_since, self.down.stalled_since].into_iter().flatten().min();
         let ended = self.up.ended_at.max(self.down.ended_at);
         if stalled.is_none() && ended.is_none() {
             self.deadline = None;
@@ -183,7 +184,7 @@ impl Running {
         if by_write > by_fin {
             return Poll::Ready(None);
         }
-        let side = if self.down.stalled_since.is_some() { Side::Downstream } else { Side::Upstream };
+        let side = if self.down.stalled_since == stalled { Side::Downstream } else { Side::Upstream };
         self.fail(side, if side == Side::Downstream { Reason::ClientGone } else { Reason::UpstreamReset })
     }
 

@@ -86,6 +86,11 @@ impl Interim {
         Ok(())
     }
 
+    /// Whether the client has still to take something.
+    pub const fn owes(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// What the client has not taken yet: it stands before the final head.
     pub fn take_pending(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.pending)

@@ -61,7 +61,8 @@ pub async fn send(
             connection
         }
         None => {
-            let patience = attempt.timeouts.connect;
+            let left = (attempt.ends != Moment::NEVER).then(|| attempt.ends.since(record.clock(worker)));
+            let patience = [attempt.timeouts.connect, left].into_iter().flatten().min();
             let fresh = connect(worker, endpoint, attempt.client, attempt.deadline, patience).await?;
             record.connected_in(fresh.opened.since(now));
             fresh
