@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-/// mimalloc: small idle connections, and frees from another thread than the one that allocated (measured in bench/).
+/// mimalloc: small idle connections, and frees from another thread than the one that allocated (chosen for
+/// that; what a tunnel takes with it is measured in bench/, other allocators are not).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -13,7 +13,8 @@ use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice
 use super::{Coding, PumpError, Waits};
 use crate::transport::Transport;
 
-/// Bodies with less than this left are copied: two system calls a piece cost more than the copy. Measured.
+/// Bodies with less than this left are copied: a pipe costs two system calls a piece. Chosen; that splice beats copying
+/// is measured for 1 MiB alone.
 const PAYS_FROM: u64 = 128 * 1024;
 
 /// How many bytes one pipe may hold; also what one direction keeps of a slow sink's data, in the kernel.
