@@ -1,6 +1,6 @@
 """Counts that noise can't blur: instructions by callgrind and system calls by strace, per request or message.
 
-Each count is made with N and with 2N requests, one after the other on one connection; the difference over N holds no
+Both are counts of the one thread that serves. Each count is made with N and with 2N requests, one after the other on one connection; the difference over N holds no
 start and no end of the process. Called by `bench/budget` alone.
 """
 
@@ -118,31 +118,50 @@ def finish(process):
 
 
 def instructions(name, site, kind, count):
-    """Instructions per request, all threads of the process together, the kernel's not counted."""
-    totals = []
+    """Instructions per request of the thread that serves them, the kernel's not counted.
+
+    Other threads work by the clock (the control thread looks at its files): what they do is no request's doing, and
+    how much of it falls into a run is the machine's. The serving thread is the one whose count rises most.
+    """
+    runs = []
     for times in (count, 2 * count):
         out = OUT / "budget" / "callgrind.out"
-        out.unlink(missing_ok=True)
-        observed(name, site, kind, times, ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}"])
-        match = re.search(r"^(?:summary|totals): (\d+)", out.read_text() if out.exists() else "", re.M)
-        if not match:
-            raise Failed(f"{name}: callgrind wrote no totals")
-        totals.append(int(match[1]))
-    return (totals[1] - totals[0]) / count
+        for old in out.parent.glob("callgrind.out*"):
+            old.unlink()
+        tool = ["valgrind", "-q", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={out}"]
+        observed(name, site, kind, times, tool)
+        runs.append(thread_totals(out))
+    if not runs[0] or runs[0].keys() != runs[1].keys():
+        raise Failed(f"{name}: callgrind wrote totals of threads {sorted(runs[0])}, then {sorted(runs[1])}")
+    return max(runs[1][thread] - runs[0][thread] for thread in runs[0]) / count
+
+
+def thread_totals(out):
+    """The instructions of each thread, by its number in the order of their making."""
+    totals = {}
+    for part in out.parent.glob(f"{out.name}-*"):
+        match = re.search(r"^(?:summary|totals): (\d+)", part.read_text(), re.M)
+        if match:
+            totals[part.name.rpartition("-")[2]] = int(match[1])
+    return totals
 
 
 def system_calls(name, site, kind, count):
-    """System calls per request by name, those under one in a hundred left out."""
+    """System calls per request by name of the thread that serves them, those under one in a hundred left out."""
     totals = []
     for times in (count, 2 * count):
         out = OUT / "budget" / "strace.out"
         out.unlink(missing_ok=True)
-        observed(name, site, kind, times, ["strace", "-f", "-c", "-o", out])
-        totals.append(Counter())
+        observed(name, site, kind, times, ["strace", "-f", "-o", out])
+        threads = {}
         for line in out.read_text().splitlines():
-            words = line.split()
-            if len(words) >= 5 and words[3].isdigit() and words[-1] != "total":
-                totals[-1][words[-1]] += int(words[3])
+            # `1234  recvfrom(7, …` or `1234  <... recvfrom resumed>…`: only the first begins a call.
+            match = re.match(r"(\d+) +([a-z]\w*)\(", line)
+            if match:
+                threads.setdefault(match[1], Counter())[match[2]] += 1
+        if not threads:
+            raise Failed(f"{name}: strace saw no system call")
+        totals.append(max(threads.values(), key=lambda calls: calls["recvfrom"]))
     difference = {call: (totals[1][call] - totals[0][call]) / count for call in totals[1]}
     return {call: share for call, share in sorted(difference.items()) if share >= 0.01}
 
