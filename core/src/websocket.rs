@@ -3,7 +3,9 @@
 //! The exchange asks [`examine`] what a request's `Upgrade` comes to, before it dials, and [`verify_101`] whether an
 //! upstream has really agreed, before it makes a tunnel. Subprotocols, extensions and `Origin` pass from end to end:
 //! a client that is answered with one that it did not offer fails the connection itself (RFC 6455 §4.1), so they are
-//! not judged here. Frames are not this module's concern.
+//! not judged here. What flows afterwards is [`frame`]'s.
+
+pub mod frame;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
