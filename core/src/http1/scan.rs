@@ -1,7 +1,9 @@
 //! Finding the first byte that does not belong, sixteen bytes at a time.
 //!
 //! Heads, reason phrases and trailers are scanned with it. It never judges: callers look at the byte where it stopped.
-//! Blocks are compared in a form that compilers turn into vector instructions on every machine, without `unsafe`.
+//! Blocks are compared with vector instructions, through a crate that has them on every machine, without `unsafe` here.
+
+use wide::u8x16;
 
 use crate::message::Span;
 
@@ -47,7 +49,10 @@ pub(super) fn method_end(bytes: &[u8], from: usize) -> usize {
 pub(super) fn token_end(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
     loop {
-        at = first(bytes, at, |b| !(b.is_ascii_alphanumeric() | (b == b'-')));
+        at = first(bytes, at, |block| {
+            let letters = within(block | u8x16::splat(0x20), b'a', b'z');
+            !(letters | within(block, b'0', b'9') | is(block, b'-'))
+        });
         // The other marks are rare enough in names to stop at each of them.
         match bytes.get(at) {
             Some(&byte) if is_token_byte(byte) => at += 1,
@@ -61,7 +66,7 @@ pub(super) fn token_end(bytes: &[u8], from: usize) -> usize {
 pub(super) fn value_end(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
     loop {
-        at = first(bytes, at, |b| (b < 0x20) | (b == 0x7F));
+        at = first(bytes, at, |block| within(block, 0, 0x1F) | is(block, 0x7F));
         if bytes.get(at) != Some(&b'\t') {
             return at;
         }
@@ -72,7 +77,7 @@ pub(super) fn value_end(bytes: &[u8], from: usize) -> usize {
 /// The index, at or after `from`, of the first byte that is not printable ASCII or is a space, or the length.
 #[inline]
 pub(super) fn target_end(bytes: &[u8], from: usize) -> usize {
-    first(bytes, from, |b| !b.is_ascii_graphic())
+    first(bytes, from, |block| !within(block, b'!', b'~'))
 }
 
 /// Makes a span; both ends lie within `limits.head`, which is far below 4 GiB.
@@ -98,35 +103,49 @@ fn trimmed_at_length(text: &[u8], start: usize) -> Span {
     span(start + before, start + text.len() - behind)
 }
 
-/// The first index, at or after `from`, of a byte that `stop` finds, or the length. `stop` must find 0.
+/// The first index, at or after `from`, of a byte that `stop` marks, or the length. `stop` must mark 0.
 #[inline(always)]
-fn first(bytes: &[u8], from: usize, stop: impl Fn(u8) -> bool + Copy) -> usize {
+fn first(bytes: &[u8], from: usize, stop: impl Fn(u8x16) -> u8x16 + Copy) -> usize {
     let (blocks, tail) = bytes.get(from..).unwrap_or_default().as_chunks::<BLOCK>();
     let mut at = from;
     for block in blocks {
-        if let Some(index) = first_in(block, stop) {
-            return at + index;
+        let marks = stop(u8x16::new(*block)).to_bitmask();
+        if marks != 0 {
+            return at + marks.trailing_zeros() as usize;
         }
         at += BLOCK;
     }
-    at + first_in_tail(tail, stop)
+    at + first_in_tail(bytes, tail, stop)
 }
 
-/// The same for less than a block: once for each head, so it may stay out of the way of the loop.
+/// The same for less than a block, the tail of `bytes`: once for each head, so it may stay out of the way of the loop.
 #[inline(never)]
-fn first_in_tail(tail: &[u8], stop: impl Fn(u8) -> bool) -> usize {
-    let mut block = [0; BLOCK];
-    for (to, from) in block.iter_mut().zip(tail) {
-        *to = *from;
-    }
-    // The zeros behind the tail stop it at the latest.
-    first_in(&block, stop).unwrap_or(tail.len())
+fn first_in_tail(bytes: &[u8], tail: &[u8], stop: impl Fn(u8x16) -> u8x16) -> usize {
+    let marks = match bytes.last_chunk() {
+        // The last block overlaps with what was seen before; that is shifted out.
+        Some(last) => stop(u8x16::new(*last)).to_bitmask() >> (BLOCK - tail.len()),
+        None => {
+            let mut block = [0; BLOCK];
+            for (to, from) in block.iter_mut().zip(tail) {
+                *to = *from;
+            }
+            stop(u8x16::new(block)).to_bitmask()
+        }
+    };
+    // Nothing marked, or the zeros behind the tail.
+    (marks.trailing_zeros() as usize).min(tail.len())
 }
 
-/// The first index of a byte of the block that `stop` finds.
+/// Marks the bytes from `least` to `most`.
 #[inline(always)]
-fn first_in(block: &[u8; BLOCK], stop: impl Fn(u8) -> bool) -> Option<usize> {
-    let marks: [u8; BLOCK] = std::array::from_fn(|i| if stop(block[i]) { 0xFF } else { 0 });
-    let any = marks.iter().fold(0, |any, mark| any | mark) != 0;
-    any.then(|| (u128::from_le_bytes(marks).trailing_zeros() / 8) as usize)
+fn within(block: u8x16, least: u8, most: u8) -> u8x16 {
+    // Unsigned vectors know equal and least, not less-than: what is below `least` wraps to far above.
+    let offset = block - u8x16::splat(least);
+    offset.min(u8x16::splat(most - least)).simd_eq(offset)
+}
+
+/// Marks the bytes that are `byte`.
+#[inline(always)]
+fn is(block: u8x16, byte: u8) -> u8x16 {
+    block.simd_eq(u8x16::splat(byte))
 }
