@@ -53,8 +53,8 @@ impl From<http1::Framing> for Framing {
     fn from(received: http1::Framing) -> Self {
         match received {
             http1::Framing::None | http1::Framing::Close => Self::None,
-            http1::Framing::Length(length) => Self::Length(length),
-            http1::Framing::Chunked => Self::Chunked,
+            http1::Framing::Length(length) | http1::Framing::Frames(Some(length)) => Self::Length(length),
+            http1::Framing::Chunked | http1::Framing::Frames(None) => Self::Chunked,
         }
     }
 }

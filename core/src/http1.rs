@@ -32,6 +32,11 @@ pub use write::{CHUNK_SUFFIX, LAST_CHUNK, LAST_CHUNK_LINE, chunk_prefix};
 
 use crate::config::Limits;
 
+/// Whether a trailer with this name is left out on its way (case 31).
+pub(crate) fn is_dropped_trailer(name: &[u8]) -> bool {
+    trailers::is_dropped(name)
+}
+
 /// The most that a head may hold. All numbers are bytes, but for `fields`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
@@ -78,4 +83,7 @@ pub enum Framing {
     Chunked,
     /// Whatever comes until the connection is closed. Responses only.
     Close,
+    /// HTTP/2 has frames for it, below everything that reads a body; the length that was declared, if one was. The
+    /// frame layer has held it against the bytes (RFC 9113 §8.1.1). This codec never finds it.
+    Frames(Option<u64>),
 }

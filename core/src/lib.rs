@@ -16,6 +16,8 @@ pub mod message;
 
 pub mod http1;
 
+pub mod http2;
+
 pub mod target;
 
 pub mod route;

@@ -245,6 +245,8 @@ pub enum Version {
     /// HTTP/1.1, and any 1.x above it (RFC 9110 §2.5).
     #[default]
     Http11,
+    /// HTTP/2
+    Http2,
 }
 
 #[cfg(test)]

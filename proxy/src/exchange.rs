@@ -164,5 +164,5 @@ fn must_close(connection: &Connection, desk: &Desk, record: &Record) -> bool {
 
 /// Whether a version can be told of chunks.
 const fn knows_chunks(version: Version) -> bool {
-    matches!(version, Version::Http11)
+    matches!(version, Version::Http11 | Version::Http2)
 }

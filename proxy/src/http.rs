@@ -4,12 +4,14 @@
 //! codec; what is particular to HTTP/1 stays in `h1`.
 
 pub mod h1;
+pub mod h2;
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use switchboard_core::forwarding::{Peer, Scheme};
 use switchboard_core::moment::Moment;
@@ -119,11 +121,28 @@ impl Connection {
         (self.transport, self.held)
     }
 
+    /// Sends a whole answer, whose last `body` bytes are its body; the write time-out runs while the client takes nothing.
+    ///
+    /// # Errors
+    /// When the client is gone, or took nothing for that long.
+    pub async fn answer(&self, bytes: &[u8], body: usize, patience: Option<Duration>) -> io::Result<()> {
+        if !self.transport.takes_heads() {
+            return self.write_all(bytes, patience).await;
+        }
+        let (head, body) = bytes.split_at(bytes.len().saturating_sub(body));
+        self.transport.send_head(head, body.is_empty())?;
+        if !body.is_empty() {
+            self.write_all(body, patience).await?;
+            self.transport.send_end(&[])?;
+        }
+        Ok(())
+    }
+
     /// Writes all of `bytes`; the write time-out runs while the client takes nothing.
     ///
     /// # Errors
     /// When the client is gone, or took nothing for that long.
-    pub async fn write_all(&self, bytes: &[u8], patience: Option<std::time::Duration>) -> io::Result<()> {
+    pub async fn write_all(&self, bytes: &[u8], patience: Option<Duration>) -> io::Result<()> {
         let mut rest = bytes;
         self.deadline.set_in(patience);
         while !rest.is_empty() {

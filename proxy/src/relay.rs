@@ -28,6 +28,8 @@ pub enum Coding {
     Plain,
     /// Chunks (RFC 9112 §7.1), one for each read.
     Chunked,
+    /// Frames, which the sink makes itself: it is told where the body ends.
+    Frames,
 }
 
 /// What a pump waits for.
@@ -69,6 +71,10 @@ pub struct Pump {
     splice: Option<Splice>,
     /// The source's socket was read from, not only what came with the head.
     read: bool,
+    /// The sink has still to be told that the body has ended.
+    owes_end: bool,
+    /// Trailers that came beside the body's bytes.
+    trailers: Vec<u8>,
     /// Payload bytes that came.
     pub received: u64,
     /// Bytes that the sink took, framing included.
@@ -89,6 +95,8 @@ impl Pump {
             limit: limit.unwrap_or(u64::MAX),
             splice: None,
             read: false,
+            owes_end: false,
+            trailers: Vec::new(),
             received: 0,
             sent: 0,
             waits: Waits::Source,
@@ -97,7 +105,7 @@ impl Pump {
 
     /// Whether the whole body has come and has been taken.
     pub fn is_done(&self) -> bool {
-        self.complete && self.written == self.pending.len() && self.splice.is_none()
+        self.complete && self.written == self.pending.len() && self.splice.is_none() && !self.owes_end
     }
 
     /// Whether bytes were taken from the source's socket: they can't be had again.
@@ -135,6 +143,9 @@ impl Pump {
         let produced;
         (*consumed, produced) = if self.complete { (0, 0) } else { self.decode(bytes)? };
         let payload = bytes.get(..produced).unwrap_or_default();
+        if sink.takes_heads() {
+            return self.start_frames(context, sink, head, payload);
+        }
         if self.coding == Coding::Plain && produced <= COPIED {
             head.extend_from_slice(payload);
             self.emit(context, sink, head, &[])
@@ -157,9 +168,13 @@ impl Pump {
             ready!(self.poll_flush(context, sink))?;
             // What the source has given is not yet what the sink has taken: a pipe may still hold the last of it.
             if self.complete && self.splice.is_none() {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(self.say_end(sink));
             }
-            if self.splice.is_none() && Splice::pays(self.body.declared_left(), self.coding) {
+            if self.splice.is_none()
+                && Splice::pays(self.body.declared_left(), self.coding)
+                && source.is_plain()
+                && sink.is_plain()
+            {
                 // Where the system has no pipe left, the body is copied.
                 self.splice = Splice::lend().ok();
             }
@@ -175,6 +190,7 @@ impl Pump {
             self.read = true;
             if read == 0 {
                 self.end_of_source()?;
+                self.trailers = source.take_trailers();
                 self.emit(context, sink, &[], &[])?;
                 continue;
             }
@@ -234,6 +250,9 @@ impl Pump {
         head: &[u8],
         payload: &[u8],
     ) -> Result<(), PumpError> {
+        if self.coding == Coding::Frames {
+            return self.offer(context, sink, payload);
+        }
         if self.coding == Coding::Plain && (head.is_empty() || payload.is_empty()) {
             return self.offer(context, sink, if head.is_empty() { payload } else { head });
         }
@@ -241,7 +260,12 @@ impl Pump {
         let chunked = self.coding == Coding::Chunked;
         let framed = chunked && !payload.is_empty();
         let ends = chunked && self.complete;
-        let trailers = if ends { self.body.trailers() } else { &[] };
+        let late = std::mem::take(&mut self.trailers);
+        let trailers = match (ends, late.is_empty()) {
+            (false, _) => &[],
+            (true, true) => self.body.trailers(),
+            (true, false) => late.as_slice(),
+        };
         let slices = [
             IoSlice::new(head),
             IoSlice::new(if framed { chunk_prefix(payload.len(), &mut size) } else { &[] }),
@@ -265,6 +289,35 @@ impl Pump {
             keep_rest(&mut self.pending, &slices, taken);
         }
         Ok(())
+    }
+
+    /// Begins on a sink that makes frames: its head goes by itself, and says so where nothing follows it.
+    fn start_frames(
+        &mut self,
+        context: &mut Context<'_>,
+        sink: &Transport,
+        head: &[u8],
+        payload: &[u8],
+    ) -> Result<(), PumpError> {
+        self.coding = Coding::Frames;
+        self.owes_end = !(self.complete && payload.is_empty() && self.late_fields().is_empty());
+        sink.send_head(head, !self.owes_end).map_err(PumpError::Write)?;
+        self.sent += head.len() as u64;
+        self.offer(context, sink, payload)?;
+        if self.complete && !self.owes() { self.say_end(sink) } else { Ok(()) }
+    }
+
+    /// Tells the sink that the body has ended, where it has to be told and has taken all of it.
+    fn say_end(&mut self, sink: &Transport) -> Result<(), PumpError> {
+        if std::mem::take(&mut self.owes_end) {
+            sink.send_end(self.late_fields()).map_err(PumpError::Write)?;
+        }
+        Ok(())
+    }
+
+    /// The trailers, whichever way they came.
+    fn late_fields(&self) -> &[u8] {
+        if self.trailers.is_empty() { self.body.trailers() } else { &self.trailers }
     }
 
     /// Offers one run of bytes to the sink and keeps what it does not take.

@@ -1,18 +1,20 @@
-//! A connected socket, behind the one enum that the data path reads from and writes to.
+//! What the data path reads from and writes to, behind one enum: a socket, or a stream of an HTTP/2 connection.
 //!
-//! The exchange, the relay and the tunnel see `poll_read` and `poll_write` into lent buffers and nothing of the reactor,
-//! so that TLS can stand here beside the plain socket and another reactor beneath both. It never buffers.
+//! The exchange, the relay and the tunnel see `poll_read` and `poll_write` into lent buffers and nothing of the reactor
+//! or of a version's codec, so that TLS can stand here beside the plain socket and another reactor beneath it. Where
+//! heads and ends are frames and not bytes, it says so ([`Transport::takes_heads`]).
 
-use std::cell::Cell;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::task::{Context, Poll};
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+
+use crate::http::h2::Stream;
+
+pub mod socket;
+
+pub use socket::{Socket, keep_alive};
 
 /// How the other side of a connection left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,19 +25,13 @@ pub enum Gone {
     Reset,
 }
 
-/// A connected stream socket, non-blocking and registered with this worker's reactor.
+/// One end of an exchange or of a tunnel.
 #[derive(Debug)]
 pub enum Transport {
     /// TCP or a unix stream socket, as it is.
     Plain(Socket),
-}
-
-/// A registered socket.
-#[derive(Debug)]
-pub struct Socket {
-    fd: AsyncFd<OwnedFd>,
-    /// Bytes wait in it whose readiness was given up, to hear of what comes behind them.
-    unread: Cell<bool>,
+    /// One stream of an HTTP/2 connection, either way. What is read and written are bodies; heads have calls of their own.
+    Stream(Box<Stream>),
 }
 
 impl Transport {
@@ -44,96 +40,87 @@ impl Transport {
     /// # Errors
     /// When the reactor refuses it (descriptors or memory exhausted).
     pub fn plain(fd: OwnedFd) -> io::Result<Self> {
-        let fd = crate::reactor::register(fd, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Self::Plain(Socket { fd, unread: Cell::new(false) }))
+        Socket::register(fd).map(Self::Plain)
     }
 
-    const fn socket(&self) -> &AsyncFd<OwnedFd> {
-        let Self::Plain(socket) = self;
-        &socket.fd
+    /// Whether the kernel may move its bytes (`splice(2)`).
+    pub const fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
     }
 
-    const fn unread(&self) -> &Cell<bool> {
-        let Self::Plain(socket) = self;
-        &socket.unread
+    /// Whether heads and ends are not bytes on it: they go by [`Transport::send_head`] and [`Transport::send_end`].
+    pub const fn takes_heads(&self) -> bool {
+        matches!(self, Self::Stream(_))
+    }
+
+    /// Sends a head that is written as HTTP/1 lines, where [`Transport::takes_heads`]; with `ends` nothing follows it.
+    ///
+    /// # Errors
+    /// When the stream or its connection is gone, or the lines can't be said in its version.
+    pub fn send_head(&self, lines: &[u8], ends: bool) -> io::Result<()> {
+        match self {
+            Self::Plain(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Stream(stream) => stream.send_head(lines, ends),
+        }
+    }
+
+    /// Ends the body that is being sent, with trailer lines or without, where [`Transport::takes_heads`].
+    ///
+    /// # Errors
+    /// When the stream or its connection is gone.
+    pub fn send_end(&self, trailers: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Stream(stream) => stream.send_end(trailers),
+        }
+    }
+
+    /// Takes the trailer lines that came behind a body whose end was read. Empty where trailers are bytes of the body.
+    pub fn take_trailers(&self) -> Vec<u8> {
+        match self {
+            Self::Plain(_) => Vec::new(),
+            Self::Stream(stream) => stream.take_trailers(),
+        }
     }
 
     /// Reads once into `buffer`; 0 is the end. A short read clears the readiness, so that the next call costs nothing
     /// until bytes have come: one `recv` per message.
     pub fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        if self.unread().get() {
-            match rustix::net::recv(self.socket().get_ref(), &mut *buffer, RecvFlags::empty()) {
-                Ok((read, _)) => {
-                    self.unread().set(read == buffer.len());
-                    return Poll::Ready(Ok(read));
-                }
-                Err(Errno::WOULDBLOCK) => self.unread().set(false),
-                Err(Errno::INTR) => return again(context),
-                Err(error) => return Poll::Ready(Err(error.into())),
-            }
-        }
-        loop {
-            let mut guard = ready!(self.socket().poll_read_ready(context))?;
-            match rustix::net::recv(guard.get_inner(), &mut *buffer, RecvFlags::empty()) {
-                Ok((read, _)) => {
-                    if read > 0 && read < buffer.len() {
-                        guard.clear_ready();
-                    }
-                    return Poll::Ready(Ok(read));
-                }
-                Err(Errno::WOULDBLOCK) => guard.clear_ready(),
-                Err(Errno::INTR) => {}
-                Err(error) => return Poll::Ready(Err(error.into())),
-            }
+        match self {
+            Self::Plain(socket) => socket.poll_read(context, buffer),
+            Self::Stream(stream) => stream.poll_read(context, buffer),
         }
     }
 
     /// Writes once, all slices in one system call; fewer bytes than offered may be taken.
-    ///
-    /// There nearly always is room, so the reactor is asked only where there was none.
     pub fn poll_write(&self, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        match send(self.socket().get_ref(), slices) {
-            Err(Errno::WOULDBLOCK | Errno::INTR) => self.poll_write_with(context, |socket| send(socket, slices)),
-            other => Poll::Ready(other.map_err(io::Error::from)),
+        match self {
+            Self::Plain(socket) => socket.poll_write(context, slices),
+            Self::Stream(stream) => stream.poll_write(context, slices),
         }
     }
 
-    /// Runs `operation`, which reads from the socket by other means than `recv`, when there may be something to read.
+    /// Runs `operation`, which reads from a plain socket by other means than `recv`, when there may be something to read.
     pub fn poll_read_with(
         &self,
         context: &mut Context<'_>,
-        mut operation: impl FnMut(BorrowedFd<'_>) -> Result<usize, Errno>,
+        operation: impl FnMut(BorrowedFd<'_>) -> Result<usize, Errno>,
     ) -> Poll<io::Result<usize>> {
-        if self.unread().get() {
-            match operation(self.socket().get_ref().as_fd()) {
-                Err(Errno::WOULDBLOCK) => self.unread().set(false),
-                Err(Errno::INTR) => return again(context),
-                other => return Poll::Ready(other.map_err(io::Error::from)),
-            }
-        }
-        loop {
-            let mut guard = ready!(self.socket().poll_read_ready(context))?;
-            match operation(guard.get_inner().as_fd()) {
-                Err(Errno::WOULDBLOCK) => guard.clear_ready(),
-                Err(Errno::INTR) => {}
-                other => return Poll::Ready(other.map_err(io::Error::from)),
-            }
+        match self {
+            Self::Plain(socket) => socket.poll_read_with(context, operation),
+            Self::Stream(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
-    /// Runs `operation`, which writes to the socket by other means than `send`, when there may be room.
+    /// Runs `operation`, which writes to a plain socket by other means than `send`, when there may be room.
     pub fn poll_write_with(
         &self,
         context: &mut Context<'_>,
-        mut operation: impl FnMut(BorrowedFd<'_>) -> Result<usize, Errno>,
+        operation: impl FnMut(BorrowedFd<'_>) -> Result<usize, Errno>,
     ) -> Poll<io::Result<usize>> {
-        loop {
-            let mut guard = ready!(self.socket().poll_write_ready(context))?;
-            match operation(guard.get_inner().as_fd()) {
-                Err(Errno::WOULDBLOCK) => guard.clear_ready(),
-                Err(Errno::INTR) => {}
-                other => return Poll::Ready(other.map_err(io::Error::from)),
-            }
+        match self {
+            Self::Plain(socket) => socket.poll_write_with(context, operation),
+            Self::Stream(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
@@ -142,93 +129,59 @@ impl Transport {
     /// # Errors
     /// The error of the connect.
     pub fn poll_connected(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let guard = ready!(self.socket().poll_write_ready(context))?;
-        Poll::Ready(match sockopt::socket_error(guard.get_inner()) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) | Err(error) => Err(error.into()),
-        })
+        match self {
+            Self::Plain(socket) => socket.poll_connected(context),
+            Self::Stream(_) => Poll::Ready(Ok(())),
+        }
     }
 
-    /// Tells whether an idle connection is still good: nothing has come and nobody has closed. No system call, except
-    /// after a read that filled its buffer to the last byte, where only the socket knows. Nobody is registered to be woken.
+    /// Tells whether an idle connection is still good: nothing has come and nobody has closed. A stream never is: it
+    /// serves once.
     pub fn is_quiet(&self) -> bool {
-        let mut byte = [0];
-        let looked = self.socket().try_io(Interest::READABLE, |socket| {
-            rustix::net::recv(socket, &mut byte, RecvFlags::PEEK).map_err(io::Error::from)
-        });
-        looked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        match self {
+            Self::Plain(socket) => socket.is_quiet(),
+            Self::Stream(_) => false,
+        }
     }
 
-    /// Registers for the other side's leaving while we wait for something else. Bytes that have come stay in the
-    /// socket: only their readiness is given up, or they would hide that nobody is there any more.
+    /// Registers for the other side's leaving while we wait for something else. Bytes that have come stay where they are.
     pub fn poll_gone(&self, context: &mut Context<'_>) -> Poll<Gone> {
-        loop {
-            match ready!(self.socket().poll_read_ready(context)) {
-                Ok(guard) if guard.ready().is_read_closed() => break,
-                Ok(mut guard) => {
-                    self.unread().set(true);
-                    guard.clear_ready();
-                }
-                Err(_) => return Poll::Ready(Gone::Reset),
-            }
-        }
-        // EPOLLHUP and EPOLLERR close the writing side too; a FIN closes the reading side alone.
-        let mut noop = Context::from_waker(Waker::noop());
-        match self.socket().poll_write_ready(&mut noop) {
-            Poll::Ready(Ok(guard)) if guard.ready().is_write_closed() => Poll::Ready(Gone::Reset),
-            Poll::Ready(Err(_)) => Poll::Ready(Gone::Reset),
-            Poll::Ready(Ok(_)) | Poll::Pending => Poll::Ready(Gone::Fin),
+        match self {
+            Self::Plain(socket) => socket.poll_gone(context),
+            Self::Stream(stream) => stream.poll_gone(context),
         }
     }
 
-    /// Sends our FIN. An error means that the connection is gone already, which its next use tells.
+    /// Sends our FIN, or ends our side of the stream. An error means that the connection is gone already, which its
+    /// next use tells.
     pub fn finish(&self) {
-        let _ = rustix::net::shutdown(self.socket(), Shutdown::Write);
-    }
-
-    /// Makes the close of this socket a reset, so that the other side can't take a cut-off for an end.
-    pub fn reset_on_close(&self) {
-        let _ = sockopt::set_socket_linger(self.socket(), Some(Duration::ZERO));
-    }
-
-    /// Lets the kernel find a dead peer of a connection that may be silent for long: after 60 s, 6 probes 10 s apart.
-    /// TCP_USER_TIMEOUT stays unset: it would take a zero window for silence. No effect on unix sockets.
-    pub fn keep_alive(&self) {
-        keep_alive(self.socket());
-    }
-
-    /// The socket itself, for `splice` and for handing it to another process.
-    pub const fn descriptor(&self) -> &AsyncFd<OwnedFd> {
-        self.socket()
-    }
-
-    /// Takes the socket out of the reactor.
-    pub fn into_descriptor(self) -> OwnedFd {
-        let Self::Plain(socket) = self;
-        socket.fd.into_inner()
-    }
-}
-
-fn again<T>(context: &Context<'_>) -> Poll<T> {
-    context.waker().wake_by_ref();
-    Poll::Pending
-}
-
-fn send(socket: impl AsFd, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
-    match slices {
-        [one] => rustix::net::send(socket, one, SendFlags::NOSIGNAL),
-        many => {
-            let mut nothing = SendAncillaryBuffer::default();
-            rustix::net::sendmsg(socket, many, &mut nothing, SendFlags::NOSIGNAL)
+        match self {
+            Self::Plain(socket) => socket.finish(),
+            Self::Stream(stream) => stream.finish(),
         }
     }
-}
 
-/// Sets the keepalive of [`Transport::keep_alive`]; on a listening socket, accepted ones inherit it.
-pub fn keep_alive(socket: impl AsFd) {
-    let socket = socket.as_fd();
-    let _ = sockopt::set_socket_keepalive(socket, true);
-    let _ = sockopt::set_tcp_keepidle(socket, Duration::from_secs(60));
-    let _ = sockopt::set_tcp_keepintvl(socket, Duration::from_secs(10));
-    let _ = sockopt::set_tcp_keepcnt(socket, 6);
+    /// Makes the close a reset, so that the other side can't take a cut-off for an end.
+    pub fn reset_on_close(&self) {
+        match self {
+            Self::Plain(socket) => socket.reset_on_close(),
+            Self::Stream(stream) => stream.reset(),
+        }
+    }
+
+    /// Lets the kernel find a dead peer of a connection that may be silent for long; see [`Socket::keep_alive`].
+    pub fn keep_alive(&self) {
+        match self {
+            Self::Plain(socket) => socket.keep_alive(),
+            Self::Stream(_) => {}
+        }
+    }
+
+    /// Takes the socket out of the reactor; `None` for a stream, which is part of another connection's.
+    pub fn into_descriptor(self) -> Option<OwnedFd> {
+        match self {
+            Self::Plain(socket) => Some(socket.into_descriptor()),
+            Self::Stream(_) => None,
+        }
+    }
 }

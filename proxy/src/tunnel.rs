@@ -87,7 +87,13 @@ impl Tunnel {
         upstream: Upstream,
     ) -> Box<Self> {
         let Upstream { connection: kept, permit } = upstream;
-        let mut to_client = desk.output.clone();
+        let mut to_client = Vec::new();
+        if connection.transport.takes_heads() {
+            // A client that is gone is found by the first use of the tunnel.
+            let _ = connection.transport.send_head(&desk.output, false);
+        } else {
+            to_client.extend_from_slice(&desk.output);
+        }
         to_client.extend_from_slice(desk.answer_input.filled().get(desk.answer.len..).unwrap_or_default());
         let live = record.rule.and_then(|id| record.generation.rules.get(id.index()));
         let worker = &connection.worker;
@@ -114,20 +120,21 @@ impl Tunnel {
 }
 
 impl Running {
-    /// Takes the tunnel apart. Only between two polls, so nothing is half done.
-    pub fn park(mut self) -> TunnelRecord {
+    /// Takes the tunnel apart. Only between two polls, so nothing is half done. `None` where an end of it is a stream of
+    /// an HTTP/2 connection: that can't be had without its connection.
+    pub fn park(mut self) -> Option<TunnelRecord> {
         let (to_client, to_upstream) = (self.down.take_pending(), self.up.take_pending());
         let (client_ended, upstream_ended) = (self.up.has_ended(), self.down.has_ended());
         // What is left of `self` only counts; its sockets are moved out.
         let Self { client, upstream, .. } = self;
-        TunnelRecord {
-            client: client.into_descriptor(),
-            upstream: upstream.into_descriptor(),
+        Some(TunnelRecord {
+            client: client.into_descriptor()?,
+            upstream: upstream.into_descriptor()?,
             to_client,
             to_upstream,
             client_ended,
             upstream_ended,
-        }
+        })
     }
 
     fn poll_flows(&mut self, context: &mut Context<'_>) -> Poll<Option<(Side, Reason)>> {

@@ -144,7 +144,8 @@ pub fn examine(fields: &mut Fields, bytes: &[u8], arrival: &Arrival<'_>) -> Resu
     }
     hop.close = asks.close;
     hop.keep_alive = asks.keep_alive;
-    hop.te_trailers &= asks.te;
+    // HTTP/2 has no Connection to name it in (RFC 9113 §8.2.2).
+    hop.te_trailers &= asks.te || arrival.version == Version::Http2;
     if asks.upgrade {
         hop.upgrade = upgrade.token();
     }

@@ -81,6 +81,7 @@ pub(super) fn via_line(out: &mut Vec<u8>, received: Version) {
     let version: &[u8] = match received {
         Version::Http10 => b"via: 1.0 ",
         Version::Http11 => b"via: 1.1 ",
+        Version::Http2 => b"via: 2.0 ",
     };
     line(out, version, PSEUDONYM);
 }

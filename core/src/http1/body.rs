@@ -40,7 +40,8 @@ impl BodyDecoder {
             Framing::None => Self::None,
             Framing::Length(left) => Self::Length { left },
             Framing::Chunked => Self::Chunked(Box::new(ChunkedDecoder::new(trailer_limit))),
-            Framing::Close => Self::Close,
+            // The end of the frames is the end of the source, and a source that breaks off fails instead of ending.
+            Framing::Close | Framing::Frames(_) => Self::Close,
         }
     }
 

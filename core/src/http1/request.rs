@@ -35,7 +35,7 @@ pub struct RequestHead {
     pub fields: Fields,
     /// Bytes of the head with its blank line, and with a tolerated CRLF in front.
     pub len: usize,
-    /// How the body ends: never [`Framing::Close`].
+    /// How the body ends: never [`Framing::Close`]; [`Framing::Frames`] where HTTP/2 brought it.
     pub framing: Framing,
     /// Whether the client would send another request on this connection.
     pub keep_alive: bool,

@@ -38,6 +38,8 @@ pub struct ResponseHead {
     /// Whether `Content-Length` had leading zeros. Its line is marked as dropped: who forwards the head writes the number
     /// itself.
     pub length_dropped: bool,
+    /// How the body ends where HTTP/2 brought the head; `None` for a head that was parsed.
+    pub frames: Option<Framing>,
     stage: Stage,
     /// The next byte of the status line to look at.
     at: usize,
@@ -74,7 +76,10 @@ impl ResponseHead {
     /// The fields contradict each other or the version. [`ResponseHead::parse`] has refused those already, so that this
     /// fails only on a head that was never parsed whole.
     pub fn framing(&self, request_method: &[u8]) -> Result<Framing, HeadError> {
-        let framing = self.facts.framing(self.version, Framing::Close)?;
+        let framing = match self.frames {
+            Some(frames) => frames,
+            None => self.facts.framing(self.version, Framing::Close)?,
+        };
         if request_method == b"HEAD" || self.is_bodiless() || self.status == 304 {
             return Ok(Framing::None);
         }

@@ -132,7 +132,7 @@ impl Trailers {
 }
 
 /// Whether a field must not come late. `_` and `.` are other spellings of `-` to some origins, so they go too (case 72).
-fn is_dropped(name: &[u8]) -> bool {
+pub(super) fn is_dropped(name: &[u8]) -> bool {
     let begins = |prefix: &&[u8]| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     DROPPED.iter().any(|dropped| name.eq_ignore_ascii_case(dropped))
         || DROPPED_PREFIXES.iter().any(begins)

@@ -112,7 +112,7 @@ fn first_two_hosts<'a>(fields: &Fields, bytes: &'a [u8]) -> [Option<&'a [u8]>; 2
 /// Refuses a body that says itself that it is too large. One that does not say is counted as it comes.
 fn check_size(rule: &Rule, framing: Framing) -> Result<(), ProxyError> {
     match (framing, rule.max_body) {
-        (Framing::Length(length), Some(most)) if length > most => {
+        (Framing::Length(length) | Framing::Frames(Some(length)), Some(most)) if length > most => {
             Err(ProxyError::client(Reason::BodyTooLarge, "The request's body is larger than this route's max_body."))
         }
         _ => Ok(()),
@@ -123,8 +123,8 @@ fn check_size(rule: &Rule, framing: Framing) -> Result<(), ProxyError> {
 pub const fn outgoing(framing: Framing) -> Outgoing {
     match framing {
         Framing::None | Framing::Close => Outgoing::None,
-        Framing::Length(length) => Outgoing::Length(length),
-        Framing::Chunked => Outgoing::Chunked,
+        Framing::Length(length) | Framing::Frames(Some(length)) => Outgoing::Length(length),
+        Framing::Chunked | Framing::Frames(None) => Outgoing::Chunked,
     }
 }
 

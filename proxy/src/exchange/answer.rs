@@ -57,7 +57,7 @@ pub async fn relay(
     let trailers = record.generation.snapshot.limits.trailers as usize;
     let body = BodyDecoder::new(framing, trailers);
     // Without a declared length it is a stream: listed, and held to no time-out of requests.
-    let streams = !matches!(framing, Framing::None | Framing::Length(_));
+    let streams = !matches!(framing, Framing::None | Framing::Length(_) | Framing::Frames(Some(_)));
     let listed = streams.then(|| list(connection, record, &upstream)).flatten();
     let mut download = Download {
         connection,
@@ -94,7 +94,8 @@ pub async fn relay(
 
 /// Whether an answer's end is the end of the connection: it was announced, or nothing else tells the end.
 fn ends_connection(desk: &Desk, framing: Framing, close: bool) -> bool {
-    close || (matches!(framing, Framing::Chunked | Framing::Close) && !knows_chunks(desk.request.version))
+    let unbounded = matches!(framing, Framing::Chunked | Framing::Close | Framing::Frames(None));
+    close || (unbounded && !knows_chunks(desk.request.version))
 }
 
 /// How the body of the answer on `desk` is delimited.
@@ -108,9 +109,13 @@ fn write_head(desk: &mut Desk, record: &Record, framing: Framing, close: bool) -
     let version = desk.request.version;
     let (coding, outgoing) = match framing {
         Framing::None => (Coding::Plain, declared(desk)),
-        Framing::Length(length) => (Coding::Plain, Outgoing::Length(length)),
-        Framing::Chunked | Framing::Close if knows_chunks(version) => (Coding::Chunked, Outgoing::Chunked),
-        Framing::Chunked | Framing::Close => (Coding::Plain, Outgoing::None),
+        // Frames need no length: what the endpoint said of it stands, and nothing is added.
+        Framing::Length(_) if version == Version::Http2 => (Coding::Plain, Outgoing::Declared),
+        Framing::Length(length) | Framing::Frames(Some(length)) => (Coding::Plain, Outgoing::Length(length)),
+        Framing::Chunked | Framing::Close | Framing::Frames(None) if knows_chunks(version) => {
+            (Coding::Chunked, Outgoing::Chunked)
+        }
+        Framing::Chunked | Framing::Close | Framing::Frames(None) => (Coding::Plain, Outgoing::None),
     };
     let ends = ends_connection(desk, framing, close);
     let Desk { answer, answer_input, output, .. } = desk;
@@ -124,7 +129,7 @@ fn write_head(desk: &mut Desk, record: &Record, framing: Framing, close: bool) -
         persistence: match (ends, version) {
             (true, _) => Persistence::Close,
             (false, Version::Http10) => Persistence::KeepAlive,
-            (false, Version::Http11) => Persistence::Implied,
+            (false, Version::Http11 | Version::Http2) => Persistence::Implied,
         },
         upgrade: None,
         via: record.generation.snapshot.forwarded.via.then_some(answer.version),
@@ -167,7 +172,9 @@ struct Broken {
 fn cut(connection: &Connection, record: &mut Record, broken: Broken, coding: Coding, framing: Framing) -> Next {
     record.ended(broken.side, broken.reason);
     record.broken = true;
-    if coding == Coding::Plain && !matches!(framing, Framing::Length(_)) {
+    // Neither a close nor a clean end of a stream may pass for the end of the body.
+    let bounded = matches!(framing, Framing::Length(_) | Framing::Frames(Some(_)));
+    if (coding == Coding::Plain && !bounded) || connection.transport.takes_heads() {
         connection.transport.reset_on_close();
     }
     Next::Close

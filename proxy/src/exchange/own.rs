@@ -165,7 +165,8 @@ async fn finish(
     answer.write(&mut desk.output, &wire);
     record.bytes_out = desk.output.len() as u64;
     let patience = record.generation.snapshot.timeouts.write;
-    connection.write_all(&desk.output, patience).await.map_err(|error| ProxyError::gone().because(error))?;
+    let body = if head { 0 } else { answer.body().len() };
+    connection.answer(&desk.output, body, patience).await.map_err(|error| ProxyError::gone().because(error))?;
     Ok(if close { Next::Linger } else { Next::Request })
 }
 
@@ -175,7 +176,7 @@ fn body_is_there(desk: &Desk) -> bool {
     match desk.request.framing {
         Framing::None => true,
         Framing::Length(length) => length <= behind,
-        Framing::Chunked | Framing::Close => false,
+        Framing::Chunked | Framing::Close | Framing::Frames(_) => false,
     }
 }
 
@@ -204,6 +205,10 @@ pub fn clear(desk: &mut Desk, record: &Record, upload: Option<Upload>) -> Option
 /// # Errors
 /// When the body is broken, too long or too slow for that.
 pub async fn drain(connection: &Connection, desk: &mut Desk, mut body: BodyDecoder) -> io::Result<()> {
+    // A stream is no connection: nothing comes behind it.
+    if connection.transport.takes_heads() {
+        return Ok(());
+    }
     connection.deadline.set_in(Some(DRAIN));
     let mut left = DRAIN_BYTES;
     poll_fn(|context| {

@@ -176,6 +176,7 @@ impl Record {
             protocol: match head.version {
                 switchboard_core::message::Version::Http10 => "HTTP/1.0",
                 switchboard_core::message::Version::Http11 => "HTTP/1.1",
+                switchboard_core::message::Version::Http2 => "HTTP/2.0",
             },
             status: self.status,
             upstream_status: self.upstream_status,

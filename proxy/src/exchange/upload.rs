@@ -55,7 +55,10 @@ impl Upload {
     }
 
     fn pump(framing: Framing, limit: Option<u64>, trailer_limit: usize) -> Pump {
-        let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
+        let coding = match framing {
+            Framing::Chunked | Framing::Frames(None) => Coding::Chunked,
+            Framing::None | Framing::Length(_) | Framing::Close | Framing::Frames(Some(_)) => Coding::Plain,
+        };
         Pump::new(BodyDecoder::new(framing, trailer_limit), coding, limit)
     }
 

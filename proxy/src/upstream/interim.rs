@@ -30,7 +30,7 @@ pub struct Interim {
 impl Interim {
     /// For a client of this version that may wait for a 100.
     pub const fn new(version: Version, expected: bool) -> Self {
-        Self { understood: matches!(version, Version::Http11), expected, count: 0, bytes: 0, pending: Vec::new() }
+        Self { understood: !matches!(version, Version::Http10), expected, count: 0, bytes: 0, pending: Vec::new() }
     }
 
     /// Whether the client still waits for a 100.
@@ -68,6 +68,10 @@ impl Interim {
             request_id: None,
         };
         forwarding::write_response(&mut self.pending, &desk.answer.fields, bytes, &plan);
+        if client.takes_heads() {
+            let head = std::mem::take(&mut self.pending);
+            return client.send_head(&head, false).map_err(|error| ProxyError::gone().because(error));
+        }
         self.poll_flush(context, client)
     }
 

@@ -1,0 +1,203 @@
+//! A registered socket: one system call per message, and readiness where others ask with a system call.
+//!
+//! `Transport` dispatches to it; `splice` and the pool use it through `Transport` too. It never buffers.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::Gone;
+
+/// A registered socket.
+#[derive(Debug)]
+pub struct Socket {
+    fd: AsyncFd<OwnedFd>,
+    /// Bytes wait in it whose readiness was given up, to hear of what comes behind them.
+    unread: Cell<bool>,
+}
+
+impl Socket {
+    /// Registers a connected, non-blocking socket with the reactor of the calling worker.
+    ///
+    /// # Errors
+    /// When the reactor refuses it (descriptors or memory exhausted).
+    pub fn register(fd: OwnedFd) -> io::Result<Self> {
+        let fd = crate::reactor::register(fd, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Self { fd, unread: Cell::new(false) })
+    }
+
+    /// Reads once into `buffer`; 0 is the end. A short read clears the readiness, so that the next call costs nothing
+    /// until bytes have come: one `recv` per message.
+    pub fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.unread.get() {
+            match rustix::net::recv(self.fd.get_ref(), &mut *buffer, RecvFlags::empty()) {
+                Ok((read, _)) => {
+                    self.unread.set(read == buffer.len());
+                    return Poll::Ready(Ok(read));
+                }
+                Err(Errno::WOULDBLOCK) => self.unread.set(false),
+                Err(Errno::INTR) => return again(context),
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+        loop {
+            let mut guard = ready!(self.fd.poll_read_ready(context))?;
+            match rustix::net::recv(guard.get_inner(), &mut *buffer, RecvFlags::empty()) {
+                Ok((read, _)) => {
+                    if read > 0 && read < buffer.len() {
+                        guard.clear_ready();
+                    }
+                    return Poll::Ready(Ok(read));
+                }
+                Err(Errno::WOULDBLOCK) => guard.clear_ready(),
+                Err(Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// Writes once, all slices in one system call; fewer bytes than offered may be taken.
+    ///
+    /// There nearly always is room, so the reactor is asked only where there was none.
+    pub fn poll_write(&self, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match send(self.fd.get_ref(), slices) {
+            Err(Errno::WOULDBLOCK | Errno::INTR) => self.poll_write_with(context, |socket| send(socket, slices)),
+            other => Poll::Ready(other.map_err(io::Error::from)),
+        }
+    }
+
+    /// Runs `operation`, which reads from the socket by other means than `recv`, when there may be something to read.
+    pub fn poll_read_with(
+        &self,
+        context: &mut Context<'_>,
+        mut operation: impl FnMut(BorrowedFd<'_>) -> Result<usize, Errno>,
+    ) -> Poll<io::Result<usize>> {
+        if self.unread.get() {
+            match operation(self.fd.get_ref().as_fd()) {
+                Err(Errno::WOULDBLOCK) => self.unread.set(false),
+                Err(Errno::INTR) => return again(context),
+                other => return Poll::Ready(other.map_err(io::Error::from)),
+            }
+        }
+        loop {
+            let mut guard = ready!(self.fd.poll_read_ready(context))?;
+            match operation(guard.get_inner().as_fd()) {
+                Err(Errno::WOULDBLOCK) => guard.clear_ready(),
+                Err(Errno::INTR) => {}
+                other => return Poll::Ready(other.map_err(io::Error::from)),
+            }
+        }
+    }
+
+    /// Runs `operation`, which writes to the socket by other means than `send`, when there may be room.
+    pub fn poll_write_with(
+        &self,
+        context: &mut Context<'_>,
+        mut operation: impl FnMut(BorrowedFd<'_>) -> Result<usize, Errno>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.fd.poll_write_ready(context))?;
+            match operation(guard.get_inner().as_fd()) {
+                Err(Errno::WOULDBLOCK) => guard.clear_ready(),
+                Err(Errno::INTR) => {}
+                other => return Poll::Ready(other.map_err(io::Error::from)),
+            }
+        }
+    }
+
+    /// Waits until a connect in progress has ended, and tells how.
+    ///
+    /// # Errors
+    /// The error of the connect.
+    pub fn poll_connected(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let guard = ready!(self.fd.poll_write_ready(context))?;
+        Poll::Ready(match sockopt::socket_error(guard.get_inner()) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) | Err(error) => Err(error.into()),
+        })
+    }
+
+    /// Tells whether an idle connection is still good: nothing has come and nobody has closed. No system call, except
+    /// after a read that filled its buffer to the last byte, where only the socket knows. Nobody is registered to be woken.
+    pub fn is_quiet(&self) -> bool {
+        let mut byte = [0];
+        let looked = self.fd.try_io(Interest::READABLE, |socket| {
+            rustix::net::recv(socket, &mut byte, RecvFlags::PEEK).map_err(io::Error::from)
+        });
+        looked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Registers for the other side's leaving while we wait for something else. Bytes that have come stay in the
+    /// socket: only their readiness is given up, or they would hide that nobody is there any more.
+    pub fn poll_gone(&self, context: &mut Context<'_>) -> Poll<Gone> {
+        loop {
+            match ready!(self.fd.poll_read_ready(context)) {
+                Ok(guard) if guard.ready().is_read_closed() => break,
+                Ok(mut guard) => {
+                    self.unread.set(true);
+                    guard.clear_ready();
+                }
+                Err(_) => return Poll::Ready(Gone::Reset),
+            }
+        }
+        // EPOLLHUP and EPOLLERR close the writing side too; a FIN closes the reading side alone.
+        let mut noop = Context::from_waker(Waker::noop());
+        match self.fd.poll_write_ready(&mut noop) {
+            Poll::Ready(Ok(guard)) if guard.ready().is_write_closed() => Poll::Ready(Gone::Reset),
+            Poll::Ready(Err(_)) => Poll::Ready(Gone::Reset),
+            Poll::Ready(Ok(_)) | Poll::Pending => Poll::Ready(Gone::Fin),
+        }
+    }
+
+    /// Sends our FIN. An error means that the connection is gone already, which its next use tells.
+    pub fn finish(&self) {
+        let _ = rustix::net::shutdown(&self.fd, Shutdown::Write);
+    }
+
+    /// Makes the close of this socket a reset, so that the other side can't take a cut-off for an end.
+    pub fn reset_on_close(&self) {
+        let _ = sockopt::set_socket_linger(&self.fd, Some(Duration::ZERO));
+    }
+
+    /// Lets the kernel find a dead peer of a connection that may be silent for long: after 60 s, 6 probes 10 s apart.
+    /// TCP_USER_TIMEOUT stays unset: it would take a zero window for silence. No effect on unix sockets.
+    pub fn keep_alive(&self) {
+        keep_alive(&self.fd);
+    }
+
+    /// Takes it out of the reactor.
+    pub fn into_descriptor(self) -> OwnedFd {
+        self.fd.into_inner()
+    }
+}
+
+fn again<T>(context: &Context<'_>) -> Poll<T> {
+    context.waker().wake_by_ref();
+    Poll::Pending
+}
+
+fn send(socket: impl AsFd, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+    match slices {
+        [one] => rustix::net::send(socket, one, SendFlags::NOSIGNAL),
+        many => {
+            let mut nothing = SendAncillaryBuffer::default();
+            rustix::net::sendmsg(socket, many, &mut nothing, SendFlags::NOSIGNAL)
+        }
+    }
+}
+
+/// Sets the keepalive of [`Socket::keep_alive`]; on a listening socket, accepted ones inherit it.
+pub fn keep_alive(socket: impl AsFd) {
+    let socket = socket.as_fd();
+    let _ = sockopt::set_socket_keepalive(socket, true);
+    let _ = sockopt::set_tcp_keepidle(socket, Duration::from_secs(60));
+    let _ = sockopt::set_tcp_keepintvl(socket, Duration::from_secs(10));
+    let _ = sockopt::set_tcp_keepcnt(socket, 6);
+}
