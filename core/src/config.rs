@@ -6,6 +6,7 @@
 mod defaults;
 mod diff;
 mod error;
+mod health;
 mod load;
 mod raw;
 mod report;
@@ -17,6 +18,7 @@ mod value;
 pub use defaults::{MAX_BODY, ON_REMOVE_DRAIN};
 pub use diff::{Change, ChangeKind, Diff, Subject, diff};
 pub use error::{ConfigError, ErrorKind, Excerpt, Place, Warning, WarningKind};
+pub use health::{Check, CheckKind, Dns, Expect, Health, HttpCheck, Login, Outlier, Secret, WebSocketCheck};
 pub use load::{Loaded, NoSource, Source, load, load_bytes};
 pub use schema::json::json_schema;
 pub use value::regex;
@@ -291,6 +293,8 @@ pub enum TextMatch {
     Exact(String),
     /// Begins with this.
     Prefix(String),
+    /// Has this somewhere.
+    Contains(String),
     /// A regular expression (checked; linear time) that matches somewhere.
     Regex(String),
     /// There at all (`true`) or not there (`false`).

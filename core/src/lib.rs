@@ -28,6 +28,8 @@ pub mod forwarding;
 
 pub mod websocket;
 
+pub mod health;
+
 pub mod reason;
 
 pub mod answer;

@@ -20,6 +20,7 @@ mod tests;
 mod trace;
 pub(crate) mod values;
 
+pub(crate) use condition::Test;
 pub use condition::{Condition, Mismatch};
 pub use networks::Networks;
 pub(crate) use table::TableBuilder;

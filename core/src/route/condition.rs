@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use memchr::memmem;
 use regex::bytes::Regex;
 
 use crate::config::{self, Cidr, Protocol};
@@ -33,7 +34,7 @@ struct Listeners {
     names: Box<[String]>,
 }
 
-/// A name and the forms that one of its values must have.
+/// A name and the forms that one of its values must have. Probes judge answers by the same.
 #[derive(Debug)]
 pub(crate) struct Test {
     name: String,
@@ -44,6 +45,7 @@ pub(crate) struct Test {
 enum TextTest {
     Exact(String),
     Prefix(String),
+    Contains(String),
     Regex(Regex),
     Present(bool),
 }
@@ -153,7 +155,7 @@ impl Listeners {
 }
 
 impl Test {
-    fn compile(name: &str, forms: &[config::TextMatch]) -> Result<Self, regex::Error> {
+    pub(crate) fn compile(name: &str, forms: &[config::TextMatch]) -> Result<Self, regex::Error> {
         Ok(Self { name: name.to_owned(), forms: forms.iter().map(TextTest::compile).collect::<Result<_, _>>()? })
     }
 
@@ -165,13 +167,23 @@ impl Test {
         }))
     }
 
-    fn holds<V: AsRef<[u8]>>(&self, values: impl Iterator<Item = V> + Clone) -> bool {
+    pub(crate) fn holds<V: AsRef<[u8]>>(&self, values: impl Iterator<Item = V> + Clone) -> bool {
         self.forms.iter().any(|form| match form {
             TextTest::Present(wanted) => values.clone().next().is_some() == *wanted,
             TextTest::Exact(text) => values.clone().any(|value| value.as_ref() == text.as_bytes()),
             TextTest::Prefix(text) => values.clone().any(|value| value.as_ref().starts_with(text.as_bytes())),
+            TextTest::Contains(text) => {
+                values.clone().any(|value| memmem::find(value.as_ref(), text.as_bytes()).is_some())
+            }
             TextTest::Regex(regex) => values.clone().any(|value| regex.is_match(value.as_ref())),
         })
+    }
+}
+
+impl Test {
+    /// The name, as written.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 }
 
@@ -180,6 +192,7 @@ impl TextTest {
         Ok(match form {
             config::TextMatch::Exact(text) => Self::Exact(text.clone()),
             config::TextMatch::Prefix(text) => Self::Prefix(text.clone()),
+            config::TextMatch::Contains(text) => Self::Contains(text.clone()),
             config::TextMatch::Regex(text) => Self::Regex(Regex::new(text)?),
             config::TextMatch::Present(wanted) => Self::Present(*wanted),
         })
@@ -190,6 +203,7 @@ impl TextTest {
         match self {
             Self::Exact(text) => format!("be \"{text}\""),
             Self::Prefix(text) => format!("begin with \"{text}\""),
+            Self::Contains(text) => format!("contain \"{text}\""),
             Self::Regex(regex) => format!("match '{regex}'"),
             Self::Present(true) => "be there".to_owned(),
             Self::Present(false) => "not be there".to_owned(),
@@ -254,7 +268,7 @@ impl Mismatch<'_> {
 }
 
 impl Test {
-    fn words(&self, kind: &str, values: Vec<String>) -> String {
+    pub(crate) fn words(&self, kind: &str, values: Vec<String>) -> String {
         match values.as_slice() {
             [] => {
                 let wanted: Vec<_> = self.forms.iter().map(TextTest::wanted).collect();
@@ -279,6 +293,7 @@ impl fmt::Display for TextTest {
         match self {
             Self::Exact(text) => write!(f, "is not \"{text}\""),
             Self::Prefix(text) => write!(f, "does not begin with \"{text}\""),
+            Self::Contains(text) => write!(f, "does not contain \"{text}\""),
             Self::Regex(regex) => write!(f, "does not match '{regex}'"),
             Self::Present(true) => f.write_str("must be there"),
             Self::Present(false) => f.write_str("must not be there"),

@@ -34,7 +34,7 @@ pub(super) fn condition(walk: &mut Walk<'_>, node: &Node) -> Option<Condition> {
 }
 
 /// Reads one or a list. An empty list is an error: it would hold for nothing, or for all, and nobody knows which.
-fn many<T>(
+pub(super) fn many<T>(
     walk: &mut Walk<'_>,
     node: Option<&Node>,
     mut read: impl FnMut(&mut Walk<'_>, &Node) -> Option<T>,
@@ -48,7 +48,7 @@ fn many<T>(
     items.iter().filter_map(|item| read(walk, item)).collect()
 }
 
-fn method(walk: &mut Walk<'_>, node: &Node) -> Option<String> {
+pub(super) fn method(walk: &mut Walk<'_>, node: &Node) -> Option<String> {
     const WHAT: &str = "a method";
     walk.value(node, WHAT, |text| {
         if METHODS.contains(&text) {
@@ -133,13 +133,13 @@ fn regex(walk: &mut Walk<'_>, node: &Node) -> Option<String> {
 
 /// What the keys of a mapping of forms are.
 #[derive(Clone, Copy)]
-enum Names {
+pub(super) enum Names {
     Header,
     Query,
     Cookie,
 }
 
-fn by_name(walk: &mut Walk<'_>, node: Option<&Node>, names: Names) -> BTreeMap<String, Vec<TextMatch>> {
+pub(super) fn by_name(walk: &mut Walk<'_>, node: Option<&Node>, names: Names) -> BTreeMap<String, Vec<TextMatch>> {
     let mut forms = BTreeMap::new();
     let Some(node) = node else { return forms };
     let Some(map) = walk.map(node, "forms of text by name, such as {x-canary: \"yes\"}") else { return forms };
@@ -169,7 +169,7 @@ fn by_name(walk: &mut Walk<'_>, node: Option<&Node>, names: Names) -> BTreeMap<S
     forms
 }
 
-fn text_form(walk: &mut Walk<'_>, node: &Node) -> Option<TextMatch> {
+pub(super) fn text_form(walk: &mut Walk<'_>, node: &Node) -> Option<TextMatch> {
     let Value::Map(_) = &node.value else {
         return walk.text(node, "a text").map(TextMatch::Exact);
     };
@@ -177,7 +177,8 @@ fn text_form(walk: &mut Walk<'_>, node: &Node) -> Option<TextMatch> {
     match fields.entries.as_slice() {
         [("regex", entry)] => regex(walk, &entry.value).map(TextMatch::Regex),
         [("prefix", entry)] => walk.text(&entry.value, "a text").map(TextMatch::Prefix),
+        [("contains", entry)] => walk.text(&entry.value, "a text").map(TextMatch::Contains),
         [("present", entry)] => walk.switch(&entry.value).map(TextMatch::Present),
-        _ => missing_form(walk, node, "write one of {regex: '…'}, {prefix: …} and {present: true}"),
+        _ => missing_form(walk, node, "write one of {regex: '…'}, {prefix: …}, {contains: …} and {present: true}"),
     }
 }

@@ -146,14 +146,18 @@ pub(in crate::config) static RULE_TIMEOUTS: Object = Object {
 
 const BEFORE_A_RULE: &str = "is counted before a rule is known; it stands under the `timeouts:` of the whole file";
 
-const FORMS: Kind = Kind::OneOrList(&Kind::Or(&[Kind::Text, Kind::Object(&TEXT_FORM)]));
+pub(super) const FORMS: Kind = Kind::OneOrList(&Kind::Or(&[Kind::Text, Kind::Object(&TEXT_FORM)]));
 
 pub(in crate::config) static CONDITION: Object = Object {
     what: "a condition",
     name: "condition",
     keys: &[
         key("methods", Kind::OneOrList(&Kind::Text), "Methods, such as GET."),
-        key("headers", Kind::Map(&FORMS), "Header fields by name: text, {regex}, {prefix} or {present}, or a list."),
+        key(
+            "headers",
+            Kind::Map(&FORMS),
+            "Header fields by name: text, {regex}, {prefix}, {contains} or {present}, or a list.",
+        ),
         key("query", Kind::Map(&FORMS), "Parameters of the query by name, as with headers."),
         key("cookies", Kind::Map(&FORMS), "Cookies by name, as with headers."),
         key("client_ip", Kind::OneOrList(&Kind::Text), "Networks of the client, such as 10.0.0.0/8."),
@@ -183,6 +187,7 @@ pub(in crate::config) static TEXT_FORM: Object = Object {
     keys: &[
         key("regex", Kind::Text, "A regular expression that matches somewhere; in single quotes."),
         key("prefix", Kind::Text, "The text begins with this."),
+        key("contains", Kind::Text, "The text has this somewhere."),
         key("present", Kind::Switch, "true: it is there at all; false: it is not there."),
     ],
 };
