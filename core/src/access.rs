@@ -10,6 +10,7 @@ mod number;
 pub mod redact;
 mod text;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 pub use redact::Redact;
@@ -18,11 +19,11 @@ pub use redact::Redact;
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
     /// When it ended, as [`Stamp::rfc3339`](crate::stamp::Stamp::rfc3339) gives it.
-    pub time: &'a [u8; 24],
+    pub time: [u8; 24],
     /// The id that the answer carries too.
     pub request_id: &'a [u8],
-    /// The client's address, or `unix`.
-    pub client: &'a [u8],
+    /// The client's address; `None` is written as `unix`.
+    pub client: Option<IpAddr>,
     /// The route's key.
     pub route: &'a str,
     /// The upstream's name.

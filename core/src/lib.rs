@@ -14,6 +14,7 @@ pub mod proxy_header;
 
 pub mod message;
 
+mod block;
 pub mod http1;
 
 pub mod http2;

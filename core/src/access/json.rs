@@ -1,6 +1,6 @@
 //! The access line as JSON: one object, its keys always in this order, keys without a fact left out.
 
-use super::number::{millis, whole};
+use super::number::{address, millis, whole};
 use super::{Record, Redact, escape};
 use std::time::Duration;
 
@@ -11,11 +11,14 @@ const FRAME: usize = 640;
 pub(super) fn write(record: &Record<'_>, redact: &Redact, out: &mut Vec<u8>) {
     out.reserve(FRAME + record.path.len() + record.query.len() + record.user_agent.len() + record.host.len());
     out.extend_from_slice(b"{\"time\":\"");
-    out.extend_from_slice(record.time);
+    out.extend_from_slice(&record.time);
     out.extend_from_slice(b"\",\"request_id\":\"");
     escape::json(out, record.request_id);
     out.extend_from_slice(b"\",\"client\":\"");
-    escape::json(out, record.client);
+    match record.client {
+        Some(ip) => address(out, ip),
+        None => out.extend_from_slice(b"unix"),
+    }
     out.extend_from_slice(b"\",\"method\":\"");
     escape::json(out, record.method);
     out.extend_from_slice(b"\",\"host\":\"");

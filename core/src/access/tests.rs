@@ -4,9 +4,9 @@ use super::*;
 
 fn record() -> Record<'static> {
     Record {
-        time: b"2026-11-21T10:25:39.123Z",
+        time: *b"2026-11-21T10:25:39.123Z",
         request_id: b"00112233445566778899aabbccddeeff",
-        client: b"192.0.2.7",
+        client: Some(IpAddr::from([192, 0, 2, 7])),
         route: "a.localhost/api",
         upstream: "api",
         endpoint: "127.0.0.1:3001",
@@ -130,7 +130,6 @@ fn case_185_no_input_breaks_a_line() {
         let written = String::from_utf8_lossy(bytes).into_owned();
         let record = Record {
             request_id: bytes,
-            client: bytes,
             route: &written,
             upstream: &written,
             endpoint: &written,

@@ -5,9 +5,8 @@
 
 use wide::u8x16;
 
+use crate::block::{BLOCK, is, within};
 use crate::message::Span;
-
-const BLOCK: usize = 16;
 
 /// Which bytes a token may have (RFC 9110 §5.6.2).
 static TOKEN: [bool; 256] = {
@@ -134,18 +133,4 @@ fn first_in_tail(bytes: &[u8], tail: &[u8], stop: impl Fn(u8x16) -> u8x16) -> us
     };
     // Nothing marked, or the zeros behind the tail.
     (marks.trailing_zeros() as usize).min(tail.len())
-}
-
-/// Marks the bytes from `least` to `most`.
-#[inline(always)]
-fn within(block: u8x16, least: u8, most: u8) -> u8x16 {
-    // Unsigned vectors know equal and least, not less-than: what is below `least` wraps to far above.
-    let offset = block - u8x16::splat(least);
-    offset.min(u8x16::splat(most - least)).simd_eq(offset)
-}
-
-/// Marks the bytes that are `byte`.
-#[inline(always)]
-fn is(block: u8x16, byte: u8) -> u8x16 {
-    block.simd_eq(u8x16::splat(byte))
 }

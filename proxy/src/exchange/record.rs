@@ -134,7 +134,7 @@ impl Record {
         self.count(&worker.counters);
         if worker.access.is_on() && self.rule().is_none_or(|rule| rule.access_log) {
             let now = worker.deadlines.now();
-            worker.access.write(&self.line(desk, now, None), self.client, &self.generation);
+            worker.access.write(self.line(desk, now, None), &self.generation);
         }
     }
 
@@ -162,9 +162,9 @@ impl Record {
         let field =
             |name| head.fields.all().iter().find(|field| field.name_id == name).map(|field| field.value.of(bytes));
         access::Record {
-            time: &[0; 24],
+            time: [0; 24],
             request_id: if desk.request_id.is_empty() { self.id.as_bytes() } else { &desk.request_id },
-            client: &[],
+            client: self.client,
             route: self.rule().map_or("", |rule| &rule.key),
             upstream: endpoint.map_or("", |endpoint| &endpoint.upstream),
             endpoint: endpoint.map_or("", |endpoint| &endpoint.name),

@@ -5,8 +5,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io::Write as _;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -91,8 +89,8 @@ impl AccessLog {
         self.process.access_on.load(Ordering::Relaxed)
     }
 
-    /// Writes a line. `record.time` and `record.client` are filled in here.
-    pub fn write(&self, record: &Record<'_>, client: Option<IpAddr>, generation: &Generation) {
+    /// Writes a line. `record.time` is filled in here.
+    pub fn write(&self, mut record: Record<'_>, generation: &Generation) {
         let sink = self.process.access.load();
         let Some(AccessSink { form, .. }) = sink.as_ref() else { return };
         let mut redact = self.redact.borrow_mut();
@@ -101,12 +99,7 @@ impl AccessLog {
         }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut stamp = self.stamp.borrow_mut();
-        let mut address = [0_u8; 48];
-        let record = Record {
-            time: stamp.rfc3339(since.as_secs(), since.subsec_nanos()),
-            client: text_of(client, &mut address),
-            ..*record
-        };
+        record.time = *stamp.rfc3339(since.as_secs(), since.subsec_nanos());
         let mut batch = self.batch.borrow_mut();
         match form {
             Form::Json => record.write_json(&redact.1, &mut batch),
@@ -150,12 +143,4 @@ impl AccessLog {
         })
         .await;
     }
-}
-
-fn text_of(client: Option<IpAddr>, room: &mut [u8; 48]) -> &[u8] {
-    let Some(ip) = client else { return b"unix" };
-    let mut rest = &mut room[..];
-    let _ = write!(rest, "{ip}");
-    let left = rest.len();
-    room.get(..48 - left).unwrap_or_default()
 }

@@ -105,9 +105,9 @@ impl Facts {
             return;
         }
         let record = access::Record {
-            time: &[0; 24],
+            time: [0; 24],
             request_id: self.text(0),
-            client: &[],
+            client: self.client,
             route: &self.rule.key,
             upstream: &endpoint.upstream,
             endpoint: &endpoint.name,
@@ -130,6 +130,6 @@ impl Facts {
             tunnel: Some(Tunnel { kind: &String::from_utf8_lossy(self.text(5)), duration: now.since(self.opened) }),
             ended_by: end.map(|end| end.side.into()),
         };
-        worker.access.write(&record, self.client, &worker.generation());
+        worker.access.write(record, &worker.generation());
     }
 }
