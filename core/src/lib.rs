@@ -39,4 +39,6 @@ pub mod access;
 
 pub mod config;
 
+pub mod certificate;
+
 pub mod snapshot;

@@ -21,6 +21,7 @@ use switchboard_core::config::{AccessLog, Config, Diff, diff};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::certs::keeper::Keeper;
 use crate::generation::{Generation, Registry};
 use crate::process::{Command, Process};
 use crate::telemetry::log;
@@ -39,6 +40,7 @@ pub struct Control {
     watch: watch::Watch,
     resolver: Resolver,
     signals: Signals,
+    keeper: Keeper,
 }
 
 /// What became of a reload.
@@ -156,6 +158,7 @@ impl Control {
         }
         log.into_iter().for_each(log::put_in_force);
         self.listeners.settle(&plan);
+        self.keeper.follow(&generation.config);
         let old = self.process.generation.swap(Arc::new(generation));
         self.retired.push(old);
         for worker in &self.process.workers {

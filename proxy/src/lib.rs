@@ -37,6 +37,8 @@ pub mod generation;
 
 pub mod process;
 
+pub mod certs;
+
 pub mod control;
 
 pub mod demo;

@@ -11,6 +11,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::certs::Certs;
 use crate::generation::Generation;
 use crate::listener::{Remote, Socket};
 use crate::telemetry::access_log::AccessSink;
@@ -39,6 +40,8 @@ pub struct Process {
     pub said: Quiet,
     /// Unknown hosts are told the known ones: `demo` and `dev` only.
     pub names_hosts: bool,
+    /// Certificates for listeners with `tls: auto`.
+    pub certs: Arc<Certs>,
 }
 
 /// How others reach a worker.

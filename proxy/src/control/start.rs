@@ -16,6 +16,8 @@ use super::listeners::Listeners;
 use super::picture::Picture;
 use super::resolve::Resolver;
 use super::{Control, Signals, open_access, socket, state, watch};
+use crate::certs::Certs;
+use crate::certs::keeper::Keeper;
 use crate::generation::Registry;
 use crate::process::{Admission, Process, WorkerLink};
 use crate::worker::Worker;
@@ -63,6 +65,7 @@ pub fn run(start: Start) -> Result<u8, String> {
     let mut listeners = Listeners::default();
     let plan = listeners.plan(&generation.config.listeners, count).map_err(|error| error.to_string())?;
     let (links, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| link()).unzip();
+    let (certs, wanted) = Certs::new();
     let process = Arc::new(Process {
         origin,
         generation: Arc::new(ArcSwap::from_pointee(generation)),
@@ -74,18 +77,9 @@ pub fn run(start: Start) -> Result<u8, String> {
         seed: seed(),
         said: Default::default(),
         names_hosts,
+        certs,
     });
-    for (index, inbox) in inboxes.into_iter().enumerate() {
-        let shared = Arc::clone(&process);
-        std::thread::Builder::new()
-            .name(format!("worker-{index}"))
-            .spawn(move || {
-                if let Err(error) = Worker::run(shared, index, inbox) {
-                    tracing::error!(%error, index, "a worker could not start");
-                }
-            })
-            .map_err(|error| format!("cannot start a worker: {error}"))?;
-    }
+    start_workers(&process, inboxes)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(RESOLVING)
@@ -96,6 +90,8 @@ pub fn run(start: Start) -> Result<u8, String> {
         let (asks, inbox) = mpsc::channel(16);
         socket::serve(&state_dir, asks)
             .map_err(|error| format!("cannot open {}: {error}", socket::path(&state_dir).display()))?;
+        let keeper = Keeper::start(Arc::clone(&process.certs), wanted, &state_dir);
+        keeper.follow(&process.generation.load().config);
         let resolver = Resolver::default();
         resolver.first(&process.generation.load()).await;
         let mut watch = watch::Watch::default();
@@ -104,7 +100,8 @@ pub fn run(start: Start) -> Result<u8, String> {
             eprintln!("{line}");
         }
         say_ready(ready);
-        let control = Control { process, registry, listeners, path, retired: Vec::new(), watch, resolver, signals };
+        let control =
+            Control { process, registry, listeners, path, retired: Vec::new(), watch, resolver, signals, keeper };
         let code = control.run(inbox).await;
         let _ = std::fs::remove_file(socket::path(&state_dir));
         Ok(code)
@@ -115,7 +112,26 @@ pub fn run(start: Start) -> Result<u8, String> {
     code
 }
 
-fn link() -> (WorkerLink, mpsc::UnboundedReceiver<crate::process::Command>) {
+/// Starts a thread for each inbox.
+fn start_workers(process: &Arc<Process>, inboxes: Vec<Inbox>) -> Result<(), String> {
+    for (index, inbox) in inboxes.into_iter().enumerate() {
+        let shared = Arc::clone(process);
+        std::thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .spawn(move || {
+                if let Err(error) = Worker::run(shared, index, inbox) {
+                    tracing::error!(%error, index, "a worker could not start");
+                }
+            })
+            .map_err(|error| format!("cannot start a worker: {error}"))?;
+    }
+    Ok(())
+}
+
+/// What a worker is told.
+type Inbox = mpsc::UnboundedReceiver<crate::process::Command>;
+
+fn link() -> (WorkerLink, Inbox) {
     let (inbox, commands) = mpsc::unbounded_channel();
     (WorkerLink { inbox, load: Arc::default(), accepting: Arc::default(), counters: Arc::default() }, commands)
 }
