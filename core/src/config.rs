@@ -3,6 +3,7 @@
 //! `text` and `raw` make it out of a file, `snapshot` compiles it for the data path. There is no `Option` here that
 //! "must be Some": what a file may leave out has its default filled in. Equality is by value: a reload is a diff of these.
 
+mod balance;
 mod defaults;
 mod diff;
 mod error;
@@ -15,6 +16,7 @@ mod suggest;
 mod text;
 mod value;
 
+pub use balance::{Balance, HashKey, Share};
 pub use defaults::{MAX_BODY, ON_REMOVE_DRAIN};
 pub use diff::{Change, ChangeKind, Diff, Subject, diff};
 pub use error::{ConfigError, ErrorKind, Excerpt, Place, Warning, WarningKind};
@@ -361,6 +363,10 @@ pub struct Upstream {
     pub pool: Pool,
     /// The `Host` for all its endpoints, where the upstream says so (nearer than the rule's).
     pub host: Option<HostHeader>,
+    /// How an endpoint is chosen.
+    pub balance: Balance,
+    /// How long an endpoint that came up gets less than its share; `None` is not at all.
+    pub slow_start: Option<Duration>,
 }
 
 /// One address of an upstream.
@@ -372,6 +378,12 @@ pub struct Endpoint {
     pub address: Address,
     /// The `Host` for this endpoint, where it says so (nearest of all).
     pub host: Option<HostHeader>,
+    /// Its share of the requests beside the others' (default 1).
+    pub weight: u32,
+    /// Serves only while no other endpoint can.
+    pub backup: bool,
+    /// Exchanges and tunnels that it may have at once; `None` is `unlimited`.
+    pub max_requests: Option<u32>,
 }
 
 /// Where to connect. All schemes of today (`http`, `ws`, none) are plain HTTP/1.1.

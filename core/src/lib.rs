@@ -29,6 +29,8 @@ pub mod forwarding;
 
 pub mod websocket;
 
+pub mod balance;
+
 pub mod health;
 
 pub mod reason;

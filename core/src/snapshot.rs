@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::balance::Balancer;
 use crate::config::{self, Address, Config, PathEdit, Template, Timeouts};
 use crate::route::{Facts, FindError, Networks, RouteTable, RuleId, Trace};
 
@@ -139,6 +140,8 @@ pub struct Upstream {
     pub endpoints: Vec<EndpointId>,
     /// Bounds on kept connections.
     pub pool: config::Pool,
+    /// How one of them is chosen.
+    pub balancer: Balancer,
 }
 
 /// One address of an upstream.

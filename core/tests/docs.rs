@@ -59,6 +59,8 @@ const OBJECTS: &[(&str, &str)] = &[
     ("`on_remove` of a rule", "on_remove"),
     ("An upstream: `upstreams`", "upstream"),
     ("An endpoint", "endpoint"),
+    ("`balance` of an upstream", "balance_hash"),
+    ("What a hash is of", "hash_key"),
     ("`pool` of an upstream", "pool"),
     ("`forwarded`", "forwarded"),
     ("`timeouts`", "timeouts"),

@@ -9,8 +9,6 @@ pub mod own;
 pub mod record;
 pub mod upload;
 
-use std::rc::Rc;
-
 use switchboard_core::message::Version;
 use switchboard_core::moment::Moment;
 use switchboard_core::snapshot::Action;
@@ -18,7 +16,6 @@ use switchboard_core::snapshot::Action;
 use crate::desk::Desk;
 use crate::error::ProxyError;
 use crate::http::Connection;
-use crate::live::Permit;
 use crate::tunnel::Tunnel;
 use crate::upstream::Attempts;
 use crate::upstream::interim::Interim;
@@ -88,7 +85,6 @@ async fn exchange(
     upload: &mut Option<Upload>,
 ) -> Result<Next, ProxyError> {
     let admitted = admit::admit(connection, desk, record)?; // 400, 404, 405, 413, 414
-    let generation = Rc::clone(&record.generation);
     let rule = &admitted.rule;
     if admitted.hop.max_forwards == Some(0) {
         return Box::pin(own::answer_options(connection, desk, record)).await;
@@ -99,12 +95,12 @@ async fn exchange(
     let upload = upload.insert(body_of(desk, record, &admitted));
     let mut interim = Interim::new(desk.request.version, admitted.hop.expect_continue);
     let limits = switchboard_core::http1::HeadLimits::from(&record.generation.snapshot.limits);
-    let mut attempts = Attempts::new(&record.generation, upstream);
+    let mut attempts = Attempts::new(&record.generation, upstream, admitted.key);
     let ends = rule.timeouts.total.map_or(Moment::NEVER, |total| record.started + total);
     let upstream = loop {
-        let index = attempts.pick()?; // 503
-        record.attempt(index, &connection.worker);
-        admitted.write_head(connection, desk, record, index);
+        let permit = attempts.pick(&connection.worker, record.started)?; // 503
+        record.attempt(permit.index(), &connection.worker);
+        admitted.write_head(connection, desk, record, permit.index());
         let attempt = Attempt {
             worker: &connection.worker,
             client: &connection.transport,
@@ -113,9 +109,8 @@ async fn exchange(
             limits: &limits,
             ends,
         };
-        let permit = Permit::take(&generation, index);
         match send(&attempt, permit.endpoint(), desk, upload, &mut interim, record).await {
-            Ok(connection) => break answer::Upstream { connection, permit },
+            Ok(kept) => break answer::Upstream { connection: kept, permit },
             // An answer of ours would begin in the middle of an interim head that the client does not take.
             Err(_) if interim.owes() => return Err(ProxyError::gone()),
             Err(error) => {

@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Deref;
 use std::sync::{Arc, Weak};
 
-use switchboard_core::config::{Address, Config, Pool};
+use switchboard_core::balance::{Flag, Standing};
+use switchboard_core::config::{Address, Config};
 use switchboard_core::moment::Moment;
 use switchboard_core::snapshot::{
-    CompileError, Endpoint, EndpointIdentity, Rule, RuleIdentity, Snapshot, UpstreamIdentity,
+    CompileError, Endpoint, EndpointIdentity, Rule, RuleIdentity, Snapshot, Upstream, UpstreamIdentity,
 };
 
 use crate::live::{EndpointLive, Place, Places, PoolId, Removal, RuleLive, UpstreamLive};
@@ -72,12 +73,13 @@ impl Registry {
         self.number += 1;
         self.forget_dead();
         let rules = snapshot.rules().iter().map(|rule| self.rule(rule)).collect();
-        let upstreams = snapshot.upstreams().iter().map(|upstream| self.upstream(&upstream.identity)).collect();
-        let endpoints = snapshot
-            .endpoints()
-            .iter()
-            .map(|endpoint| self.endpoint(endpoint, snapshot.upstream(endpoint.upstream).pool))
-            .collect();
+        let upstreams: Vec<Arc<UpstreamLive>> =
+            snapshot.upstreams().iter().map(|upstream| self.upstream(&upstream.identity)).collect();
+        let endpoints = snapshot.endpoints().iter().map(|endpoint| {
+            let group = &upstreams[endpoint.upstream.index()];
+            self.endpoint(endpoint, snapshot.upstream(endpoint.upstream), group, now)
+        });
+        let endpoints = endpoints.collect();
         let generation = Generation { number: self.number, config, snapshot, rules, upstreams, endpoints };
         if let Some(previous) = previous {
             retire_rules(previous, &generation, now);
@@ -106,13 +108,24 @@ impl Registry {
         })
     }
 
-    fn endpoint(&mut self, endpoint: &Endpoint, bounds: Pool) -> Arc<EndpointLive> {
+    fn endpoint(
+        &mut self,
+        endpoint: &Endpoint,
+        upstream: &Upstream,
+        group: &Arc<UpstreamLive>,
+        now: Moment,
+    ) -> Arc<EndpointLive> {
+        let bounds = upstream.pool;
         let old = self.endpoints.get(&endpoint.identity).and_then(|lives| lives.last()).and_then(Weak::upgrade);
-        let places = match old {
+        let (places, standing) = match old {
             Some(live) if live.bounds == bounds => return live,
             // Other bounds make another pool: the idle connections of the old one are closed as they age.
-            Some(live) => Vec::clone(&live.places.load()),
-            None => fixed_places(&endpoint.address),
+            Some(live) => (Vec::clone(&live.places.load()), Arc::clone(&live.standing)),
+            None => {
+                let places = fixed_places(&endpoint.address);
+                let standing = Arc::new(newcomer(&places, upstream, self.number > 1, now));
+                (places, standing)
+            }
         };
         self.next_serial += 1;
         let slot = self.free_slots.pop().unwrap_or_else(|| {
@@ -122,10 +135,11 @@ impl Registry {
         let live = Arc::new(EndpointLive {
             upstream: Arc::clone(&endpoint.identity.upstream),
             name: Arc::clone(&endpoint.identity.address),
+            group: Arc::clone(group),
             places: Places::new(places),
             pool: PoolId { slot, serial: self.next_serial },
             bounds,
-            active: 0.into(),
+            standing,
             removal: Removal::default(),
         });
         self.endpoints.entry(endpoint.identity.clone()).or_default().push(Arc::downgrade(&live));
@@ -192,6 +206,18 @@ impl Generation {
             Address::Loopback(_) | Address::Ip(..) | Address::Unix(_) => None,
         })
     }
+}
+
+/// How an endpoint stands that was not there before. One that a reload brings starts slowly, where its upstream says so.
+fn newcomer(places: &[Place], upstream: &Upstream, reloaded: bool, now: Moment) -> Standing {
+    let standing = Standing::default();
+    if places.is_empty() {
+        standing.set(Flag::Unresolved);
+    }
+    if reloaded && !upstream.balancer.slow_start().is_zero() {
+        standing.ramp(now);
+    }
+    standing
 }
 
 /// Where an address leads that no resolver has to be asked for; nothing for a name.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use switchboard_core::balance::{Flag, Standing, Tally};
 use switchboard_core::config::{OnRemove, Pool};
 use switchboard_core::moment::Moment;
 
@@ -128,8 +129,8 @@ impl RuleLive {
 /// An upstream, for as long as its name stays.
 #[derive(Debug, Default)]
 pub struct UpstreamLive {
-    /// Where the round robin stands.
-    pub cursor: AtomicU32,
+    /// Whose turn it is, and how much is going on.
+    pub tally: Tally,
 }
 
 /// An endpoint, for as long as its upstream and its address as written stay.
@@ -139,16 +140,26 @@ pub struct EndpointLive {
     pub upstream: Arc<str>,
     /// The address as written, for logs.
     pub name: Arc<str>,
-    /// Where it is; empty while a name does not resolve.
+    /// Its upstream, where those wait who want to be served.
+    pub group: Arc<UpstreamLive>,
+    /// Where it is; empty while a name does not resolve. Changed by [`EndpointLive::moved_to`].
     pub places: Places,
     /// The place in each worker's list of pools, and the number that tells two users of one place apart.
     pub pool: PoolId,
     /// Bounds on idle connections.
     pub bounds: Pool,
-    /// Exchanges and tunnels that it serves.
-    pub active: AtomicU32,
+    /// Whether it may be picked, and how much it does. Kept where other bounds make another pool.
+    pub standing: Arc<Standing>,
     /// Set when a reload takes it away.
     pub removal: Removal,
+}
+
+impl EndpointLive {
+    /// Follows it to where it is now, a list that is not empty.
+    pub fn moved_to(&self, places: Arc<Vec<Place>>) {
+        self.places.store(places);
+        self.standing.clear(Flag::Unresolved);
+    }
 }
 
 /// Where a worker keeps the idle connections of an endpoint.
@@ -176,8 +187,13 @@ pub struct LongPermit(Arc<EndpointLive>);
 impl Permit {
     /// Counts one more at the endpoint with this place in the generation, which the balancer took from there.
     pub fn take(generation: &Rc<Current>, index: usize) -> Self {
-        generation.endpoints[index].active.fetch_add(1, Ordering::Relaxed);
+        generation.endpoints[index].standing.enter();
         Self { generation: Rc::clone(generation), index }
+    }
+
+    /// The endpoint's place in the generation.
+    pub const fn index(&self) -> usize {
+        self.index
     }
 
     /// Whose it is.
@@ -188,14 +204,14 @@ impl Permit {
     /// Lets go of the generation, for what will live longer than it should.
     pub fn outlive(self) -> LongPermit {
         let endpoint = Arc::clone(self.endpoint());
-        endpoint.active.fetch_add(1, Ordering::Relaxed);
+        endpoint.standing.enter();
         LongPermit(endpoint)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.endpoint().active.fetch_sub(1, Ordering::Relaxed);
+        self.endpoint().standing.leave();
     }
 }
 
@@ -208,6 +224,6 @@ impl LongPermit {
 
 impl Drop for LongPermit {
     fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::Relaxed);
+        self.0.standing.leave();
     }
 }

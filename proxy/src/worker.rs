@@ -16,6 +16,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use switchboard_core::balance::Draw;
 use switchboard_core::request_id::RequestId;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
@@ -61,6 +62,8 @@ pub struct Worker {
     current: RefCell<Rc<Current>>,
     load: Arc<AtomicU64>,
     ids: Cell<u64>,
+    /// Numbers for what is left to chance.
+    pub draw: Cell<Draw>,
     draining: Cell<bool>,
     listening: RefCell<HashMap<u64, oneshot::Sender<()>>>,
 }
@@ -98,6 +101,7 @@ impl Worker {
             current,
             load,
             ids: Cell::new((index as u64) << 56),
+            draw: Cell::new(Draw::new(process.seed ^ ((index as u64) << 56))),
             draining: Cell::new(false),
             listening: RefCell::default(),
             process,

@@ -3,8 +3,8 @@
 //! The walk of a file starts from these; tests and the proxy without a file use them as they are.
 
 use super::{
-    AccessLog, Bind, Config, Drain, Forwarded, Limits, Listener, Log, LogFormat, LogLevel, LogSink, Pool,
-    ProxyProtocol, Timeouts,
+    AccessLog, Address, Balance, Bind, Config, Drain, Endpoint, Forwarded, Limits, Listener, Log, LogFormat, LogLevel,
+    LogSink, Pool, ProxyProtocol, Timeouts, Upstream,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -55,6 +55,22 @@ impl Default for Listener {
 impl Default for Pool {
     fn default() -> Self {
         Self { idle: 128, idle_timeout: Duration::from_secs(50), max_age: Duration::from_mins(10) }
+    }
+}
+
+impl Upstream {
+    /// An upstream that says nothing but its endpoints.
+    #[must_use]
+    pub fn of(endpoints: Vec<Endpoint>) -> Self {
+        Self { endpoints, pool: Pool::default(), host: None, balance: Balance::default(), slow_start: None }
+    }
+}
+
+impl Endpoint {
+    /// An endpoint that says nothing but its address.
+    #[must_use]
+    pub const fn at(written: String, address: Address) -> Self {
+        Self { written, address, host: None, weight: 1, backup: false, max_requests: None }
     }
 }
 

@@ -4,6 +4,7 @@
 //! stops at the first error: what can't be read is reported and left out, and `load` throws the result away.
 //! The readers here are the words of the language (a text, a switch, a time-out); the submodules are its sentences.
 
+mod balance;
 mod condition;
 mod listen;
 pub(super) mod reference;

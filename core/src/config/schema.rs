@@ -3,10 +3,12 @@
 //! The walk of a file (`raw`) asks it which keys are known; the JSON Schema for editors (`schema::json`) is printed
 //! from it. So a key cannot be accepted without a text that explains it.
 
+mod balance;
 pub(super) mod json;
 mod rules;
 mod settings;
 
+pub(super) use balance::{BALANCE_HASH, HASH_KEY};
 pub(super) use rules::{CONDITION, ON_REMOVE, PATH_FORM, RULE, RULE_TIMEOUTS, TEXT_FORM};
 pub(super) use settings::{
     ACCESS_LOG, DEFAULTS, DRAIN, ENDPOINT, FILE, FORWARDED, LIMITS, LISTENER, LOG, POOL, TIMEOUTS, UPSTREAM,
@@ -56,6 +58,8 @@ pub(super) enum Kind {
     Duration,
     Size,
     ByteRate,
+    /// A number of per cent.
+    Share,
     /// A plain number between the two.
     Count(u64, u64),
     /// One of these words.

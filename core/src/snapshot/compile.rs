@@ -10,6 +10,7 @@ use super::{
     Action, Endpoint, EndpointId, EndpointIdentity, HostSent, Rule, RuleIdentity, Snapshot, Upstream, UpstreamId,
     UpstreamIdentity,
 };
+use crate::balance::Balancer;
 use crate::config::{self, Address, Config, HostHeader, HostPattern, PathEdit, RouteKey};
 use crate::route::{Condition, Networks, RouteTable, TableBuilder};
 use crate::target::{canonical_host, canonical_key_path};
@@ -98,6 +99,7 @@ fn upstreams(config: &Config) -> Upstreams<'_> {
             identity: UpstreamIdentity(upstream),
             endpoints: (first..next_id(&endpoints)).map(EndpointId).collect(),
             pool: written.pool,
+            balancer: Balancer::compile(written),
         }));
         names.insert(name.as_str(), id);
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Snapshot;
 use crate::config::{
     AccessLog, Action, Address, Bind, Config, Drain, Endpoint, Fact, Forwarded, HostHeader, HostPattern, Limits,
-    Listener, Log, LogFormat, LogLevel, LogSink, OnRemove, PathEdit, Pool, ProxyProtocol, Route, RouteKey, Rule,
-    Template, TemplatePart, Timeouts, Upstream,
+    Listener, Log, LogFormat, LogLevel, LogSink, OnRemove, PathEdit, ProxyProtocol, Route, RouteKey, Rule, Template,
+    TemplatePart, Timeouts, Upstream,
 };
 use crate::message::{Field, Fields, Name, Span, Version};
 use crate::route::{Facts, FindError, ListenerId, NoTrace, Trail};
@@ -58,13 +58,8 @@ pub(crate) fn proxy(upstream: &str) -> Rule {
 }
 
 pub(crate) fn upstream(endpoints: &[(&str, Address)]) -> Upstream {
-    let endpoint = |(written, address): &(&str, Address)| Endpoint {
-        written: (*written).to_owned(),
-        address: address.clone(),
-        host: None,
-    };
-    let pool = Pool { idle: 128, idle_timeout: Duration::from_secs(50), max_age: Duration::from_secs(600) };
-    Upstream { endpoints: endpoints.iter().map(endpoint).collect(), pool, host: None }
+    let endpoint = |(written, address): &(&str, Address)| Endpoint::at((*written).to_owned(), address.clone());
+    Upstream::of(endpoints.iter().map(endpoint).collect())
 }
 
 pub(crate) fn listener(name: &str) -> Listener {

@@ -124,7 +124,7 @@ fn apply(name: &str, ips: &[IpAddr], endpoints: &Endpoints) {
         let places: Vec<Place> = ips.iter().map(|ip| Place::Ip(SocketAddr::new(*ip, *port))).collect();
         if **endpoint.places.load() != places {
             tracing::info!(%name, port, addresses = places.len(), "the name of an endpoint resolved");
-            endpoint.places.store(Arc::new(places));
+            endpoint.moved_to(Arc::new(places));
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct Admitted {
     pub upgrade: Upgrade,
     /// Whether sending it twice does no more than sending it once (RFC 9110 §9.2.2).
     pub idempotent: bool,
+    /// What its endpoint is chosen by, where the upstream asks for that.
+    pub key: Option<u64>,
 }
 
 /// Finds the rule for the request on `desk` and checks what can be checked before anything is sent. The target as it
@@ -81,13 +83,14 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
     let rule = Arc::clone(generation.snapshot.rule(id));
     check_size(&rule, request.framing)?;
     target.clear();
-    let mut upgrade = Upgrade::None;
+    let (mut upgrade, mut key) = (Upgrade::None, None);
     match &rule.action {
         Action::Redirect { to, .. } => {
             template::render(to, &facts, target).map_err(|error| ProxyError::own(error.reason(), error.detail()))?
         }
         Action::Respond { .. } => {}
-        Action::Proxy(_) => {
+        Action::Proxy(upstream) => {
+            key = generation.snapshot.upstream(*upstream).balancer.key(&facts);
             if rule.path_edit == PathEdit::Keep {
                 target.extend_from_slice(destination.forward());
             } else {
@@ -100,7 +103,7 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
         }
     }
     let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
-    Ok(Admitted { rule, hop, upgrade, idempotent })
+    Ok(Admitted { rule, hop, upgrade, idempotent, key })
 }
 
 /// All that the target's parser has to see of `Host`: none, one, or that there are several.

@@ -1,6 +1,6 @@
 //! `upstreams:` and the addresses that rules give without a name.
 
-use super::Walk;
+use super::{Walk, balance};
 use crate::config::schema::{ENDPOINT, POOL, UPSTREAM};
 use crate::config::suggest::nearest;
 use crate::config::text::{Mark, Node, Value};
@@ -36,34 +36,20 @@ fn wrong_name(name: &str) -> Option<String> {
 fn upstream(walk: &mut Walk<'_>, node: &Node) -> Option<Upstream> {
     let Value::Map(_) = &node.value else {
         let endpoints = endpoints(walk, node)?;
-        return Some(Upstream { endpoints, pool: Pool::default(), host: None });
+        return Some(Upstream::of(endpoints));
     };
     let fields = walk.fields(node, &UPSTREAM)?;
     let pool = fields.value("pool").map_or_else(Pool::default, |node| pool(walk, node));
     let host = fields.value("host").and_then(|node| host_header(walk, node));
-    if let Some(node) = fields.value("balance") {
-        balance(walk, node);
-    }
+    let balance = fields.value("balance").and_then(|node| balance::balance(walk, node)).unwrap_or_default();
+    let slow_start = fields.value("slow_start").and_then(|node| walk.timeout(node)).flatten();
     let Some(list) = fields.value("endpoints") else {
         let words = "an upstream needs its addresses: `endpoints: [10.0.0.1:3000]`";
         walk.report.error(fields.at, ErrorKind::Missing(words));
         return None;
     };
-    Some(Upstream { endpoints: endpoints(walk, list)?, pool, host })
-}
-
-/// Accepts `round_robin`; the others of the language don't work yet.
-fn balance(walk: &mut Walk<'_>, node: &Node) {
-    const LATER: [&str; 4] = ["random", "weighted_random", "least_requests", "peak_ewma"];
-    match &node.value {
-        Value::Map(_) => walk.report.error(node.at, ErrorKind::NotBuilt("balance: {hash: …}".to_owned())),
-        Value::Scalar(scalar) if LATER.contains(&scalar.text.as_str()) => {
-            walk.report.error(node.at, ErrorKind::NotBuilt(format!("balance: {}", scalar.text)));
-        }
-        Value::Scalar(_) | Value::List(_) => {
-            walk.word(node, "a way to balance", &[("round_robin", ())]);
-        }
-    }
+    let endpoints = endpoints(walk, list)?;
+    Some(Upstream { pool, host, balance, slow_start, ..Upstream::of(endpoints) })
 }
 
 fn pool(walk: &mut Walk<'_>, node: &Node) -> Pool {
@@ -110,22 +96,27 @@ fn endpoints(walk: &mut Walk<'_>, node: &Node) -> Option<Vec<Endpoint>> {
 }
 
 fn endpoint(walk: &mut Walk<'_>, node: &Node) -> Option<Endpoint> {
-    let (place, host) = match &node.value {
-        Value::Map(_) => {
-            let fields = walk.fields(node, &ENDPOINT)?;
-            let host = fields.value("host").and_then(|node| host_header(walk, node));
-            let Some(place) = fields.value("address") else {
-                let words = "an endpoint needs its address: `address: 10.0.0.1:3000`";
-                walk.report.error(fields.at, ErrorKind::Missing(words));
-                return None;
-            };
-            (place, host)
-        }
-        Value::Scalar(_) | Value::List(_) => (node, None),
+    let Value::Map(_) = &node.value else {
+        let (address, written) = place(walk, node)?;
+        return Some(Endpoint::at(written, address));
     };
-    let (address, written) = walk.value(place, "an address", |text| Ok((address::address(text)?, text.to_owned())))?;
-    warn_public(walk, place.at, &address, &written);
-    Some(Endpoint { written, address, host })
+    let fields = walk.fields(node, &ENDPOINT)?;
+    let host = fields.value("host").and_then(|node| host_header(walk, node));
+    let share = balance::member(walk, &fields);
+    let Some(node) = fields.value("address") else {
+        let words = "an endpoint needs its address: `address: 10.0.0.1:3000`";
+        walk.report.error(fields.at, ErrorKind::Missing(words));
+        return None;
+    };
+    let (address, written) = place(walk, node)?;
+    Some(Endpoint { host, ..share(Endpoint::at(written, address)) })
+}
+
+/// Reads an address, and keeps it as written too.
+fn place(walk: &mut Walk<'_>, node: &Node) -> Option<(Address, String)> {
+    let (address, written) = walk.value(node, "an address", |text| Ok((address::address(text)?, text.to_owned())))?;
+    warn_public(walk, node.at, &address, &written);
+    Some((address, written))
 }
 
 fn warn_public(walk: &mut Walk<'_>, at: Mark, address: &Address, written: &str) {
@@ -167,7 +158,7 @@ pub(super) fn target(walk: &mut Walk<'_>, node: &Node) -> Option<String> {
     }
     let endpoints = endpoints(walk, node)?;
     let name = endpoints.iter().map(|endpoint| endpoint.written.as_str()).collect::<Vec<_>>().join(",");
-    walk.upstreams.entry(name.clone()).or_insert_with(|| Upstream { endpoints, pool: Pool::default(), host: None });
+    walk.upstreams.entry(name.clone()).or_insert_with(|| Upstream::of(endpoints));
     Some(name)
 }
 

@@ -53,6 +53,7 @@ fn describe(kind: &'static Kind, definitions: &mut BTreeMap<&'static str, Value>
         Kind::Duration => json!({ "type": "string", "pattern": r"^([0-9]+(ms|s|m|h|d)|.*\$\{.*)$" }),
         Kind::Size => json!({ "type": "string", "pattern": r"^([0-9]+([KMGT]i?)?B|.*\$\{.*)$" }),
         Kind::ByteRate => json!({ "type": "string", "pattern": r"^([0-9]+([KMGT]i?)?B/s|.*\$\{.*)$" }),
+        Kind::Share => json!({ "type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?%|.*\$\{.*)$" }),
         Kind::Count(least, most) => json!({ "anyOf": [
             { "type": "integer", "minimum": least, "maximum": most },
             { "type": "string", "pattern": r"^([0-9]+|.*\$\{.*)$" },

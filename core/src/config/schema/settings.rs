@@ -1,5 +1,6 @@
 //! The keys of the file itself, of listeners and upstreams, and of the settings of the whole proxy.
 
+use super::balance::{BACKUP, BALANCE, SLOW_START, WEIGHT};
 use super::rules::{ACCESS_LOG as RULE_ACCESS_LOG, HOST, MAX_BODY, ON_REMOVE_KEY, RULE, RULE_TIMEOUTS, UPGRADE};
 use super::{Kind, Object, TIME_OR_OFF, elsewhere, key, later};
 
@@ -113,7 +114,7 @@ pub(in crate::config) static UPSTREAM: Object = Object {
             Kind::OneOrList(&Kind::Or(&[Kind::Text, Kind::Object(&ENDPOINT)])),
             "The addresses: :3000, host:3000, [::1]:3000, http://host, ws://host or unix:/path.",
         ),
-        key("balance", Kind::Words(&["round_robin"]), "How an endpoint is chosen; default round_robin."),
+        BALANCE,
         key("pool", Kind::Object(&POOL), "Bounds on idle connections."),
         HOST,
         later("sticky"),
@@ -122,7 +123,7 @@ pub(in crate::config) static UPSTREAM: Object = Object {
         later("limits"),
         later("tls"),
         later("send_proxy_protocol"),
-        later("slow_start"),
+        SLOW_START,
         later("default_origin"),
         elsewhere("timeouts", "stands in a rule, under `defaults:` or for the whole file"),
         elsewhere("servers", "is written `endpoints`"),
@@ -139,8 +140,8 @@ pub(in crate::config) static ENDPOINT: Object = Object {
             "Where to connect: :3000, host:3000, [::1]:3000, http://host, ws://host or unix:/path.",
         ),
         HOST,
-        later("weight"),
-        later("backup"),
+        WEIGHT,
+        BACKUP,
         later("max_requests"),
         later("tags"),
     ],

@@ -1,6 +1,7 @@
 //! Durations, sizes, rates and counts: a number and its unit, never a bare number where a unit exists.
 
 use super::{Read, fault};
+use crate::config::Share;
 use std::time::Duration;
 
 /// The longest time; beyond it a text is taken for a slip. Ten years.
@@ -98,6 +99,24 @@ pub(in crate::config) fn byte_rate(text: &str) -> Read<u64> {
     match text.strip_suffix("/s") {
         Some(amount) => size(amount),
         None => fault("a rate", "write bytes per second, such as 256B/s or 1MB/s"),
+    }
+}
+
+/// Reads `5%`, `0.1%` or `125%`: more than nothing, at most `most` per cent.
+pub(in crate::config) fn share(text: &str, most: u32) -> Read<Share> {
+    const WHAT: &str = "a share";
+    let Some(number) = text.strip_suffix('%') else {
+        return fault(WHAT, "write a number and %, such as 5% or 0.1%");
+    };
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str| if is_digits(text) && text.len() <= 4 { text.parse::<u32>().ok() } else { None };
+    let (Some(whole), Some(part)) = (digits(whole), digits(&format!("{part:0<4}"))) else {
+        return fault(WHAT, "write a number and %, such as 5% or 0.1%; at most four decimals");
+    };
+    match Share(whole * 10_000 + part) {
+        Share(0) => fault(WHAT, "no share at all is written `off`, or the key is left out"),
+        share if share.0 <= most * 10_000 => Ok(share),
+        _ => fault(WHAT, format!("it may be {most}% at most")),
     }
 }
 

@@ -1,0 +1,54 @@
+//! What an upstream says of how its endpoints are chosen.
+
+/// A share of a whole, in millionths: `5%` is 50,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Share(pub u32);
+
+impl Share {
+    /// All of it.
+    pub const WHOLE: Self = Self(1_000_000);
+
+    /// This share of `amount`, rounded down.
+    #[must_use]
+    pub fn of(self, amount: u64) -> u64 {
+        u64::try_from(u128::from(amount) * u128::from(self.0) / u128::from(Self::WHOLE.0)).unwrap_or(u64::MAX)
+    }
+}
+
+/// How an endpoint is chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Balance {
+    /// By turns, as often as their weights say.
+    #[default]
+    RoundRobin,
+    /// By chance, weights or not.
+    Random,
+    /// By chance, as often as their weights say.
+    WeightedRandom,
+    /// The one with the fewest exchanges and streams for its weight.
+    LeastRequests,
+    /// The one whose requests wait the shortest: latency by load.
+    PeakEwma,
+    /// By what the request says, the same for the same.
+    Hash {
+        /// What.
+        by: HashKey,
+        /// The most load of one endpoint, of the average (`max_load: 125%`); `None` is no bound.
+        max_load: Option<Share>,
+    },
+}
+
+/// What of a request decides.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HashKey {
+    /// The client's address.
+    ClientIp,
+    /// A field's first value, by its name in lower case.
+    Header(String),
+    /// A cookie's value.
+    Cookie(String),
+    /// The canonical path.
+    Path,
+    /// A query parameter's value.
+    Query(String),
+}

@@ -1,0 +1,96 @@
+//! How an upstream chooses among its endpoints: `balance:`, and what an endpoint says of its share.
+
+use super::{Fields, Walk};
+use crate::config::schema::BALANCE_HASH;
+use crate::config::text::{Node, Value};
+use crate::config::value::{amount, fault, is_token};
+use crate::config::{Balance, Endpoint, ErrorKind, HashKey, Share};
+
+/// The largest weight: heavier ones say no more than the same shares with less.
+const HEAVIEST: u64 = 65_536;
+
+/// Reads `balance:`: a word, or `{hash: …}`.
+pub(super) fn balance(walk: &mut Walk<'_>, node: &Node) -> Option<Balance> {
+    let Value::Map(_) = &node.value else {
+        let words = [
+            ("round_robin", Balance::RoundRobin),
+            ("random", Balance::Random),
+            ("weighted_random", Balance::WeightedRandom),
+            ("least_requests", Balance::LeastRequests),
+            ("peak_ewma", Balance::PeakEwma),
+        ];
+        if let Value::Scalar(scalar) = &node.value
+            && matches!(scalar.text.as_str(), "hash" | "ip_hash" | "client_ip")
+        {
+            walk.wrong(node, "a way to balance", "say by what: {hash: client_ip}");
+            return None;
+        }
+        return walk.word(node, "a way to balance", &words);
+    };
+    let fields = walk.fields(node, &BALANCE_HASH)?;
+    let max_load = fields.value("max_load").and_then(|node| max_load(walk, node));
+    let Some(node) = fields.value("hash") else {
+        if !fields.refused {
+            walk.report.error(node.at, ErrorKind::Missing("say by what: {hash: client_ip}"));
+        }
+        return None;
+    };
+    Some(Balance::Hash { by: hash_key(walk, node)?, max_load })
+}
+
+fn max_load(walk: &mut Walk<'_>, node: &Node) -> Option<Share> {
+    const WHAT: &str = "a bound on the load";
+    walk.value(node, WHAT, |text| match amount::share(text, 1000)? {
+        share if share <= Share::WHOLE => fault(WHAT, "it lies above 100%, the average; write 125%"),
+        share => Ok(share),
+    })
+}
+
+/// Reads what of a request is hashed: `client_ip`, `path`, `{header: x}`, `{cookie: c}` or `{query: q}`.
+pub(super) fn hash_key(walk: &mut Walk<'_>, node: &Node) -> Option<HashKey> {
+    const WHAT: &str = "a thing to hash";
+    let Value::Map(_) = &node.value else {
+        return walk.value(node, WHAT, |text| match text {
+            "client_ip" => Ok(HashKey::ClientIp),
+            "path" => Ok(HashKey::Path),
+            "header" | "cookie" | "query" => fault(WHAT, format!("say which: {{{text}: name}}")),
+            _ => fault(WHAT, "write client_ip, path, {header: name}, {cookie: name} or {query: name}"),
+        });
+    };
+    let fields = walk.fields(node, &crate::config::schema::HASH_KEY)?;
+    match fields.entries.as_slice() {
+        [("header", entry)] => token(walk, &entry.value).map(|name| HashKey::Header(name.to_ascii_lowercase())),
+        [("cookie", entry)] => token(walk, &entry.value).map(HashKey::Cookie),
+        [("query", entry)] => walk.text(&entry.value, "a parameter's name").map(HashKey::Query),
+        _ if fields.refused => None,
+        _ => {
+            walk.report
+                .error(node.at, ErrorKind::Missing("write one of {header: name}, {cookie: name} and {query: name}"));
+            None
+        }
+    }
+}
+
+/// A name of a header or cookie.
+pub(super) fn token(walk: &mut Walk<'_>, node: &Node) -> Option<String> {
+    const WHAT: &str = "a name of a header or cookie";
+    walk.value(node, WHAT, |text| {
+        if is_token(text) { Ok(text.to_owned()) } else { fault(WHAT, "write letters, digits and `-`") }
+    })
+}
+
+/// Reads what an endpoint says of its share of the requests, as an edit of one that says nothing.
+pub(super) fn member(walk: &mut Walk<'_>, fields: &Fields<'_>) -> impl FnOnce(Endpoint) -> Endpoint + use<> {
+    let weight = fields.value("weight").and_then(|node| {
+        walk.value(node, "a weight", |text| match text {
+            "0" => fault("a weight", "an endpoint that is to get nothing is left out, or is a `backup: true`"),
+            _ => amount::count(text, 1, HEAVIEST).map(|weight| u32::try_from(weight).unwrap_or(u32::MAX)),
+        })
+    });
+    let backup = fields.value("backup").and_then(|node| walk.switch(node));
+    move |endpoint| Endpoint {
+        weight: weight.unwrap_or(endpoint.weight),
+        backup: backup.unwrap_or(endpoint.backup),
+        ..endpoint
+    }
+}

@@ -1,0 +1,56 @@
+//! The keys that say how an upstream chooses among its endpoints.
+
+use super::{Key, Kind, Object, TIME_OR_OFF, key};
+
+const WAYS: Kind = Kind::Or(&[
+    Kind::Words(&["round_robin", "random", "weighted_random", "least_requests", "peak_ewma"]),
+    Kind::Object(&BALANCE_HASH),
+]);
+
+pub(super) const BALANCE: Key = key(
+    "balance",
+    WAYS,
+    "How an endpoint is chosen: round_robin (by weight; the default), random, weighted_random, least_requests (streams \
+     count), peak_ewma (latency by load) or {hash: …}.",
+);
+
+pub(super) const SLOW_START: Key = key(
+    "slow_start",
+    TIME_OR_OFF,
+    "How long an endpoint that came up or was added gets less than its share, growing; default off.",
+);
+
+pub(super) const WEIGHT: Key =
+    key("weight", Kind::Count(1, 65_536), "Its share of the requests beside the others'; default 1.");
+
+pub(super) const BACKUP: Key =
+    key("backup", Kind::Switch, "true: it serves only while no other endpoint can; default false.");
+
+pub(in crate::config) static BALANCE_HASH: Object = Object {
+    what: "`balance`",
+    name: "balance_hash",
+    keys: &[
+        key(
+            "hash",
+            Kind::Or(&[Kind::Words(&["client_ip", "path"]), Kind::Object(&HASH_KEY)]),
+            "What decides, the same endpoint for the same: client_ip, path, {header}, {cookie} or {query}. Consistent: \
+             an endpoint that comes or goes moves its own share alone. Requests without it take turns.",
+        ),
+        key(
+            "max_load",
+            Kind::Share,
+            "The most load of one endpoint, beside the average of its weight, such as 125%; what is above goes to the \
+             next one. Default: no bound.",
+        ),
+    ],
+};
+
+pub(in crate::config) static HASH_KEY: Object = Object {
+    what: "a thing to hash",
+    name: "hash_key",
+    keys: &[
+        key("header", Kind::Text, "The first value of this field."),
+        key("cookie", Kind::Text, "The value of this cookie."),
+        key("query", Kind::Text, "The value of this parameter of the query."),
+    ],
+};
