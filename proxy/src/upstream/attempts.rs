@@ -42,8 +42,8 @@ impl Attempts {
         let generation = &self.generation;
         let upstream = generation.snapshot.upstream(self.upstream);
         let Some(live) = generation.upstreams.get(self.upstream.index()) else { return Err(none_up()) };
-        let first = upstream.endpoints.first().map_or(0, |id| id.index());
-        let standing = |place: usize| -> &Standing { &generation.endpoints[first + place].standing };
+        let standing =
+            |place: usize| -> &Standing { &generation.endpoints[upstream.endpoints[place].index()].standing };
         let tried = self.tried.get(..self.made).unwrap_or_default();
         let ask = Ask { key: self.key, bound: None, tried, now };
         let mut draw = worker.draw.get();
@@ -64,7 +64,7 @@ impl Attempts {
             *tried = place;
         }
         self.made += 1;
-        Ok(Permit::take(generation, first + place))
+        Ok(Permit::take(generation, upstream.endpoints[place].index()))
     }
 
     /// Takes note of a failed attempt.
