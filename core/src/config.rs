@@ -54,6 +54,8 @@ pub struct Config {
     pub access_log: AccessLog,
     /// The proxy's own log.
     pub log: Log,
+    /// Who is asked for the names of endpoints.
+    pub dns: Dns,
     /// Where the control socket lives.
     pub state_dir: PathBuf,
     /// Number of worker threads; `None` is one per core (`auto`). Can't change by reload.
@@ -395,6 +397,8 @@ pub enum Address {
     Ip(IpAddr, u16),
     /// A name that is resolved again and again, and a port.
     Name(String, u16),
+    /// `srv://_http._tcp.example.com`: a service whose hosts and ports are resolved again and again.
+    Srv(String),
     /// `unix:/path`
     Unix(PathBuf),
 }

@@ -26,7 +26,7 @@ use crate::generation::{Generation, Registry};
 use crate::process::{Command, Process};
 use crate::telemetry::log;
 use listeners::Listeners;
-use resolve::Resolver;
+use resolve::Names;
 
 /// Everything that the control thread holds.
 pub struct Control {
@@ -38,7 +38,7 @@ pub struct Control {
     /// Generations that were replaced, until nobody reads them: they are freed here and not on the data path.
     retired: Vec<Arc<Generation>>,
     watch: watch::Watch,
-    resolver: Resolver,
+    names: Names,
     signals: Signals,
     keeper: Keeper,
 }
@@ -65,7 +65,6 @@ pub enum Ask {
 impl Control {
     /// Runs until the proxy has ended. Returns the exit code.
     pub async fn run(mut self, mut asks: mpsc::Receiver<Ask>) -> u8 {
-        let mut resolving = tokio::time::interval(resolve::EVERY);
         let mut housekeeping = tokio::time::interval(Duration::from_secs(1));
         housekeeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -77,7 +76,6 @@ impl Control {
                 _ = self.signals.user1.recv() => self.reopen_logs(),
                 () = self.watch.changed() => drop(self.reload("a change of the file").await),
                 Some(ask) = asks.recv() => self.answer(ask).await,
-                _ = resolving.tick() => self.resolver.refresh(&self.process.generation.load()),
                 _ = housekeeping.tick(), if !self.retired.is_empty() => self.free_retired(),
             }
         }
@@ -152,7 +150,7 @@ impl Control {
         };
         let now = switchboard_core::moment::Moment::ZERO + self.process.origin.elapsed();
         let generation = self.registry.generation(config, Some(current), now).map_err(|error| error.to_string())?;
-        self.resolver.first(&generation).await;
+        self.names.follow(&generation).await;
         if let Some(access) = access {
             self.process.log_access_to(access);
         }

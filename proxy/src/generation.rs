@@ -198,14 +198,6 @@ impl Generation {
     pub fn trusts(&self, ip: IpAddr) -> bool {
         self.snapshot.trusted_proxies.contains(ip)
     }
-
-    /// The endpoints whose names have to be resolved, with name and port.
-    pub fn named_endpoints(&self) -> impl Iterator<Item = (&Arc<EndpointLive>, &str, u16)> {
-        self.endpoints.iter().zip(self.snapshot.endpoints()).filter_map(|(live, endpoint)| match &endpoint.address {
-            Address::Name(name, port) => Some((live, name.as_str(), *port)),
-            Address::Loopback(_) | Address::Ip(..) | Address::Unix(_) => None,
-        })
-    }
 }
 
 /// How an endpoint stands that was not there before. One that a reload brings starts slowly, where its upstream says so.
@@ -229,7 +221,7 @@ fn fixed_places(address: &Address) -> Vec<Place> {
         ],
         Address::Ip(ip, port) => vec![Place::Ip(SocketAddr::new(*ip, *port))],
         Address::Unix(path) => vec![Place::Unix(path.clone())],
-        Address::Name(..) => Vec::new(),
+        Address::Name(..) | Address::Srv(_) => Vec::new(),
     }
 }
 

@@ -3,11 +3,12 @@
 //! Keyed by identity (DESIGN: route, rule, upstream, endpoint), made by the control thread, reached by the data path
 //! through the generation by index: never by a hash at request time, and never behind a lock.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -26,18 +27,30 @@ pub enum Place {
     Unix(PathBuf),
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(at) => write!(f, "{at}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// Where an endpoint can be reached now. The data path reads the number alone: it changes with the list.
 #[derive(Debug)]
 pub struct Places {
     list: ArcSwap<Vec<Place>>,
     version: AtomicU32,
+    /// How many from the first take turns; 0 where the list was written and not resolved.
+    lead: AtomicU32,
+    doubted: AtomicBool,
 }
 
 impl Places {
     /// Makes the first list; it may be empty, for a name that has still to be resolved.
     pub fn new(list: Vec<Place>) -> Self {
         let version = u32::from(!list.is_empty());
-        Self { list: ArcSwap::from_pointee(list), version: version.into() }
+        Self { list: ArcSwap::from_pointee(list), version: version.into(), lead: 0.into(), doubted: false.into() }
     }
 
     /// The list.
@@ -45,9 +58,10 @@ impl Places {
         self.list.load_full()
     }
 
-    /// Replaces the list by one that is not empty.
-    pub fn store(&self, list: Arc<Vec<Place>>) {
+    /// Replaces the list by one that was resolved and is not empty; `lead` of it take turns.
+    pub fn store(&self, list: Arc<Vec<Place>>, lead: usize) {
         self.list.store(list);
+        self.lead.store(u32::try_from(lead).unwrap_or(u32::MAX).max(1), Ordering::Relaxed);
         // The control thread alone writes; a version is never 0 again.
         let next = self.version.load(Ordering::Relaxed).wrapping_add(1).max(1);
         self.version.store(next, Ordering::Release);
@@ -56,6 +70,26 @@ impl Places {
     /// Which list it is; 0 while there is none.
     pub fn version(&self) -> u32 {
         self.version.load(Ordering::Acquire)
+    }
+
+    /// How many of the list, from the first, take turns at being tried first; 0 keeps its order.
+    pub fn lead(&self) -> usize {
+        self.lead.load(Ordering::Relaxed) as usize
+    }
+
+    /// Whether the list comes from a name, and may be another when that is asked for again.
+    pub fn is_followed(&self) -> bool {
+        self.lead() > 0
+    }
+
+    /// Doubts a list that comes from a name; true where nobody did before.
+    pub fn doubt(&self) -> bool {
+        self.is_followed() && !self.doubted.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether the list was doubted; it no longer is.
+    pub fn take_doubt(&self) -> bool {
+        self.doubted.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -155,9 +189,9 @@ pub struct EndpointLive {
 }
 
 impl EndpointLive {
-    /// Follows it to where it is now, a list that is not empty.
-    pub fn moved_to(&self, places: Arc<Vec<Place>>) {
-        self.places.store(places);
+    /// Follows it to where it is now: a list that is not empty, of which the first `lead` take turns.
+    pub fn moved_to(&self, places: Arc<Vec<Place>>, lead: usize) {
+        self.places.store(places, lead);
         self.standing.clear(Flag::Unresolved);
     }
 }

@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::certs::Certs;
+use crate::control::resolve::Doubts;
 use crate::generation::Generation;
 use crate::listener::{Remote, Socket};
 use crate::telemetry::access_log::AccessSink;
@@ -36,6 +37,8 @@ pub struct Process {
     pub draining: AtomicBool,
     /// Makes request ids differ from those of other starts and workers.
     pub seed: u64,
+    /// Where workers say that the address of a name may be another's.
+    pub doubts: Arc<Doubts>,
     /// Keeps complaints about exhaustion rare.
     pub said: Quiet,
     /// Unknown hosts are told the known ones: `demo` and `dev` only.

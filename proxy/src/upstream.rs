@@ -7,6 +7,7 @@ pub mod attempts;
 pub mod connect;
 pub mod interim;
 pub mod pool;
+pub mod race;
 pub mod send;
 
 pub use attempts::Attempts;

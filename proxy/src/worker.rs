@@ -64,6 +64,7 @@ pub struct Worker {
     ids: Cell<u64>,
     /// Numbers for what is left to chance.
     pub draw: Cell<Draw>,
+    turns: Cell<usize>,
     draining: Cell<bool>,
     listening: RefCell<HashMap<u64, oneshot::Sender<()>>>,
 }
@@ -102,6 +103,7 @@ impl Worker {
             load,
             ids: Cell::new((index as u64) << 56),
             draw: Cell::new(Draw::new(process.seed ^ ((index as u64) << 56))),
+            turns: Cell::new(index),
             draining: Cell::new(false),
             listening: RefCell::default(),
             process,
@@ -131,6 +133,13 @@ impl Worker {
             }
         }
         self.access.flush();
+    }
+
+    /// Whose turn it is among the addresses of a name, for the next connection that is opened.
+    pub fn turn(&self) -> usize {
+        let turn = self.turns.get();
+        self.turns.set(turn.wrapping_add(1));
+        turn
     }
 
     fn listen(self: &Rc<Self>, socket: Arc<Socket>, fd: OwnedFd) {

@@ -3,8 +3,8 @@
 //! The walk of a file starts from these; tests and the proxy without a file use them as they are.
 
 use super::{
-    AccessLog, Address, Balance, Bind, Config, Drain, Endpoint, Forwarded, Limits, Listener, Log, LogFormat, LogLevel,
-    LogSink, Pool, ProxyProtocol, Timeouts, Upstream,
+    AccessLog, Address, Balance, Bind, Config, Dns, Drain, Endpoint, Forwarded, Limits, Listener, Log, LogFormat,
+    LogLevel, LogSink, Pool, ProxyProtocol, Timeouts, Upstream,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,6 +33,7 @@ impl Default for Config {
             drain: Drain::default(),
             access_log: AccessLog::default(),
             log: Log::default(),
+            dns: Dns::default(),
             state_dir: PathBuf::from(STATE_DIR),
             workers: None,
             files: Vec::new(),

@@ -188,6 +188,7 @@ fn compare_settings(diff: &mut Diff, old: &Config, new: &Config) {
         drain,
         access_log,
         log,
+        dns,
         state_dir,
         workers,
         files: _,
@@ -200,6 +201,7 @@ fn compare_settings(diff: &mut Diff, old: &Config, new: &Config) {
         ("drain", *drain == new.drain),
         ("access_log", *access_log == new.access_log),
         ("log", *log == new.log),
+        ("dns", *dns == new.dns),
     ];
     for (key, same) in settings {
         if !same {

@@ -6,6 +6,7 @@
 
 mod balance;
 mod condition;
+mod dns;
 mod listen;
 pub(super) mod reference;
 mod route;

@@ -4,11 +4,13 @@
 //! from it. So a key cannot be accepted without a text that explains it.
 
 mod balance;
+mod health;
 pub(super) mod json;
 mod rules;
 mod settings;
 
 pub(super) use balance::{BALANCE_HASH, HASH_KEY};
+pub(super) use health::DNS;
 pub(super) use rules::{CONDITION, ON_REMOVE, PATH_FORM, RULE, RULE_TIMEOUTS, TEXT_FORM};
 pub(super) use settings::{
     ACCESS_LOG, DEFAULTS, DRAIN, ENDPOINT, FILE, FORWARDED, LIMITS, LISTENER, LOG, POOL, TIMEOUTS, UPSTREAM,

@@ -205,6 +205,10 @@ fn authority(address: &Address) -> Box<str> {
         Address::Ip(IpAddr::V4(ip), port) => (ip.to_string(), *port),
         Address::Ip(IpAddr::V6(ip), port) => (format!("[{ip}]"), *port),
         Address::Name(name, port) => (name.clone(), *port),
+        // What a service is called in the DNS is no host; the name behind its labels is.
+        Address::Srv(name) => {
+            (name.split('.').skip_while(|label| label.starts_with('_')).collect::<Vec<_>>().join("."), 80)
+        }
         Address::Unix(_) => ("localhost".to_owned(), 80),
     };
     if port == 80 { host.into() } else { format!("{host}:{port}").into() }

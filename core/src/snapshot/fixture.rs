@@ -93,6 +93,7 @@ pub(crate) fn config(routes: impl IntoIterator<Item = (String, Vec<Rule>)>) -> C
         log: Log { level: LogLevel::Info, format: LogFormat::Auto, to: LogSink::Stderr },
         state_dir: "state".into(),
         workers: None,
+        dns: crate::config::Dns::default(),
         files: Vec::new(),
     }
 }

@@ -1,70 +1,96 @@
-//! Names of endpoints to addresses, again and again. A name that does not resolve makes its route answer 503 with the
-//! reason; it never stops a start or a reload, and the last good answer stays while the resolver fails.
+//! Names of endpoints to addresses, again when an answer's time is over. A name that does not resolve makes its route
+//! answer 503 with the reason; it never stops a start or a reload, and the last good answer stays while the resolver
+//! fails.
 //!
-//! The control thread asks, by the system's resolver on threads of its own; no worker ever waits for one.
+//! A task of the control thread; no worker ever waits for it. A worker that is refused, or waits in vain, at the address
+//! of a name says so ([`Doubts`]), and the name is asked for at once: Docker's resolver gives answers a TTL of ten
+//! minutes and hands the address to another container meanwhile.
+
+mod ask;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use switchboard_core::config::{Address, Dns};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::generation::Generation;
-use crate::live::{EndpointLive, Place};
+use crate::live::EndpointLive;
+use ask::{Answer, Asker, Question};
 
-/// How often names without an address are asked for again.
-pub const EVERY: Duration = Duration::from_secs(2);
+/// How long a start or a reload waits for names that nobody has asked for yet. Most resolvers need a tenth of it.
+const FIRST: Duration = Duration::from_millis(250);
 
-/// Of so many rounds one asks for all names.
-const ALL: u32 = 5;
+/// How soon a question that failed is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
 
-/// How long a start or a reload waits for names that nobody has asked for yet. Most resolvers need a hundredth of it.
-const FIRST: Duration = Duration::from_secs(1);
+/// How often the system's settings are looked at, at most.
+const LOOK: Duration = Duration::from_secs(1);
 
-/// Addresses of one name that are used at most: a resolver that answers with thousands must not fill our memory.
-const MOST: usize = 64;
+/// Where workers say that an address may be another's by now.
+#[derive(Debug, Default)]
+pub struct Doubts(Notify);
 
-/// The names that were asked for, and how that went.
-#[derive(Clone, Debug, Default)]
-pub struct Resolver {
-    names: Arc<Mutex<HashMap<String, State>>>,
-    round: u32,
+impl Doubts {
+    /// Doubts the addresses of an endpoint, if they come from a name. Wakes the resolver at the first doubt alone.
+    pub fn raise(&self, endpoint: &EndpointLive) {
+        if endpoint.places.doubt() {
+            self.0.notify_one();
+        }
+    }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+/// The names of the configuration in force, and how asking for them goes. Cloned freely: it is one table.
+#[derive(Clone)]
+pub struct Names {
+    table: Arc<Mutex<Table>>,
+    doubts: Arc<Doubts>,
+    changed: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct Table {
+    dns: Dns,
+    asker: Option<Asker>,
+    looked: Option<Instant>,
+    names: HashMap<Question, State>,
+}
+
 struct State {
-    /// Questions that wait for their answer. The system's resolver may take half a minute.
-    asking: u32,
+    /// Who goes by this name, each with its port.
+    endpoints: Vec<(Arc<EndpointLive>, u16)>,
+    asking: bool,
+    asked: Instant,
+    due: Instant,
     failing: bool,
 }
 
-/// The endpoints that one name stands for, each with its port.
-type Endpoints = Vec<(Arc<EndpointLive>, u16)>;
-
-impl Resolver {
-    /// Asks for the names of a generation: in each round for those without an address, in some for all.
-    pub fn refresh(&mut self, generation: &Generation) {
-        let all = self.round.is_multiple_of(ALL);
-        self.round = self.round.wrapping_add(1);
-        let mut names = by_name(generation);
-        self.states().retain(|name, state| state.asking > 0 || names.contains_key(name));
-        names.retain(|name, endpoints| {
-            let idle = self.states().get(name).is_none_or(|state| state.asking == 0);
-            idle && (all || endpoints.iter().any(|(endpoint, _)| is_nowhere(endpoint)))
-        });
-        names.into_iter().for_each(|(name, endpoints)| drop(self.ask(name, endpoints)));
+impl Names {
+    /// An empty table.
+    pub fn new(doubts: Arc<Doubts>) -> Self {
+        Self { table: Arc::default(), doubts, changed: Arc::default() }
     }
 
-    /// Asks for the names that have no address and did not fail before, and waits for the answers, at most [`FIRST`]:
-    /// so that the first request to a new route does not come too early. Later answers are taken just the same.
-    pub async fn first(&self, generation: &Generation) {
-        let mut names = by_name(generation);
-        names.retain(|name, endpoints| {
-            endpoints.retain(|(endpoint, _)| is_nowhere(endpoint));
-            !endpoints.is_empty() && !self.states().get(name).is_some_and(|state| state.failing)
-        });
-        let asked: Vec<_> = names.into_iter().map(|(name, endpoints)| self.ask(name, endpoints)).collect();
+    /// Asks again and again, for ever. One task of the control thread runs this.
+    pub async fn watch(self) {
+        loop {
+            let next = self.ask_due();
+            let pause = next.map_or(Duration::from_hours(1), |at| at.saturating_duration_since(Instant::now()));
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.changed.notified() => {}
+                () = self.doubts.0.notified() => self.heed_doubts(),
+            }
+        }
+    }
+
+    /// Follows a generation: asks for the names that are new, and waits for those without an address, at most
+    /// [`FIRST`], so that the first request to a new route does not come too early. Later answers are taken just the same.
+    pub async fn follow(&self, generation: &Generation) {
+        let asked = self.adopt(generation);
+        self.changed.notify_one();
         let all = async {
             for answer in asked {
                 let _ = answer.await;
@@ -73,67 +99,139 @@ impl Resolver {
         let _ = tokio::time::timeout(FIRST, all).await;
     }
 
-    fn ask(&self, name: String, endpoints: Endpoints) -> JoinHandle<()> {
-        self.states().entry(name.clone()).or_default().asking += 1;
-        let resolver = self.clone();
-        tokio::spawn(async move {
-            // The port is each endpoint's own.
-            let answer = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let found = answer.map(|found| unique(found.map(|address| address.ip())));
-            let error = match &found {
-                Ok(ips) if ips.is_empty() => Some("it has no address".to_owned()),
-                Ok(_) => None,
-                Err(error) => Some(error.to_string()),
+    fn adopt(&self, generation: &Generation) -> Vec<JoinHandle<()>> {
+        let mut names: HashMap<Question, Vec<(Arc<EndpointLive>, u16)>> = HashMap::new();
+        for (live, endpoint) in generation.endpoints.iter().zip(generation.snapshot.endpoints()) {
+            let (question, port) = match &endpoint.address {
+                Address::Name(name, port) => (Question::Host(name.clone()), *port),
+                Address::Srv(name) => (Question::Service(name.clone()), 0),
+                Address::Loopback(_) | Address::Ip(..) | Address::Unix(_) => continue,
             };
-            resolver.note(&name, error);
-            found.into_iter().filter(|ips| !ips.is_empty()).for_each(|ips| apply(&name, &ips, &endpoints));
-        })
+            names.entry(question).or_default().push((Arc::clone(live), port));
+        }
+        let mut table = self.table();
+        if table.dns != generation.config.dns {
+            table.dns = generation.config.dns.clone();
+            table.asker = None;
+        }
+        let now = Instant::now();
+        table.names.retain(|question, _| names.contains_key(question));
+        for (question, endpoints) in names {
+            match table.names.get_mut(&question) {
+                Some(state) => state.endpoints = endpoints,
+                None => {
+                    let state = State { endpoints, asking: false, asked: now, due: now, failing: false };
+                    table.names.insert(question, state);
+                }
+            }
+        }
+        let nowhere = |state: &State| state.endpoints.iter().any(|(endpoint, _)| endpoint.places.version() == 0);
+        let new: Vec<Question> = table
+            .names
+            .iter()
+            .filter(|(_, state)| !state.asking && !state.failing && nowhere(state))
+            .map(|(question, _)| question.clone())
+            .collect();
+        new.into_iter().filter_map(|question| self.ask(&mut table, question)).collect()
     }
 
-    /// Keeps how a question went. What is said again and again is said once.
-    fn note(&self, name: &str, error: Option<String>) {
-        let mut states = self.states();
-        let state = states.entry(name.to_owned()).or_default();
-        state.asking = state.asking.saturating_sub(1);
-        let failed = std::mem::replace(&mut state.failing, error.is_some());
-        drop(states);
-        if let (Some(error), false) = (error, failed) {
-            tracing::warn!(%name, %error, "the name of an endpoint does not resolve; it is asked for again");
+    /// Asks for what is due, and tells when to look again.
+    fn ask_due(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let mut table = self.table();
+        let due = table.names.iter().filter(|(_, state)| !state.asking && state.due <= now);
+        let due: Vec<Question> = due.map(|(question, _)| question.clone()).collect();
+        due.into_iter().for_each(|question| drop(self.ask(&mut table, question)));
+        table.names.values().filter(|state| !state.asking).map(|state| state.due).min()
+    }
+
+    /// Makes doubted names due, but none more often than `min_ttl` allows.
+    fn heed_doubts(&self) {
+        let mut table = self.table();
+        let least = table.dns.min_ttl;
+        for state in table.names.values_mut() {
+            // Every doubt is taken back, so that the next one wakes us.
+            let doubted = state.endpoints.iter().filter(|(endpoint, _)| endpoint.places.take_doubt()).count();
+            if doubted > 0 {
+                state.due = state.due.min(state.asked + least);
+            }
         }
     }
 
-    fn states(&self) -> MutexGuard<'_, HashMap<String, State>> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    fn ask(&self, table: &mut Table, question: Question) -> Option<JoinHandle<()>> {
+        let asker = table.asker();
+        let state = table.names.get_mut(&question)?;
+        state.asking = true;
+        state.asked = Instant::now();
+        let names = self.clone();
+        Some(tokio::spawn(async move {
+            let answer = match asker {
+                Ok(asker) => asker.ask(&question).await,
+                Err(error) => Err(error),
+            };
+            names.take(&question, answer);
+        }))
+    }
+
+    /// Takes an answer. What is said again and again is said once.
+    fn take(&self, question: &Question, answer: Result<Answer, String>) {
+        let mut table = self.table();
+        let (least, most) = (table.dns.min_ttl, table.dns.max_ttl);
+        let Some(state) = table.names.get_mut(question) else { return };
+        state.asking = false;
+        let (Question::Host(name) | Question::Service(name)) = question;
+        let holds = match &answer {
+            Ok(answer) => answer.ttl.clamp(least, most.max(least)),
+            Err(_) => AGAIN.clamp(least, most.max(least)),
+        };
+        state.due = Instant::now() + holds;
+        match answer {
+            Ok(answer) => {
+                if std::mem::take(&mut state.failing) {
+                    tracing::info!(%name, "the name of an endpoint resolves again");
+                }
+                state.endpoints.iter().for_each(|(endpoint, port)| apply(name, &answer, endpoint, *port));
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut state.failing, true) {
+                    let kept = state.endpoints.iter().any(|(endpoint, _)| endpoint.places.version() != 0);
+                    let so = if kept { "its last addresses stay in use" } else { "its endpoint is out until it does" };
+                    tracing::warn!(%name, %error, "the name of an endpoint does not resolve; {so}");
+                }
+            }
+        }
+        drop(table);
+        self.changed.notify_one();
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn by_name(generation: &Generation) -> HashMap<String, Endpoints> {
-    let mut names: HashMap<String, Endpoints> = HashMap::new();
-    for (endpoint, name, port) in generation.named_endpoints() {
-        names.entry(name.to_owned()).or_default().push((Arc::clone(endpoint), port));
-    }
-    names
-}
-
-fn is_nowhere(endpoint: &EndpointLive) -> bool {
-    endpoint.places.load().is_empty()
-}
-
-fn apply(name: &str, ips: &[IpAddr], endpoints: &Endpoints) {
-    for (endpoint, port) in endpoints {
-        let places: Vec<Place> = ips.iter().map(|ip| Place::Ip(SocketAddr::new(*ip, *port))).collect();
-        if **endpoint.places.load() != places {
-            tracing::info!(%name, port, addresses = places.len(), "the name of an endpoint resolved");
-            endpoint.moved_to(Arc::new(places));
+impl Table {
+    /// Whom to ask by the settings of now.
+    fn asker(&mut self) -> Result<Asker, String> {
+        let look = self.looked.is_none_or(|looked| looked.elapsed() >= LOOK);
+        if look && self.asker.as_ref().is_some_and(Asker::is_stale) {
+            self.asker = None;
+        }
+        if look {
+            self.looked = Some(Instant::now());
+        }
+        match &self.asker {
+            Some(asker) => Ok(asker.clone()),
+            None => Ok(self.asker.insert(Asker::new(&self.dns)?).clone()),
         }
     }
 }
 
-fn unique(found: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
-    let mut addresses: Vec<IpAddr> = found.collect();
-    // IPv4 first: a name like `localhost` often has both, and servers that listen on one listen on that.
-    addresses.sort_by_key(|address| (address.is_ipv6(), *address));
-    addresses.dedup();
-    addresses.truncate(MOST);
-    addresses
+fn apply(name: &str, answer: &Answer, endpoint: &EndpointLive, port: u16) {
+    let places = ask::places(answer, port);
+    // Other bounds of a pool make another endpoint, with a copy of the list that nobody follows yet.
+    if **endpoint.places.load() != places || endpoint.places.lead() != answer.lead {
+        let first = places.first().map_or_else(String::new, ToString::to_string);
+        tracing::info!(%name, addresses = places.len(), %first, "the name of an endpoint resolved");
+        endpoint.moved_to(Arc::new(places), answer.lead);
+    }
 }

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::listeners::Listeners;
 use super::picture::Picture;
-use super::resolve::Resolver;
+use super::resolve::Names;
 use super::{Control, Signals, open_access, socket, state, watch};
 use crate::certs::Certs;
 use crate::certs::keeper::Keeper;
@@ -27,9 +27,6 @@ const RESERVED: u64 = 200;
 
 /// With fewer descriptors than this there is no use in starting: 28 connections, each with one upstream.
 const FEWEST: u64 = 256;
-
-/// Threads that may wait for the system's resolver at once.
-const RESOLVING: usize = 32;
 
 /// How a proxy is started.
 #[derive(Debug)]
@@ -75,6 +72,7 @@ pub fn run(start: Start) -> Result<u8, String> {
         access: ArcSwap::from_pointee(access),
         draining: false.into(),
         seed: seed(),
+        doubts: Arc::default(),
         said: Default::default(),
         names_hosts,
         certs,
@@ -82,7 +80,6 @@ pub fn run(start: Start) -> Result<u8, String> {
     start_workers(&process, inboxes)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(RESOLVING)
         .build()
         .map_err(|error| format!("cannot start the control thread: {error}"))?;
     let running = async move {
@@ -92,8 +89,9 @@ pub fn run(start: Start) -> Result<u8, String> {
             .map_err(|error| format!("cannot open {}: {error}", socket::path(&state_dir).display()))?;
         let keeper = Keeper::start(Arc::clone(&process.certs), wanted, &state_dir);
         keeper.follow(&process.generation.load().config);
-        let resolver = Resolver::default();
-        resolver.first(&process.generation.load()).await;
+        let names = Names::new(Arc::clone(&process.doubts));
+        tokio::spawn(names.clone().watch());
+        names.follow(&process.generation.load_full()).await;
         let mut watch = watch::Watch::default();
         watch.follow(picture);
         for line in listeners.carry_out(plan, &process.workers) {
@@ -101,7 +99,7 @@ pub fn run(start: Start) -> Result<u8, String> {
         }
         say_ready(ready);
         let control =
-            Control { process, registry, listeners, path, retired: Vec::new(), watch, resolver, signals, keeper };
+            Control { process, registry, listeners, path, retired: Vec::new(), watch, names, signals, keeper };
         let code = control.run(inbox).await;
         let _ = std::fs::remove_file(socket::path(&state_dir));
         Ok(code)

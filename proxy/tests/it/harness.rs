@@ -3,6 +3,7 @@
 //! Used by the feature files beside it. Never a fixed port, never a shared directory, never a wait without an end.
 
 mod check;
+pub(crate) mod dns;
 mod message;
 mod node;
 mod origin;

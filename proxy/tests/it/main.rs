@@ -18,6 +18,7 @@ mod framing;
 mod held;
 mod hop;
 mod limits;
+mod names;
 mod path;
 mod proxying;
 mod reload;

@@ -38,6 +38,7 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> Config {
         limits: at("limits").map(|node| limits(walk, node)).unwrap_or_default(),
         drain: at("drain").map(|node| drain(walk, node)).unwrap_or_default(),
         access_log: at("access_log").map(|node| access_log(walk, node)).unwrap_or_default(),
+        dns: at("dns").map(|node| super::dns::dns(walk, node)).unwrap_or_default(),
         log: at("log").map(|node| log(walk, node)).unwrap_or_default(),
         state_dir: state_dir(walk, at("state_dir")),
         workers: at("workers").and_then(|node| workers(walk, node)),

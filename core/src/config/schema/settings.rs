@@ -1,6 +1,7 @@
 //! The keys of the file itself, of listeners and upstreams, and of the settings of the whole proxy.
 
 use super::balance::{BACKUP, BALANCE, SLOW_START, WEIGHT};
+use super::health::DNS;
 use super::rules::{ACCESS_LOG as RULE_ACCESS_LOG, HOST, MAX_BODY, ON_REMOVE_KEY, RULE, RULE_TIMEOUTS, UPGRADE};
 use super::{Kind, Object, TIME_OR_OFF, elsewhere, key, later};
 
@@ -44,6 +45,7 @@ pub(in crate::config) static FILE: Object = Object {
             "Where access lines go: stdout (default), stderr, a file's path, or off.",
         ),
         key("log", Kind::Object(&LOG), "The proxy's own log."),
+        key("dns", Kind::Object(&DNS), "Who is asked for the names of endpoints, and for how long an answer holds."),
         key(
             "state_dir",
             Kind::Text,
@@ -62,7 +64,6 @@ pub(in crate::config) static FILE: Object = Object {
         later("tracing"),
         later("acme"),
         later("cache"),
-        later("dns"),
         later("redis"),
         later("lists"),
         later("policies"),

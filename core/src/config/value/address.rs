@@ -27,7 +27,8 @@ pub(in crate::config) fn address(text: &str) -> Read<Address> {
     };
     match scheme.map(str::to_ascii_lowercase).as_deref() {
         None | Some("http" | "ws") => {}
-        Some(later @ ("https" | "h2c" | "wss" | "srv")) => return Err(Fault::NotBuilt(format!("{later}://"))),
+        Some("srv") => return service(authority),
+        Some(later @ ("https" | "h2c" | "wss")) => return Err(Fault::NotBuilt(format!("{later}://"))),
         Some(_) => return fault(WHAT, "the schemes are http, https, h2c, ws, wss, srv and unix:/path"),
     }
     if let Some(at) = authority.find(['/', '?', '#']) {
@@ -59,6 +60,20 @@ pub(in crate::config) fn address(text: &str) -> Read<Address> {
         Some(ip) => Ok(Address::Ip(ip, port)),
         None => Ok(Address::Name(host::name(WHAT, name)?, port)),
     }
+}
+
+/// Reads the name of a service, `_http._tcp.example.com`: the ports come with its hosts (RFC 2782).
+fn service(name: &str) -> Read<Address> {
+    let bare = name.trim_end_matches(['/', '.']);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let label = |label: &str| !label.is_empty() && label.len() <= 63 && label.chars().all(allowed);
+    if bare.contains(':') {
+        return fault(WHAT, "a service has no port: its answer names the ports");
+    }
+    if bare.len() > 253 || !bare.split('.').all(label) {
+        return fault(WHAT, "after srv:// stands the name of a service: srv://_http._tcp.example.com");
+    }
+    Ok(Address::Srv(bare.to_ascii_lowercase()))
 }
 
 /// Reads `:80`, `127.0.0.1:80`, `[::1]:80`, `unix:/path` or `fd:3`.

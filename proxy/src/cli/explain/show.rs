@@ -199,6 +199,7 @@ impl Page<'_> {
             line.push_str(&match &endpoint.address {
                 Address::Loopback(_) => ", which is this machine: 127.0.0.1, then [::1]".to_owned(),
                 Address::Name(name, port) => format!(", which is {name} port {port}, resolved again and again"),
+                Address::Srv(name) => format!(", which is the service {name}, resolved again and again"),
                 Address::Ip(..) | Address::Unix(_) => String::new(),
             });
             let host = endpoint.host_for(rule);

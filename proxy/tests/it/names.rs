@@ -1,0 +1,186 @@
+//! Endpoints by name: followed by TTL, asked for again where a connect fails, kept while the resolver fails.
+
+use crate::harness::dns::{Answer, Dns};
+use crate::harness::{Origin, Proxy, on_workers, poll, poll_for};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+/// An origin at an address of loopback that says which it is and keeps no connection.
+fn origin(last: u8, port: u16) -> Origin {
+    Origin::start_at(SocketAddr::from(([127, 0, 0, last], port)), move |wire, _| {
+        while wire.request().is_some() {
+            let body = format!("at {last}");
+            wire.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+        }
+    })
+}
+
+fn start(workers: usize, dns: &Dns, more: &str, to: &str) -> Proxy {
+    Proxy::start(workers, &format!("dns: {{ {}{more} }}\nroutes: {{ t.test: \"{to}\" }}\n", dns.setting()))
+}
+
+/// Who answers now: the body, or the status where it is not 200.
+fn who(proxy: &Proxy) -> String {
+    let answer = proxy.get("t.test", "/");
+    if answer.status() == 200 { answer.text() } else { format!("{}", answer.status()) }
+}
+
+#[test]
+fn e13_a_name_that_moves_is_followed_within_its_ttl_and_a_second() {
+    on_workers(|workers| {
+        let (a, dns) = (origin(2, 0), Dns::start());
+        let _b = origin(3, a.port());
+        dns.point("app.test", 2, 2);
+        let proxy = start(workers, &dns, "", &format!("app.test:{}", a.port()));
+        poll("the first address", || (who(&proxy) == "at 2").then_some(()));
+        let moved = Instant::now();
+        dns.point("app.test", 3, 2);
+        poll("the second address", || (who(&proxy) == "at 3").then_some(()));
+        // TTL + 1 s is the promise; the rest is for a machine that does much else.
+        assert!(moved.elapsed() < Duration::from_secs(6), "{:?}", moved.elapsed());
+        // Whatever the resolver says now, the last addresses stay.
+        for trouble in [Answer::Failure, Answer::Nothing] {
+            let asked = dns.asked("app.test");
+            dns.set("app.test", trouble);
+            poll("two more questions", || (dns.asked("app.test") > asked + 3).then_some(()));
+            assert_eq!(who(&proxy), "at 3");
+        }
+        proxy.wait_log("its last addresses stay in use");
+        dns.point("app.test", 2, 1);
+        poll("the first address again", || (who(&proxy) == "at 2").then_some(()));
+        proxy.stop();
+    });
+}
+
+#[test]
+fn e13_a_thousand_addresses_are_a_bounded_list() {
+    let (a, dns) = (origin(1, 0), Dns::start());
+    let many = (0..1000_u32).map(|n| IpAddr::from(Ipv4Addr::from(0x7f00_0001 + n))).collect();
+    dns.set("many.test", Answer::Hosts(many, 600));
+    let proxy = start(1, &dns, "", &format!("many.test:{}", a.port()));
+    // Of loopback's addresses one alone has somebody who listens: the others refuse, and are passed over.
+    poll("an answer", || (who(&proxy) == "at 1").then_some(()));
+    assert!(proxy.wait_log("many.test").contains("64"), "no more than 64 are used");
+    proxy.stop();
+}
+
+#[test]
+fn e14_a_resolver_that_is_silent_holds_up_neither_start_nor_reload() {
+    let (a, dns) = (origin(1, 0), Dns::start());
+    dns.set("app.test", Answer::Silence);
+    let begun = Instant::now();
+    let proxy = start(2, &dns, "", &format!("app.test:{}", a.port()));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(who(&proxy), "503");
+    let begun = Instant::now();
+    let text = format!(
+        "dns: {{ {} }}\nroutes: {{ t.test: \"app.test:{}\", u.test: {{ respond: new }} }}\n",
+        dns.setting(),
+        a.port()
+    );
+    proxy.write_config(&text);
+    poll("the reload", || (proxy.get("u.test", "/").status() == 200).then_some(()));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    dns.point("app.test", 1, 5);
+    poll("an address", || (who(&proxy) == "at 1").then_some(()));
+    proxy.stop();
+}
+
+#[test]
+fn a_refused_connect_asks_again_whatever_the_ttl() {
+    on_workers(|workers| {
+        let dns = Dns::start();
+        let gone = TcpListener::bind("127.0.0.2:0").unwrap();
+        let port = gone.local_addr().unwrap().port();
+        drop(gone);
+        let _b = origin(3, port);
+        dns.point("app.test", 2, 600);
+        let proxy = start(workers, &dns, ", max_ttl: 1h", &format!("app.test:{port}"));
+        poll("the name", || (who(&proxy) != "503").then_some(()));
+        dns.point("app.test", 3, 600);
+        let moved = Instant::now();
+        poll("the other address", || (who(&proxy) == "at 3").then_some(()));
+        assert!(moved.elapsed() < Duration::from_secs(5), "{:?}", moved.elapsed());
+        proxy.stop();
+    });
+}
+
+/// Listens and never accepts, with a queue that is full: a connect to it gets no answer, as behind a dropped packet.
+fn black_hole(at: SocketAddr) -> (TcpListener, Vec<TcpStream>) {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(at), socket2::Type::STREAM, None).unwrap();
+    socket.bind(&at.into()).unwrap();
+    socket.listen(0).unwrap();
+    let listener: TcpListener = socket.into();
+    let at = listener.local_addr().unwrap();
+    let mut queue = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&at, Duration::from_millis(300)) {
+        queue.push(stream);
+    }
+    (listener, queue)
+}
+
+#[test]
+fn a_request_that_waits_for_a_moved_container_reaches_it_at_its_new_address() {
+    on_workers(|workers| {
+        let (hole, dns) = (black_hole("127.0.0.2:0".parse().unwrap()), Dns::start());
+        let port = hole.0.local_addr().unwrap().port();
+        let _b = origin(3, port);
+        dns.point("app.test", 2, 600);
+        let proxy = start(workers, &dns, ", max_ttl: 1h", &format!("app.test:{port}"));
+        poll("the name", || (dns.asked("app.test") > 0).then_some(()));
+        let mut client = proxy.send("GET / HTTP/1.1\r\nHost: t.test\r\nConnection: close\r\n\r\n");
+        dns.point("app.test", 3, 600);
+        // Within timeouts.connect, 3 s, and of one request: nobody has to ask twice.
+        let answer = client.response();
+        assert_eq!((answer.status(), answer.text()), (200, "at 3".to_owned()));
+        proxy.stop();
+    });
+}
+
+#[test]
+fn e04_happy_eyeballs_pass_over_an_address_that_swallows_connects() {
+    on_workers(|workers| {
+        let (hole, dns) = (black_hole("[::1]:0".parse().unwrap()), Dns::start());
+        let port = hole.0.local_addr().unwrap().port();
+        let _a = origin(1, port);
+        let both = vec![IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]), IpAddr::from([127, 0, 0, 1])];
+        dns.set("app.test", Answer::Hosts(both, 60));
+        let proxy = start(workers, &dns, "", &format!("app.test:{port}"));
+        poll("the name", || (dns.asked("app.test") > 1).then_some(()));
+        let begun = Instant::now();
+        assert_eq!(who(&proxy), "at 1");
+        // After 250 ms the second address joins; timeouts.connect would end it all after 3 s.
+        assert!(begun.elapsed() < Duration::from_millis(2500), "{:?}", begun.elapsed());
+        proxy.stop();
+    });
+}
+
+#[test]
+fn services_say_their_ports_and_who_takes_turns() {
+    on_workers(|workers| {
+        let (a, b, c, dns) = (origin(1, 0), origin(2, 0), origin(3, 0), Dns::start());
+        for (host, last) in [("a.test", 1), ("b.test", 2), ("c.test", 3)] {
+            dns.point(host, last, 60);
+        }
+        let service =
+            |priority, weight, origin: &Origin, host: &str| (priority, weight, origin.port(), host.to_owned());
+        let all = vec![service(1, 1, &a, "a.test"), service(1, 1, &b, "b.test"), service(2, 1, &c, "c.test")];
+        dns.set("_http._tcp.app.test", Answer::Services(all, 1));
+        let text = format!(
+            "dns: {{ {} }}\nupstreams: {{ app: {{ endpoints: \"srv://_http._tcp.app.test\", pool: {{ idle: off }} }} }}\n\
+             routes: {{ t.test: app }}\n",
+            dns.setting()
+        );
+        let proxy = Proxy::start(workers, &text);
+        let mut seen = std::collections::BTreeSet::new();
+        poll("both of the first priority", || {
+            seen.insert(who(&proxy));
+            (seen.contains("at 1") && seen.contains("at 2")).then_some(())
+        });
+        assert!(!seen.contains("at 3"), "the second priority is for when the first fails: {seen:?}");
+        dns.set("_http._tcp.app.test", Answer::Services(vec![service(1, 0, &c, "c.test")], 1));
+        poll("the third", || (who(&proxy) == "at 3").then_some(()));
+        assert!(poll_for(Duration::from_millis(100), || (who(&proxy) != "at 3").then_some(())).is_none());
+        proxy.stop();
+    });
+}
