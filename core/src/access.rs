@@ -75,6 +75,29 @@ pub struct Tunnel<'a> {
     pub kind: &'a str,
     /// How long it lasted.
     pub duration: Duration,
+    /// The longest that one side took nothing while data waited for it.
+    pub lag: Duration,
+    /// What of WebSocket passed through it; none where it is something else.
+    pub frames: Option<Frames>,
+}
+
+/// What of WebSocket passed through a tunnel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Frames {
+    /// Messages of the client.
+    pub messages_in: u64,
+    /// Messages of the endpoint.
+    pub messages_out: u64,
+    /// The payload of the longest message, as on the wire.
+    pub longest: u64,
+    /// Frames that break RFC 6455 and passed.
+    pub faults: u32,
+    /// Messages that were dropped because their reader was too slow.
+    pub dropped: u64,
+    /// Who sent a Close first, and with which code; 1005 is none.
+    pub closed: Option<(Side, u16)>,
+    /// The longest that a Pong took.
+    pub slowest_pong: Option<Duration>,
 }
 
 /// Who ended an exchange.

@@ -215,6 +215,12 @@ const fn retry_after(reason: Reason) -> Option<u32> {
         | Reason::UpgradeFailed
         | Reason::ResponseTimeout
         | Reason::ClientGone
+        | Reason::MessageTooLong
+        | Reason::FrameFault
+        | Reason::TunnelIdle
+        | Reason::TunnelAge
+        | Reason::PeerDead
+        | Reason::SlowPeer
         | Reason::Internal => None,
     }
 }

@@ -263,6 +263,8 @@ pub enum OnRemove {
     Keep,
     /// They are ended after this time (default 5 min).
     Drain(Duration),
+    /// They are ended at once, WebSockets with this code.
+    Close(u16),
 }
 
 /// A condition. All parts must hold; within a part any of the values.
@@ -480,6 +482,12 @@ pub struct Drain {
     pub http: Duration,
     /// For streams and tunnels (5 min).
     pub tunnels: Duration,
+    /// How long the proxy goes on as before, while it says already that it is not ready (none).
+    pub announce: Duration,
+    /// Over how long streams are ended one after the other (60 s, within `tunnels`).
+    pub spread: Duration,
+    /// The code that WebSockets are closed with (1012).
+    pub code: u16,
 }
 
 /// Where access lines go.

@@ -54,13 +54,25 @@ pub enum Reason {
     ResponseTimeout,
     /// The client went away first; nobody reads this answer, so it stands in logs only.
     ClientGone,
+    /// A WebSocket's message or frame is longer than `max_message` or `max_frame`: closed with 1009.
+    MessageTooLong,
+    /// A WebSocket's frame breaks RFC 6455 where `strict` is on: closed with 1002.
+    FrameFault,
+    /// Neither side of a WebSocket sent anything for `websocket.idle`: closed with 1001.
+    TunnelIdle,
+    /// A WebSocket reached `websocket.max_age`: closed with 1001.
+    TunnelAge,
+    /// One side of a WebSocket answered no ping of the proxy's.
+    PeerDead,
+    /// One side of a WebSocket was too slow to read, where `on_lag` is `close`: closed with 1013.
+    SlowPeer,
     /// The proxy failed at something that is not the client's or the endpoint's fault.
     Internal,
 }
 
 impl Reason {
     /// Every reason, in the order of the table in the docs.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 31] = [
         Self::BadRequest,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -85,6 +97,12 @@ impl Reason {
         Self::UpgradeFailed,
         Self::ResponseTimeout,
         Self::ClientGone,
+        Self::MessageTooLong,
+        Self::FrameFault,
+        Self::TunnelIdle,
+        Self::TunnelAge,
+        Self::PeerDead,
+        Self::SlowPeer,
         Self::Internal,
     ];
 
@@ -116,11 +134,17 @@ impl Reason {
             Self::UpgradeFailed => "upgrade_failed",
             Self::ResponseTimeout => "response_timeout",
             Self::ClientGone => "client_gone",
+            Self::MessageTooLong => "message_too_long",
+            Self::FrameFault => "frame_fault",
+            Self::TunnelIdle => "tunnel_idle",
+            Self::TunnelAge => "tunnel_age",
+            Self::PeerDead => "peer_dead",
+            Self::SlowPeer => "slow_peer",
             Self::Internal => "internal",
         }
     }
 
-    /// The status of the answer (RFC 9110 §15); 499 for `client_gone`, which only logs see.
+    /// The status of the answer (RFC 9110 §15); 499 for what only logs see.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -135,7 +159,13 @@ impl Reason {
             Self::Misdirected => 421,
             Self::RateLimited => 429,
             Self::HeadTooLarge => 431,
-            Self::ClientGone => 499,
+            Self::ClientGone
+            | Self::MessageTooLong
+            | Self::FrameFault
+            | Self::TunnelIdle
+            | Self::TunnelAge
+            | Self::PeerDead
+            | Self::SlowPeer => 499,
             Self::Internal => 500,
             Self::ConnectRefused
             | Self::TlsFailed

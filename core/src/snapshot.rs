@@ -242,6 +242,7 @@ impl Rule {
         match self.on_remove {
             config::OnRemove::Keep => None,
             config::OnRemove::Drain(time) => Some(time),
+            config::OnRemove::Close(_) => Some(Duration::ZERO),
         }
     }
 }

@@ -25,6 +25,8 @@ pub struct Deadlines {
     row: RefCell<Row>,
     next: Cell<Moment>,
     sleeper: RefCell<Option<Waker>>,
+    /// Where [`Self::chance`] stands.
+    dice: Cell<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +51,7 @@ impl Deadlines {
             row: RefCell::default(),
             next: Cell::new(Moment::NEVER),
             sleeper: RefCell::new(None),
+            dice: Cell::new(nanos(ClockId::Monotonic) | 1),
         })
     }
 
@@ -61,6 +64,16 @@ impl Deadlines {
     /// hardware counter is read.
     pub fn about_now(&self) -> Moment {
         self.read(ClockId::MonotonicCoarse)
+    }
+
+    /// A number from 0 to 255 for jitter: not random enough for anything else (xorshift, begun at the clock).
+    pub fn chance(&self) -> u8 {
+        let mut state = self.dice.get();
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        self.dice.set(state);
+        state.to_be_bytes()[0]
     }
 
     fn read(&self, clock: ClockId) -> Moment {

@@ -72,7 +72,7 @@ impl Registry {
         let snapshot = Snapshot::compile(&config)?;
         self.number += 1;
         self.forget_dead();
-        let rules = snapshot.rules().iter().map(|rule| self.rule(rule)).collect();
+        let rules = snapshot.rules().iter().map(|rule| self.rule(rule, snapshot.drain.code)).collect();
         let upstreams: Vec<Arc<UpstreamLive>> =
             snapshot.upstreams().iter().map(|upstream| self.upstream(&upstream.identity)).collect();
         let endpoints = snapshot.endpoints().iter().map(|endpoint| {
@@ -88,14 +88,14 @@ impl Registry {
         Ok(generation)
     }
 
-    fn rule(&mut self, rule: &Rule) -> Arc<RuleLive> {
+    fn rule(&mut self, rule: &Rule, code: u16) -> Arc<RuleLive> {
         let entry = self.rules.entry(rule.identity.clone()).or_default();
         let live = entry.upgrade().unwrap_or_else(|| {
             let live = Arc::new(RuleLive::new(&rule.identity.route));
             *entry = Arc::downgrade(&live);
             live
         });
-        live.set_on_remove(rule.on_remove);
+        live.set_on_remove(rule.on_remove, code);
         live
     }
 

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -129,6 +129,17 @@ pub struct RuleLive {
     pub removal: Removal,
     /// What it last said of its streams' end: nanoseconds that they may go on, `KEEP` for as long as they like.
     drain: AtomicU64,
+    /// The code that its WebSockets are then closed with.
+    code: AtomicU16,
+}
+
+/// When streams have to end because something was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// The moment.
+    pub at: Moment,
+    /// The code that WebSockets are closed with (RFC 6455 §7.4.1).
+    pub code: u16,
 }
 
 /// `on_remove: keep` as a number.
@@ -137,25 +148,28 @@ const KEEP: u64 = u64::MAX;
 impl RuleLive {
     /// Makes one for a route.
     pub fn new(route: &Arc<str>) -> Self {
-        Self { route: Arc::clone(route), removal: Removal::default(), drain: KEEP.into() }
+        Self { route: Arc::clone(route), removal: Removal::default(), drain: KEEP.into(), code: 1012.into() }
     }
 
-    /// Follows what the rule says now.
-    pub fn set_on_remove(&self, policy: OnRemove) {
-        let nanos = match policy {
-            OnRemove::Keep => KEEP,
-            OnRemove::Drain(span) => u64::try_from(span.as_nanos()).unwrap_or(KEEP),
+    /// Follows what the rule says now. `code` is what the whole proxy drains with.
+    pub fn set_on_remove(&self, policy: OnRemove, code: u16) {
+        let (nanos, code) = match policy {
+            OnRemove::Keep => (KEEP, code),
+            OnRemove::Drain(span) => (u64::try_from(span.as_nanos()).unwrap_or(KEEP), code),
+            OnRemove::Close(code) => (0, code),
         };
         self.drain.store(nanos, Ordering::Relaxed);
+        self.code.store(code, Ordering::Relaxed);
     }
 
-    /// When its streams with this endpoint have to end; [`Moment::NEVER`] while both stay.
-    pub fn ends_at(&self, endpoint: &EndpointLive) -> Moment {
+    /// When its streams with this endpoint have to end; `None` while both stay, or where they may go on.
+    pub fn ends(&self, endpoint: &EndpointLive) -> Option<Ending> {
         let removed = self.removal.at().min(endpoint.removal.at());
+        let code = self.code.load(Ordering::Relaxed);
         match self.drain.load(Ordering::Relaxed) {
-            _ if removed == Moment::NEVER => removed,
-            KEEP => Moment::NEVER,
-            nanos => removed + Duration::from_nanos(nanos),
+            _ if removed == Moment::NEVER => None,
+            KEEP => None,
+            nanos => Some(Ending { at: removed + Duration::from_nanos(nanos), code }),
         }
     }
 }

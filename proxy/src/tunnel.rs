@@ -5,6 +5,10 @@
 
 mod facts;
 mod flow;
+mod frames;
+mod goodbye;
+mod lane;
+mod patience;
 
 use std::future::Future;
 use std::os::fd::OwnedFd;
@@ -13,9 +17,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use switchboard_core::moment::Moment;
+use switchboard_core::message::Name;
 use switchboard_core::reason::Reason;
 use switchboard_core::snapshot::Rule;
+use switchboard_core::websocket::Upgrade;
+
+use switchboard_core::websocket::frame::{self, Bounds};
 
 use crate::deadline::Deadline;
 use crate::desk::Desk;
@@ -30,6 +37,11 @@ use crate::worker::Worker;
 
 use facts::Facts;
 use flow::{Flow, Stop};
+use frames::{Frames, Sealed};
+use goodbye::Goodbye;
+
+/// Why a tunnel ended, where neither side simply ended it.
+type End = Option<(Side, Reason)>;
 
 /// A tunnel that has not begun: the client's socket still belongs to its connection.
 #[derive(Debug)]
@@ -40,6 +52,7 @@ pub struct Tunnel {
     permit: LongPermit,
     listed: Option<Listed>,
     facts: Box<Facts>,
+    frames: Option<Box<Frames>>,
 }
 
 /// A tunnel at work. One per WebSocket: its size is memory, and a test holds it to its budget.
@@ -54,6 +67,7 @@ pub struct Running {
     listed: Option<Listed>,
     permit: LongPermit,
     facts: Box<Facts>,
+    frames: Option<Box<Frames>>,
     _held: Option<Held>,
 }
 
@@ -82,7 +96,7 @@ impl Tunnel {
         desk: &Desk,
         record: &Record,
         rule: &Arc<Rule>,
-        token: &[u8],
+        upgrade: &Upgrade,
         ahead: Vec<u8>,
         upstream: Upstream,
     ) -> Box<Self> {
@@ -104,17 +118,29 @@ impl Tunnel {
             up: Flow::new(ahead),
             down: Flow::new(to_client),
             listed: live.map(|live| worker.streams.list(live, permit.endpoint())),
-            facts: Box::new(Facts::pack(desk, record, rule, token, worker.deadlines.now())),
+            facts: Box::new(Facts::pack(
+                desk,
+                record,
+                rule,
+                upgrade.token().unwrap_or_default(),
+                worker.deadlines.now(),
+            )),
+            frames: matches!(upgrade, Upgrade::WebSocket(_)).then(|| {
+                let head = desk.answer_input.filled();
+                let agreed = desk.answer.fields.named(Name::SecWebSocketExtensions);
+                let bits = agreed.fold(0, |bits, field| bits | frame::extension_bits(field.value.of(head)));
+                Box::new(Frames::new(bits, Bounds::NONE, Bounds::NONE))
+            }),
             permit: permit.outlive(),
         })
     }
 
     /// Gives the tunnel its client and a task of its own; the connection's task ends.
     pub fn launch(self, worker: Rc<Worker>, connection: Connection) {
-        let Self { upstream, up, down, permit, listed, facts } = self;
+        let Self { upstream, up, down, permit, listed, facts, frames } = self;
         let (client, held) = connection.into_parts();
         let running =
-            Running { client, upstream, up, down, deadline: None, worker, listed, permit, facts, _held: held };
+            Running { client, upstream, up, down, deadline: None, worker, listed, permit, facts, frames, _held: held };
         tokio::task::spawn_local(running);
     }
 }
@@ -137,69 +163,91 @@ impl Running {
         })
     }
 
-    fn poll_flows(&mut self, context: &mut Context<'_>) -> Poll<Option<(Side, Reason)>> {
-        if self.listed.as_ref().is_some_and(|listed| listed.must_end(context)) {
+    fn poll_flows(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        if let Some(code) = self.listed.as_ref().and_then(|listed| listed.heed(context))
+            && !self.say_goodbye(code, Side::Proxy, Reason::Draining)
+        {
             return Poll::Ready(Some((Side::Proxy, Reason::Draining)));
         }
-        let worker = Rc::clone(&self.worker);
-        let mut scratch = worker.scratch.borrow_mut();
-        let room = scratch.len().min(self.facts.buffer());
-        let scratch = scratch.get_mut(..room).unwrap_or_default();
-        let up = self.up.poll(context, &self.client, &self.upstream, scratch, &worker.deadlines);
-        let down = self.down.poll(context, &self.upstream, &self.client, scratch, &worker.deadlines);
+        let (up, down) = loop {
+            let stops = self.poll_both(context);
+            if !self.frames.as_ref().is_some_and(|frames| frames.is_noted()) {
+                break stops;
+            }
+            self.heed_frames();
+        };
         match (up, down) {
             (Poll::Ready(Stop::SourceFailed), _) => self.fail(Side::Downstream, Reason::ClientGone),
             (_, Poll::Ready(Stop::SourceFailed)) => self.fail(Side::Upstream, Reason::UpstreamReset),
             (Poll::Ready(Stop::SinkFailed), _) => self.fail(Side::Upstream, Reason::UpstreamReset),
             (_, Poll::Ready(Stop::SinkFailed)) => self.fail(Side::Downstream, Reason::ClientGone),
-            (Poll::Ready(Stop::Ended), Poll::Ready(Stop::Ended)) => Poll::Ready(None),
+            (Poll::Ready(Stop::Ended), Poll::Ready(Stop::Ended)) => Poll::Ready(self.goodbye()),
             (Poll::Ready(Stop::Ended), Poll::Pending) | (Poll::Pending, Poll::Ready(Stop::Ended) | Poll::Pending) => {
                 self.poll_patience(context)
             }
         }
     }
 
+    #[inline]
+    fn poll_both(&mut self, context: &mut Context<'_>) -> (Poll<Stop>, Poll<Stop>) {
+        let worker = &*self.worker;
+        let mut scratch = worker.scratch.borrow_mut();
+        let room = scratch.len().min(self.facts.buffer());
+        let scratch = scratch.get_mut(..room).unwrap_or_default();
+        let (up, down) = match &mut self.frames {
+            Some(frames) => (Some(&mut frames.up), Some(&mut frames.down)),
+            None => (None, None),
+        };
+        (
+            self.up.poll(context, &self.client, &self.upstream, scratch, &worker.deadlines, up),
+            self.down.poll(context, &self.upstream, &self.client, scratch, &worker.deadlines, down),
+        )
+    }
+
+    /// Does what the frames that have just passed ask for: a lane that was sealed owes its sink a Close.
+    #[cold]
+    fn heed_frames(&mut self) {
+        let Some(frames) = &mut self.frames else { return };
+        let Sealed { up, down } = frames.heed(&self.worker.deadlines);
+        let Some(Goodbye { code, .. }) = frames.goodbye else { return };
+        if up && !frames.up.has_closed_sink() {
+            frame::write_close(self.up.own_frames(), code, Some(self.worker.mask()));
+        }
+        if down && !frames.down.has_closed_sink() {
+            frame::write_close(self.down.own_frames(), code, None);
+        }
+    }
+
+    /// Begins to end a WebSocket with a Close. A tunnel whose protocol is unknown has none to say: `false`.
+    #[cold]
+    fn say_goodbye(&mut self, code: u16, side: Side, reason: Reason) -> bool {
+        let since = self.worker.deadlines.about_now();
+        let Some(frames) = &mut self.frames else { return false };
+        frames.begin_goodbye(Goodbye { code, side, reason, since });
+        true
+    }
+
+    /// Why the tunnel ends by the proxy's doing, where it does.
+    fn goodbye(&self) -> End {
+        let goodbye = self.frames.as_ref()?.goodbye?;
+        Some((goodbye.side, goodbye.reason))
+    }
+
     /// The side that did not fail must not take it for an end: it is reset too (case 112).
-    fn fail(&self, side: Side, reason: Reason) -> Poll<Option<(Side, Reason)>> {
+    fn fail(&self, side: Side, reason: Reason) -> Poll<End> {
+        // A peer that is gone after its Close, or ours, has failed at nothing.
+        if self.frames.as_ref().is_some_and(|frames| frames.is_over(&self.up, &self.down)) {
+            return Poll::Ready(self.goodbye());
+        }
         self.client.reset_on_close();
         self.upstream.reset_on_close();
-        Poll::Ready(Some((side, reason)))
+        Poll::Ready(self.goodbye().or(Some((side, reason))))
     }
 
-    /// A tunnel has a timer only while somebody takes nothing, or while one side has ended.
-    fn poll_patience(&mut self, context: &Context<'_>) -> Poll<Option<(Side, Reason)>> {
-        // The side that has stalled for longest: the other may come and go meanwhile.
-        let stalled = [self.up.stalled_since, self.down.stalled_since].into_iter().flatten().min();
-        let ended = self.up.ended_at.max(self.down.ended_at);
-        if stalled.is_none() && ended.is_none() {
-            self.deadline = None;
-            return Poll::Pending;
-        }
-        let clock = &self.worker.deadlines;
-        let timeouts = self.facts.timeouts();
-        let latest = |since: Option<Moment>, patience: Option<std::time::Duration>| match (since, patience) {
-            (Some(since), Some(patience)) => since + patience,
-            _ => Moment::NEVER,
-        };
-        let (by_write, by_fin) = (latest(stalled, timeouts.write), latest(ended, timeouts.tunnel_fin));
-        let deadline = self.deadline.get_or_insert_with(|| clock.place());
-        deadline.register(context);
-        deadline.set(by_write.min(by_fin));
-        if !deadline.has_come() {
-            return Poll::Pending;
-        }
-        if by_write > by_fin {
-            return Poll::Ready(None);
-        }
-        let side = if self.down.stalled_since == stalled { Side::Downstream } else { Side::Upstream };
-        self.fail(side, if side == Side::Downstream { Reason::ClientGone } else { Reason::UpstreamReset })
-    }
-
-    fn close(&mut self, end: Option<(Side, Reason)>) {
+    fn close(&mut self, end: End) {
         let worker = &self.worker;
         worker.counters.tunnels.sub(1);
-        let (up, down) = (self.up.moved, self.down.moved);
-        self.facts.close(worker, self.permit.endpoint(), up, down, end);
+        self.facts.close(worker, self.permit.endpoint(), [&self.up, &self.down], self.frames.as_deref(), end);
     }
 }
 

@@ -28,7 +28,7 @@ use crate::http;
 use crate::listener::{self, Remote, Socket};
 use crate::process::{Admitted, Command, Process};
 use crate::relay::READ;
-use crate::streams::Streams;
+use crate::streams::{Pace, Streams, Which};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;
 use crate::upstream::pool::Pools;
@@ -124,11 +124,11 @@ impl Worker {
                 }
                 Command::Serve(socket, fd, remote, admitted) => self.serve(socket, fd, remote, admitted),
                 Command::Generation => {
-                    self.generation();
-                    self.streams.heed_removals();
+                    let spread = self.generation().snapshot.drain.spread;
+                    self.streams.heed_removals(spread);
                 }
                 Command::Drain => self.drain(),
-                Command::CloseStreams => self.streams.close_all(),
+                Command::CloseStreams => self.streams.close_all(self.generation().snapshot.drain.code),
                 Command::Quit => break,
             }
         }
@@ -185,6 +185,11 @@ impl Worker {
         RequestId::new(self.process.seed, self.ids.get())
     }
 
+    /// A key for the next frame of ours towards a server. What it masks is ours, so nobody gains by guessing it.
+    pub fn mask(&self) -> [u8; 4] {
+        std::array::from_fn(|_| self.deadlines.chance())
+    }
+
     /// Whether connections are to be closed after their next answer.
     pub fn is_draining(&self) -> bool {
         self.draining.get()
@@ -215,6 +220,10 @@ impl Worker {
             let _ = stop.send(());
         }
         self.pools.borrow_mut().clear();
+        let bounds = self.generation().snapshot.drain;
+        let spread = bounds.spread.min(bounds.tunnels);
+        let from = self.deadlines.now() + (bounds.tunnels - spread);
+        self.streams.drain(&Which::All, Pace { from, spread, code: bounds.code });
         self.deadlines.wake_all();
     }
 

@@ -1,7 +1,7 @@
 //! The access line as JSON: one object, its keys always in this order, keys without a fact left out.
 
 use super::number::{address, millis, whole};
-use super::{Record, Redact, escape};
+use super::{Frames, Record, Redact, escape};
 use std::time::Duration;
 
 /// Room for the constant parts and numbers of a line: with it, one reservation does for nearly every line.
@@ -53,11 +53,36 @@ pub(super) fn write(record: &Record<'_>, redact: &Redact, out: &mut Vec<u8>) {
     if let Some(tunnel) = record.tunnel {
         optional_text(out, b",\"tunnel\":\"", tunnel.kind);
         optional_millis(out, b",\"tunnel_ms\":", Some(tunnel.duration));
+        optional_millis(out, b",\"lag_ms\":", Some(tunnel.lag).filter(|lag| !lag.is_zero()));
+        if let Some(frames) = tunnel.frames {
+            self::frames(&frames, out);
+        }
     }
     if let Some(side) = record.ended_by {
         optional_text(out, b",\"ended_by\":\"", side.code());
     }
     out.extend_from_slice(b"}\n");
+}
+
+fn frames(frames: &Frames, out: &mut Vec<u8>) {
+    let always = [
+        (&b",\"messages_in\":"[..], Some(frames.messages_in)),
+        (b",\"messages_out\":", Some(frames.messages_out)),
+        (b",\"longest_message\":", Some(frames.longest)),
+        (b",\"frame_faults\":", Some(u64::from(frames.faults)).filter(|count| *count > 0)),
+        (b",\"dropped\":", Some(frames.dropped).filter(|count| *count > 0)),
+        (b",\"close_code\":", frames.closed.map(|(_, code)| code.into())),
+    ];
+    for (key, value) in always {
+        if let Some(value) = value {
+            out.extend_from_slice(key);
+            whole(out, value);
+        }
+    }
+    if let Some((side, _)) = frames.closed {
+        optional_text(out, b",\"closed_by\":\"", side.code());
+    }
+    optional_millis(out, b",\"pong_ms\":", frames.slowest_pong);
 }
 
 fn upstream(record: &Record<'_>, out: &mut Vec<u8>) {

@@ -89,7 +89,7 @@ fn json_line_of_an_exchange_that_went_nowhere() {
 
 #[test]
 fn json_line_of_a_tunnel() {
-    let tunnel = Tunnel { kind: "websocket", duration: Duration::from_secs(90) };
+    let tunnel = Tunnel { kind: "websocket", duration: Duration::from_secs(90), lag: Duration::ZERO, frames: None };
     let line = json(&Record { status: 101, tunnel: Some(tunnel), ended_by: Some(Side::Client), ..record() });
     let end = r#","tunnel":"websocket","tunnel_ms":90000.000,"ended_by":"client"}"#;
     assert!(line.trim_end().ends_with(end), "{line}");
@@ -103,7 +103,7 @@ fn text_line() {
     check(&bare(), "10:25:39.123 400     1.234 ms GET  a.localhost:8080/api/x bad_request");
     let second = Record { attempt: 2, method: b"OPTIONS", query: b"", total: Duration::from_secs(3600), ..record() };
     check(&second, "10:25:39.123 200 3600000.000 ms OPTIONS a.localhost:8080/api/x -> 127.0.0.1:3001 (attempt 2)");
-    let tunnel = Tunnel { kind: "websocket", duration: Duration::from_secs(90) };
+    let tunnel = Tunnel { kind: "websocket", duration: Duration::from_secs(90), lag: Duration::ZERO, frames: None };
     let tunnel = Record { query: b"", tunnel: Some(tunnel), ended_by: Some(Side::Proxy), ..record() };
     check(
         &tunnel,
@@ -138,7 +138,7 @@ fn case_185_no_input_breaks_a_line() {
             path: bytes,
             query: bytes,
             user_agent: bytes,
-            tunnel: Some(Tunnel { kind: &written, duration: Duration::ZERO }),
+            tunnel: Some(Tunnel { kind: &written, duration: Duration::ZERO, lag: Duration::ZERO, frames: None }),
             ..record()
         };
         for line in [json(&record), text(&record, false)] {

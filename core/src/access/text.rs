@@ -57,6 +57,12 @@ pub(super) fn write(record: &Record<'_>, redact: &Redact, colours: bool, out: &m
             whole(out, bytes);
         }
     }
+    if let Some((side, code)) = record.tunnel.and_then(|tunnel| tunnel.frames).and_then(|frames| frames.closed) {
+        out.extend_from_slice(b" closed ");
+        whole(out, u64::from(code));
+        out.extend_from_slice(b" by ");
+        out.extend_from_slice(side.code().as_bytes());
+    }
     if let Some(side) = record.ended_by {
         out.extend_from_slice(b" ended by ");
         out.extend_from_slice(side.code().as_bytes());

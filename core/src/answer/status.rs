@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn every_reason_has_a_phrase() {
-        for reason in Reason::ALL.into_iter().filter(|reason| *reason != Reason::ClientGone) {
+        for reason in Reason::ALL.into_iter().filter(|reason| reason.status() != 499) {
             assert_ne!(phrase(reason.status()), "Status", "{}", reason.code());
         }
     }

@@ -139,6 +139,36 @@ pub const fn words(reason: Reason) -> Words {
             "The client closed the connection before the answer.",
             "Nobody reads this answer; it stands in the access log only.",
         ),
+        Reason::MessageTooLong => (
+            "The message was too long",
+            "A message of the WebSocket was longer than this route accepts.",
+            "Raise websocket.max_message or max_frame of the route. What counts is the size on the wire. It stands in the access log only.",
+        ),
+        Reason::FrameFault => (
+            "A WebSocket frame was malformed",
+            "A frame of the WebSocket breaks RFC 6455, and this route is strict.",
+            "Look at the side that ended_by names. It stands in the access log only.",
+        ),
+        Reason::TunnelIdle => (
+            "The WebSocket was silent",
+            "Neither side of the WebSocket sent anything for as long as this route allows.",
+            "Send pings, or raise websocket.idle of the route. It stands in the access log only.",
+        ),
+        Reason::TunnelAge => (
+            "The WebSocket was old",
+            "The WebSocket was open for as long as this route allows.",
+            "Connect again, or raise websocket.max_age of the route. It stands in the access log only.",
+        ),
+        Reason::PeerDead => (
+            "A peer was gone",
+            "One side of the WebSocket did not answer the proxy's ping.",
+            "Look at the side that ended_by names, and at the network. It stands in the access log only.",
+        ),
+        Reason::SlowPeer => (
+            "A peer read too slowly",
+            "One side of the WebSocket did not read what the other sent, and this route does not wait.",
+            "Look at the side that ended_by names, or let the route wait: websocket.on_lag. It stands in the access log only.",
+        ),
         Reason::Internal => (
             "The proxy failed",
             "Something went wrong inside the proxy; it is not the client's fault and not the server's.",

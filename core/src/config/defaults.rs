@@ -117,7 +117,13 @@ impl Default for Limits {
 
 impl Default for Drain {
     fn default() -> Self {
-        Self { http: Duration::from_secs(30), tunnels: Duration::from_mins(5) }
+        Self {
+            http: Duration::from_secs(30),
+            tunnels: Duration::from_mins(5),
+            announce: Duration::ZERO,
+            spread: Duration::from_mins(1),
+            code: 1012,
+        }
     }
 }
 

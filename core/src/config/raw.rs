@@ -13,6 +13,7 @@ mod route;
 mod rule;
 mod settings;
 mod upstream;
+mod websocket;
 
 use super::report::Report;
 use super::schema::{Object, Status};

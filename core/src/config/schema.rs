@@ -8,6 +8,7 @@ mod health;
 pub(super) mod json;
 mod rules;
 mod settings;
+mod websocket;
 
 pub(super) use balance::{BALANCE_HASH, HASH_KEY};
 pub(super) use health::DNS;

@@ -88,7 +88,7 @@ pub(crate) fn config(routes: impl IntoIterator<Item = (String, Vec<Rule>)>) -> C
             connection_age: None,
             tunnel_buffer: 64 << 10,
         },
-        drain: Drain { http: Duration::from_secs(30), tunnels: Duration::from_secs(300) },
+        drain: Drain { tunnels: Duration::from_secs(300), ..Drain::default() },
         access_log: AccessLog { to: LogSink::Off, format: LogFormat::Auto, redact: Vec::new() },
         log: Log { level: LogLevel::Info, format: LogFormat::Auto, to: LogSink::Stderr },
         state_dir: "state".into(),

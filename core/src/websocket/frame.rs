@@ -138,7 +138,7 @@ pub struct Tally {
     pub pings: u32,
     /// Pongs.
     pub pongs: u32,
-    /// Heads that broke RFC 6455.
+    /// Heads that broke RFC 6455 and passed.
     pub faults: u32,
     /// The first of these.
     pub fault: Option<Fault>,
@@ -247,11 +247,11 @@ impl Scanner {
     #[inline]
     fn heed(&mut self, head: &Head, bounds: &Bounds) -> Option<Halt> {
         if let Some(fault) = self.fault_of(head) {
-            self.tally.faults = self.tally.faults.saturating_add(1);
-            self.tally.fault.get_or_insert(fault);
             if bounds.strict {
                 return Some(Halt::Fault(fault));
             }
+            self.tally.faults = self.tally.faults.saturating_add(1);
+            self.tally.fault.get_or_insert(fault);
         }
         if head.length > bounds.max_frame {
             return Some(Halt::TooLong);
@@ -345,7 +345,8 @@ impl Scanner {
 }
 
 /// Whether a code may stand in a Close (RFC 6455 §7.4, and the registry that it set up).
-const fn is_sendable(code: u16) -> bool {
+#[must_use]
+pub const fn is_sendable(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
@@ -353,10 +354,9 @@ const fn is_sendable(code: u16) -> bool {
 const DEFLATE: u8 = 0x40;
 
 /// The RSV bits that a server's `Sec-WebSocket-Extensions` allows: RSV1 for permessage-deflate, and all of them where it
-/// names an extension that is not known here. `None` where the field is absent.
+/// names an extension that is not known here.
 #[must_use]
-pub fn extension_bits(agreed: Option<&[u8]>) -> u8 {
-    let Some(agreed) = agreed else { return 0 };
+pub fn extension_bits(agreed: &[u8]) -> u8 {
     let names = agreed
         .split(|byte| *byte == b',')
         .map(|one| one.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii());

@@ -17,6 +17,14 @@ const FLUSH: Duration = Duration::from_secs(1);
 pub(crate) async fn drain(process: &Process, signals: &mut Signals) -> u8 {
     process.draining.store(true, Ordering::Relaxed);
     let bounds = process.generation.load().snapshot.drain;
+    if !bounds.announce.is_zero() {
+        tracing::info!(announce = ?bounds.announce, "going away: still serving, no longer ready");
+        tokio::select! {
+            _ = signals.terminate.recv() => return 130,
+            _ = signals.interrupt.recv() => return 130,
+            () = tokio::time::sleep(bounds.announce) => {}
+        }
+    }
     tracing::info!(open = process.admission.open(), "draining: no new connections, answers end theirs");
     tell(process, || Command::Drain);
     let start = Instant::now();

@@ -263,7 +263,7 @@ impl Download<'_> {
                 Poll::Ready(Gone::Fin) | Poll::Pending => {}
             }
         }
-        if self.listed.as_ref().is_some_and(|listed| listed.must_end(context)) {
+        if self.listed.as_ref().is_some_and(|listed| listed.heed(context).is_some()) {
             return broken(Side::Proxy, Reason::Draining);
         }
         let timeouts = &self.admitted.rule.timeouts;
@@ -340,5 +340,5 @@ pub async fn switch_protocols(
     // What the client sent ahead stands behind its head and body; the body has gone up already.
     let mut ahead = desk.input.filled().get(desk.request.len + upload.consumed..).unwrap_or_default().to_vec();
     ahead.append(&mut upload.behind);
-    Ok(Next::Tunnel(Tunnel::begin(connection, desk, record, &admitted.rule, token, ahead, upstream)))
+    Ok(Next::Tunnel(Tunnel::begin(connection, desk, record, &admitted.rule, &admitted.upgrade, ahead, upstream)))
 }

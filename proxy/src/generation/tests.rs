@@ -47,7 +47,7 @@ struct Stream {
 
 impl Stream {
     fn ends_at(&self) -> Moment {
-        self.rule.ends_at(&self.endpoint)
+        self.rule.ends(&self.endpoint).map_or(Moment::NEVER, |ending| ending.at)
     }
 }
 

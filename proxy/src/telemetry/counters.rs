@@ -76,6 +76,12 @@ counters! {
     tunnels_opened,
     /// Tunnels open.
     tunnels,
+    /// WebSocket messages of clients, counted when their tunnel ends.
+    messages_in,
+    /// The same of endpoints.
+    messages_out,
+    /// WebSocket frames that break RFC 6455 and passed.
+    frame_faults,
     /// Streams (answers without a declared length) opened.
     streams_opened,
     /// Streams open.

@@ -12,6 +12,8 @@ use switchboard_core::moment::Moment;
 use switchboard_core::reason::Reason;
 use switchboard_core::snapshot::Rule;
 
+use super::flow::Flow;
+use super::frames::Frames;
 use crate::desk::Desk;
 use crate::error::Side;
 use crate::exchange::record::{End, Record};
@@ -88,18 +90,21 @@ impl Facts {
         &self,
         worker: &Worker,
         endpoint: &EndpointLive,
-        up: u64,
-        down: u64,
+        [up, down]: [&Flow; 2],
+        frames: Option<&Frames>,
         end: Option<(Side, Reason)>,
     ) {
         let now = worker.deadlines.now();
         let end = end.map(|(side, reason)| End { side, reason });
         worker.counters.requests.add(1);
         worker.counters.status(101);
-        worker.counters.bytes_in.add(up);
-        worker.counters.bytes_out.add(down);
+        worker.counters.bytes_in.add(up.moved);
+        worker.counters.bytes_out.add(down.moved);
         if let Some(end) = end {
             worker.counters.reason(end.reason);
+        }
+        if let Some(frames) = frames {
+            frames.count(&worker.counters);
         }
         if !self.rule.access_log || !worker.access.is_on() {
             return;
@@ -120,14 +125,19 @@ impl Facts {
             status: 101,
             upstream_status: 101,
             reason: end.map_or("", |end| end.reason.code()),
-            bytes_in: up,
-            bytes_out: down,
+            bytes_in: up.moved,
+            bytes_out: down.moved,
             total: now.since(self.started),
             connect: None,
             first_byte: None,
             upstream_total: None,
             user_agent: self.text(4),
-            tunnel: Some(Tunnel { kind: &String::from_utf8_lossy(self.text(5)), duration: now.since(self.opened) }),
+            tunnel: Some(Tunnel {
+                kind: &String::from_utf8_lossy(self.text(5)),
+                duration: now.since(self.opened),
+                lag: up.lag.max(down.lag),
+                frames: frames.map(Frames::facts),
+            }),
             ended_by: end.map(|end| end.side.into()),
         };
         worker.access.write(record, &worker.generation());

@@ -2,9 +2,11 @@
 
 use std::io::IoSlice;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use switchboard_core::moment::Moment;
 
+use super::lane::Lane;
 use crate::deadline::Deadlines;
 use crate::transport::Transport;
 
@@ -17,6 +19,8 @@ pub(super) struct Flow {
     pub(super) moved: u64,
     /// Since when the sink takes nothing.
     pub(super) stalled_since: Option<Moment>,
+    /// The longest that it took nothing.
+    pub(super) lag: Duration,
     /// When the source ended.
     pub(super) ended_at: Option<Moment>,
     /// The source's end was passed on.
@@ -36,7 +40,7 @@ pub(super) enum Stop {
 
 impl Flow {
     pub(super) const fn new(pending: Vec<u8>) -> Self {
-        Self { pending, moved: 0, stalled_since: None, ended_at: None, finished: false }
+        Self { pending, moved: 0, stalled_since: None, lag: Duration::ZERO, ended_at: None, finished: false }
     }
 
     pub(super) fn take_pending(&mut self) -> Vec<u8> {
@@ -47,6 +51,17 @@ impl Flow {
         self.ended_at.is_some()
     }
 
+    /// Whether all that came has gone on.
+    pub(super) const fn owes_nothing(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Where the proxy's own frames go, behind what the source sent before.
+    pub(super) const fn own_frames(&mut self) -> &mut Vec<u8> {
+        &mut self.pending
+    }
+
+    /// Moves what can be moved. With a lane, only what that lets pass; it stops where the lane has something to tell.
     pub(super) fn poll(
         &mut self,
         context: &mut Context<'_>,
@@ -54,22 +69,14 @@ impl Flow {
         sink: &Transport,
         scratch: &mut [u8],
         clock: &Deadlines,
+        mut lane: Option<&mut Lane>,
     ) -> Poll<Stop> {
         loop {
-            while !self.pending.is_empty() {
-                match sink.poll_write(context, &[IoSlice::new(&self.pending)]) {
-                    Poll::Pending => {
-                        self.stalled_since.get_or_insert_with(|| clock.now());
-                        return Poll::Pending;
-                    }
-                    Poll::Ready(Err(_)) => return Poll::Ready(Stop::SinkFailed),
-                    Poll::Ready(Ok(taken)) => {
-                        self.stalled_since = None;
-                        self.pending.drain(..taken);
-                        if self.pending.is_empty() {
-                            self.pending = Vec::new();
-                        }
-                    }
+            if !self.pending.is_empty() {
+                match self.poll_pending(context, sink, clock) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Err(stop)) => return Poll::Ready(stop),
+                    Poll::Ready(Ok(())) => {}
                 }
             }
             if self.ended_at.is_some() {
@@ -79,23 +86,74 @@ impl Flow {
                 }
                 return Poll::Ready(Stop::Ended);
             }
-            match source.poll_read(context, scratch) {
+            let held = lane.as_ref().map_or(0, |lane| lane.lead_in(scratch));
+            match source.poll_read(context, scratch.get_mut(held..).unwrap_or_default()) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(_)) => return Poll::Ready(Stop::SourceFailed),
-                Poll::Ready(Ok(0)) => self.ended_at = Some(clock.now()),
+                Poll::Ready(Ok(0)) => {
+                    self.ended_at = Some(clock.now());
+                    // Half a head, and no more will come: the sink is to see what there was.
+                    if let Some(lane) = lane.as_ref().filter(|lane| !lane.is_sealed()) {
+                        self.pending.extend_from_slice(lane.held());
+                    }
+                }
                 Poll::Ready(Ok(read)) => {
                     self.moved += read as u64;
-                    let bytes = scratch.get(..read).unwrap_or_default();
-                    let taken = match sink.poll_write(context, &[IoSlice::new(bytes)]) {
-                        Poll::Pending => 0,
-                        Poll::Ready(Err(_)) => return Poll::Ready(Stop::SinkFailed),
-                        Poll::Ready(Ok(taken)) => taken,
-                    };
-                    if taken < read {
-                        self.pending.extend_from_slice(bytes.get(taken..).unwrap_or_default());
+                    let bytes = scratch.get(..held + read).unwrap_or_default();
+                    let passed = lane.as_mut().map_or(bytes.len(), |lane| lane.pass(bytes));
+                    if let Err(stop) = self.offer(context, sink, bytes.get(..passed).unwrap_or_default()) {
+                        return Poll::Ready(stop);
+                    }
+                    if lane.as_ref().is_some_and(|lane| lane.is_noted()) {
+                        return Poll::Pending;
                     }
                 }
             }
         }
+    }
+
+    /// Offers bytes to the sink, and keeps what it does not take.
+    #[inline]
+    fn offer(&mut self, context: &mut Context<'_>, sink: &Transport, bytes: &[u8]) -> Result<(), Stop> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let taken = match sink.poll_write(context, &[IoSlice::new(bytes)]) {
+            Poll::Pending => 0,
+            Poll::Ready(Err(_)) => return Err(Stop::SinkFailed),
+            Poll::Ready(Ok(taken)) => taken,
+        };
+        if taken < bytes.len() {
+            self.pending.extend_from_slice(bytes.get(taken..).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// Gets rid of what the sink has not taken yet.
+    #[cold]
+    fn poll_pending(
+        &mut self,
+        context: &mut Context<'_>,
+        sink: &Transport,
+        clock: &Deadlines,
+    ) -> Poll<Result<(), Stop>> {
+        while !self.pending.is_empty() {
+            match sink.poll_write(context, &[IoSlice::new(&self.pending)]) {
+                Poll::Pending => {
+                    self.stalled_since.get_or_insert_with(|| clock.now());
+                    return Poll::Pending;
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Stop::SinkFailed)),
+                Poll::Ready(Ok(taken)) => {
+                    if let Some(since) = self.stalled_since.take() {
+                        self.lag = self.lag.max(clock.now().since(since));
+                    }
+                    self.pending.drain(..taken);
+                }
+            }
+        }
+        // Freed at once: an idle tunnel holds no buffer.
+        self.pending = Vec::new();
+        Poll::Ready(Ok(()))
     }
 }

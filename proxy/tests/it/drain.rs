@@ -1,6 +1,6 @@
 //! SIGTERM: what is under way is finished, everything is bounded, the exit code is 0; a second signal ends it at once.
 
-use crate::harness::ws::{agree, open};
+use crate::harness::ws::{agree, expect_close, open};
 use crate::harness::{Origin, Pair, Wire, on_workers, poll};
 use std::time::{Duration, Instant};
 
@@ -68,8 +68,10 @@ fn drain_is_bounded() {
         proxy.signal("TERM");
         let _ = waiting.rest();
         let http = start.elapsed();
-        tunnel.gone();
+        expect_close(&mut tunnel, 1012);
         let tunnels = start.elapsed();
+        // Neither side answers it, and that is not waited for.
+        tunnel.gone();
         assert_eq!(proxy.wait_exit().code(), Some(0));
         assert!(http >= Duration::from_millis(300) && http < Duration::from_secs(5), "{http:?}");
         assert!(tunnels >= Duration::from_millis(300) && tunnels < Duration::from_secs(6), "{tunnels:?}");

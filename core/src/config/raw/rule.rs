@@ -301,11 +301,12 @@ pub(super) fn on_remove(walk: &mut Walk<'_>, node: &Node) -> Option<OnRemove> {
         );
     };
     let fields = walk.fields(node, &ON_REMOVE)?;
-    match fields.value("drain") {
-        Some(time) => walk.span(time).map(OnRemove::Drain),
+    match fields.first(&["drain", "close"]) {
+        Some(("drain", time)) => walk.span(&time.value).map(OnRemove::Drain),
+        Some((_, code)) => super::websocket::close_code(walk, &code.value).map(OnRemove::Close),
         None if fields.refused => None,
         None => {
-            walk.report.error(node.at, ErrorKind::Missing("write keep, or {drain: 5m}"));
+            walk.report.error(node.at, ErrorKind::Missing("write keep, {drain: 5m} or {close: 1012}"));
             None
         }
     }

@@ -183,10 +183,18 @@ fn body_min_rate(walk: &mut Walk<'_>, node: &Node) -> Option<Option<u64>> {
 fn drain(walk: &mut Walk<'_>, node: &Node) -> Drain {
     let mut drain = Drain::default();
     let Some(fields) = walk.fields(node, &DRAIN) else { return drain };
-    for (key, place) in [("http", &mut drain.http), ("tunnels", &mut drain.tunnels)] {
+    for (key, place) in [
+        ("http", &mut drain.http),
+        ("tunnels", &mut drain.tunnels),
+        ("announce", &mut drain.announce),
+        ("spread", &mut drain.spread),
+    ] {
         if let Some(time) = fields.value(key).and_then(|node| walk.span(node)) {
             *place = time;
         }
+    }
+    if let Some(code) = fields.value("code").and_then(|node| super::websocket::close_code(walk, node)) {
+        drain.code = code;
     }
     drain
 }

@@ -1,5 +1,6 @@
 //! The keys of a route and its rules: conditions, actions, policies.
 
+use super::websocket::CLOSE_CODE;
 use super::{Key, Kind, Object, SIZE_OR_UNLIMITED, TIME_OR_OFF, elsewhere, key, later};
 
 pub(in crate::config) static RULE: Object = Object {
@@ -124,7 +125,15 @@ pub(super) const ON_REMOVE_KEY: Key = key(
 pub(in crate::config) static ON_REMOVE: Object = Object {
     what: "`on_remove`",
     name: "on_remove",
-    keys: &[key("drain", Kind::Duration, "Streams and tunnels are ended after this time; default 5m."), later("close")],
+    keys: &[
+        key(
+            "drain",
+            Kind::Duration,
+            "Streams and tunnels are ended after this time, one after the other in its last part (`drain.spread`); \
+             default 5m.",
+        ),
+        key("close", CLOSE_CODE, "They are ended at once, WebSockets with this code."),
+    ],
 };
 
 pub(in crate::config) static RULE_TIMEOUTS: Object = Object {

@@ -3,6 +3,7 @@
 use super::balance::{BACKUP, BALANCE, SLOW_START, WEIGHT};
 use super::health::DNS;
 use super::rules::{ACCESS_LOG as RULE_ACCESS_LOG, HOST, MAX_BODY, ON_REMOVE_KEY, RULE, RULE_TIMEOUTS, UPGRADE};
+use super::websocket::CLOSE_CODE;
 use super::{Kind, Object, TIME_OR_OFF, elsewhere, key, later};
 
 pub(in crate::config) static FILE: Object = Object {
@@ -225,9 +226,17 @@ pub(in crate::config) static DRAIN: Object = Object {
     keys: &[
         key("http", Kind::Duration, "How long requests in flight may go on; default 30s."),
         key("tunnels", Kind::Duration, "How long streams and tunnels may go on; default 5m."),
-        later("announce"),
-        later("spread"),
-        later("code"),
+        key(
+            "announce",
+            Kind::Duration,
+            "How long everything goes on as before while load balancers are told to look elsewhere; default 0s.",
+        ),
+        key(
+            "spread",
+            Kind::Duration,
+            "Streams and tunnels are ended one after the other, in this last part of their time; default 60s.",
+        ),
+        key("code", CLOSE_CODE, "The code of the Close that WebSockets get; default 1012 (service restart)."),
     ],
 };
 

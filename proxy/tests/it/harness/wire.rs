@@ -239,7 +239,7 @@ impl Wire {
 
     /// As `exactly`; `None` where the connection ends first.
     #[track_caller]
-    fn exactly_or_end(&mut self, n: usize) -> Option<Vec<u8>> {
+    pub(crate) fn exactly_or_end(&mut self, n: usize) -> Option<Vec<u8>> {
         let deadline = Instant::now() + self.patience;
         while self.held.len() < n {
             if !self.fill(deadline) {

@@ -1,6 +1,6 @@
 //! The ways in which a new configuration arrives, and what happens to one that is refused.
 
-use crate::harness::ws::{agree, open};
+use crate::harness::ws::{CLOSE, TEXT, agree, frame, next_frame, open};
 use crate::harness::{Origin, Proxy, Wire, on_workers, poll, run};
 use std::time::{Duration, Instant};
 
@@ -279,8 +279,8 @@ fn tunnels_of_other_routes_stay_and_removed_ones_are_drained() {
             client
         };
         let echoes = |client: &mut Wire| {
-            client.send("x");
-            client.expect("x");
+            client.send(frame(TEXT, b"x", true));
+            client.expect(frame(TEXT, b"x", true));
         };
         let (mut keep, mut change) = (tunnel("keep.test"), tunnel("change.test"));
         let (mut kept, mut gone) = (tunnel("kept.test"), tunnel("gone.test"));
@@ -292,9 +292,12 @@ fn tunnels_of_other_routes_stay_and_removed_ones_are_drained() {
         for client in [&mut keep, &mut change, &mut kept] {
             echoes(client);
         }
+        // A Close first, then the end.
+        assert_eq!(next_frame(&mut gone), Some((CLOSE, 1012_u16.to_be_bytes().to_vec())));
+        gone.send(frame(CLOSE, &1012_u16.to_be_bytes(), true));
         gone.gone();
         let took = start.elapsed();
-        assert!(took >= Duration::from_millis(400) && took < Duration::from_secs(6), "{took:?}");
+        assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(6), "{took:?}");
         for client in [&mut keep, &mut change, &mut kept] {
             echoes(client);
         }

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// An origin that agrees and hands each tunnel's end to the test.
-fn handing_out() -> (Origin, Receiver<Wire>) {
+pub(super) fn handing_out() -> (Origin, Receiver<Wire>) {
     let (give, take) = channel();
     let give: Mutex<Sender<Wire>> = Mutex::new(give);
     let origin = Origin::start_narrow(move |wire, _| {
@@ -20,7 +20,7 @@ fn handing_out() -> (Origin, Receiver<Wire>) {
 
 /// A tunnel with both of its ends.
 #[track_caller]
-fn tunnel(pair: &Pair, take: &Receiver<Wire>) -> (Wire, Wire) {
+pub(super) fn tunnel(pair: &Pair, take: &Receiver<Wire>) -> (Wire, Wire) {
     let mut client = Wire::connect_narrow(pair.proxy.address());
     open(&mut client, "t.test", "/ws");
     let server = take.recv_timeout(crate::harness::PATIENCE).expect("no tunnel at the origin");

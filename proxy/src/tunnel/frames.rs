@@ -1,0 +1,157 @@
+//! What a WebSocket's tunnel knows of the frames in it: both lanes, who closed first, how long Pings take.
+//!
+//! One allocation per WebSocket, reached in passing. Tunnels of other protocols have none.
+
+use std::time::Duration;
+
+use switchboard_core::access;
+use switchboard_core::moment::Moment;
+use switchboard_core::websocket::frame::{Bounds, Halt, Sender, Until};
+
+use super::flow::Flow;
+use super::goodbye::{Goodbye, meaning};
+use super::lane::{Lane, Noted};
+use crate::deadline::Deadlines;
+use crate::error::Side;
+use crate::telemetry::counters::Counters;
+
+/// Both directions.
+#[derive(Debug)]
+pub(super) struct Frames {
+    /// From the client.
+    pub(super) up: Lane,
+    /// From the endpoint.
+    pub(super) down: Lane,
+    /// An end that the proxy has decided on.
+    pub(super) goodbye: Option<Goodbye>,
+    /// Who sent a Close first, and with which code.
+    pub(super) closed: Option<(Side, u16)>,
+    /// The longest that a Pong took, from either side.
+    pub(super) slowest_pong: Option<Duration>,
+    /// When the last Ping passed that has no Pong yet, from the client and from the endpoint.
+    pings: [Option<Moment>; 2],
+}
+
+/// What has to be done after a read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sealed {
+    /// The endpoint gets a Close.
+    pub(super) up: bool,
+    /// The client gets a Close.
+    pub(super) down: bool,
+}
+
+impl Frames {
+    pub(super) fn new(extensions: u8, client: Bounds, server: Bounds) -> Self {
+        Self {
+            up: Lane::new(Sender::Client, extensions, client),
+            down: Lane::new(Sender::Server, extensions, server),
+            goodbye: None,
+            closed: None,
+            slowest_pong: None,
+            pings: [None; 2],
+        }
+    }
+
+    /// Whether there is something for [`Self::heed`].
+    #[inline]
+    pub(super) const fn is_noted(&self) -> bool {
+        self.up.is_noted() || self.down.is_noted()
+    }
+
+    /// Decides to end the tunnel, unless that is decided already.
+    pub(super) fn begin_goodbye(&mut self, goodbye: Goodbye) {
+        if self.goodbye.is_none() {
+            self.goodbye = Some(goodbye);
+            self.closed = self.closed.or(Some((Side::Proxy, goodbye.code)));
+            self.up.seal_at(Until::Message);
+            self.down.seal_at(Until::Message);
+        }
+    }
+
+    /// Whether there is nothing left to say or to hear: both sides have had a Close and given one, or have ended.
+    pub(super) fn is_over(&self, up: &Flow, down: &Flow) -> bool {
+        let over = |lane: &Lane, flow: &Flow| {
+            let closed = lane.tally().close.is_some();
+            flow.owes_nothing() && (closed || (lane.is_sealed() && flow.has_ended()))
+        };
+        over(&self.up, up) && over(&self.down, down)
+    }
+
+    /// Waits for the ends of messages no longer.
+    pub(super) fn hurry(&mut self) {
+        self.up.seal_at(Until::Frame);
+        self.down.seal_at(Until::Frame);
+    }
+
+    /// Looks at what the lanes have noted. Tells which of them were sealed.
+    #[cold]
+    pub(super) fn heed(&mut self, clock: &Deadlines) -> Sealed {
+        let mut sealed = Sealed::default();
+        // Sealing one lane by a fault seals the other where it stands at a boundary: that is noted in turn.
+        while self.is_noted() {
+            let (up, down) = (self.up.take_noted(), self.down.take_noted());
+            self.note_pings(up, down, clock);
+            self.note_close(up, down);
+            sealed.up |= up.halt.is_some();
+            sealed.down |= down.halt.is_some();
+            for (halt, side) in [(up.halt, Side::Downstream), (down.halt, Side::Upstream)] {
+                self.note_halt(halt, side, clock);
+            }
+        }
+        sealed
+    }
+
+    /// Adds what passed to what the worker counts.
+    pub(super) fn count(&self, counters: &Counters) {
+        let (up, down) = (self.up.tally(), self.down.tally());
+        counters.messages_in.add(up.messages());
+        counters.messages_out.add(down.messages());
+        counters.frame_faults.add(u64::from(up.faults) + u64::from(down.faults));
+    }
+
+    /// What the log is told.
+    pub(super) fn facts(&self) -> access::Frames {
+        let (up, down) = (self.up.tally(), self.down.tally());
+        access::Frames {
+            messages_in: up.messages(),
+            messages_out: down.messages(),
+            longest: up.longest.max(down.longest),
+            faults: up.faults.saturating_add(down.faults),
+            dropped: 0,
+            closed: self.closed.map(|(side, code)| (side.into(), code)),
+            slowest_pong: self.slowest_pong,
+        }
+    }
+
+    fn note_halt(&mut self, halt: Option<Halt>, side: Side, clock: &Deadlines) {
+        if let Some((code, reason)) = halt.and_then(meaning) {
+            self.begin_goodbye(Goodbye { code, side, reason, since: clock.about_now() });
+        }
+    }
+
+    fn note_close(&mut self, up: Noted, down: Noted) {
+        for (noted, side, lane) in [(up, Side::Downstream, &self.up), (down, Side::Upstream, &self.down)] {
+            if let (true, None, Some(close)) = (noted.close, self.closed, lane.tally().close) {
+                self.closed = Some((side, close.code()));
+            }
+        }
+    }
+
+    /// A Pong answers the last Ping (RFC 6455 §5.5.3): one without a Ping is a heartbeat and tells nothing.
+    fn note_pings(&mut self, up: Noted, down: Noted, clock: &Deadlines) {
+        if !(up.ping || up.pong || down.ping || down.pong) {
+            return;
+        }
+        let now = clock.now();
+        let [by_client, by_server] = &mut self.pings;
+        for (ping, pong, sent) in [(up.ping, down.pong, by_client), (down.ping, up.pong, by_server)] {
+            if ping {
+                *sent = Some(now);
+            }
+            if pong && let Some(sent) = sent.take() {
+                self.slowest_pong = self.slowest_pong.max(Some(now.since(sent)));
+            }
+        }
+    }
+}

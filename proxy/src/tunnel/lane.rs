@@ -1,0 +1,157 @@
+//! The frames of one direction of a WebSocket: what of the bytes at hand goes on, and what is noted of them.
+//!
+//! A flow asks its lane about each read. A lane that is sealed passes nothing any more: the sink has had, or will now
+//! get, its Close, and what the source still says is only looked through for its own.
+
+use switchboard_core::websocket::frame::{Bounds, Halt, MOST_LEFT, Scan, Scanner, Sender, Tally, Until};
+
+/// One direction.
+#[derive(Debug)]
+pub(super) struct Lane {
+    scanner: Scanner,
+    bounds: Bounds,
+    /// The first bytes of a head whose last have not come. They go on with it.
+    held: [u8; MOST_LEFT],
+    held_len: u8,
+    sealed: bool,
+    /// The sink has had the source's Close.
+    closed_sink: bool,
+    /// What came since the tunnel looked.
+    noted: Noted,
+}
+
+/// What a tunnel has to look at after a read, rarely anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Noted {
+    /// Something of the following.
+    pub(super) any: bool,
+    pub(super) ping: bool,
+    pub(super) pong: bool,
+    pub(super) close: bool,
+    /// Why the lane was sealed.
+    pub(super) halt: Option<Halt>,
+}
+
+impl Lane {
+    pub(super) fn new(sender: Sender, extensions: u8, bounds: Bounds) -> Self {
+        Self {
+            scanner: Scanner::new(sender, extensions),
+            bounds,
+            held: [0; MOST_LEFT],
+            held_len: 0,
+            sealed: false,
+            closed_sink: false,
+            noted: Noted::default(),
+        }
+    }
+
+    pub(super) const fn tally(&self) -> &Tally {
+        self.scanner.tally()
+    }
+
+    pub(super) const fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    /// Whether the sink has had a Close of the source's: it gets no second one.
+    pub(super) const fn has_closed_sink(&self) -> bool {
+        self.closed_sink
+    }
+
+    /// Whether the tunnel has something to look at.
+    #[inline]
+    pub(super) const fn is_noted(&self) -> bool {
+        self.noted.any
+    }
+
+    pub(super) fn take_noted(&mut self) -> Noted {
+        std::mem::take(&mut self.noted)
+    }
+
+    /// What is held back.
+    pub(super) fn held(&self) -> &[u8] {
+        self.held.get(..usize::from(self.held_len)).unwrap_or_default()
+    }
+
+    /// Puts what is held back in front of the next read. Returns how many bytes that are.
+    #[inline]
+    pub(super) fn lead_in(&self, scratch: &mut [u8]) -> usize {
+        if self.held_len == 0 {
+            return 0;
+        }
+        let held = self.held();
+        match scratch.get_mut(..held.len()) {
+            Some(room) => room.copy_from_slice(held),
+            None => return 0,
+        }
+        held.len()
+    }
+
+    /// Tells how many of `bytes`, which begin with what was held back, go on. The rest is kept, or of no use.
+    #[inline]
+    pub(super) fn pass(&mut self, bytes: &[u8]) -> usize {
+        let scan = self.scanner.scan(bytes, &self.bounds);
+        if scan.taken == bytes.len() && !self.sealed && is_ordinary(&scan) {
+            self.held_len = 0;
+            return scan.taken;
+        }
+        self.pass_rare(bytes, &scan)
+    }
+
+    #[cold]
+    fn pass_rare(&mut self, bytes: &[u8], scan: &Scan) -> usize {
+        let Noted { ping, pong, close, .. } = self.noted;
+        self.noted = Noted {
+            any: self.noted.any || !is_ordinary(scan),
+            ping: ping || scan.ping,
+            pong: pong || scan.pong,
+            close: close || scan.close,
+            halt: scan.halt.or(self.noted.halt),
+        };
+        let was_sealed = self.sealed;
+        self.closed_sink |= scan.close && !was_sealed;
+        if scan.halt.is_some() {
+            self.seal();
+            // What stands behind goes nowhere, but the next head has to be found in it.
+            self.pass(bytes.get(scan.taken..).unwrap_or_default());
+        } else {
+            self.hold(bytes.get(scan.taken..).unwrap_or_default());
+        }
+        if was_sealed { 0 } else { scan.taken }
+    }
+
+    fn hold(&mut self, rest: &[u8]) {
+        self.held_len = 0;
+        if let Some(room) = self.held.get_mut(..rest.len()) {
+            room.copy_from_slice(rest);
+            self.held_len = u8::try_from(rest.len()).unwrap_or(0);
+        }
+    }
+
+    fn seal(&mut self) {
+        self.sealed = true;
+        self.bounds = Bounds::NONE;
+    }
+
+    /// Wants the lane sealed at the next boundary of this kind. Notes it where it stands at one already.
+    pub(super) fn seal_at(&mut self, until: Until) {
+        if self.sealed {
+            return;
+        }
+        self.bounds.until = until;
+        let at_one = match until {
+            Until::Exhausted => false,
+            Until::Message => self.scanner.is_between_messages(),
+            Until::Frame => self.scanner.is_between_frames(),
+        };
+        if at_one {
+            self.seal();
+            self.noted.any = true;
+            self.noted.halt = Some(Halt::Boundary);
+        }
+    }
+}
+
+const fn is_ordinary(scan: &Scan) -> bool {
+    !(scan.ping || scan.pong || scan.close || scan.halt.is_some())
+}

@@ -1,0 +1,76 @@
+//! What a tunnel waits for, and for how long: the one deadline that it has while it needs one.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use switchboard_core::moment::Moment;
+use switchboard_core::reason::Reason;
+
+use super::{End, Running, goodbye};
+use crate::error::Side;
+
+impl Running {
+    /// A tunnel has a timer only while somebody takes nothing, while one side has ended, or while it says goodbye.
+    #[inline]
+    pub(super) fn poll_patience(&mut self, context: &Context<'_>) -> Poll<End> {
+        let still = self.up.stalled_since.is_none() && self.down.stalled_since.is_none();
+        let open = self.up.ended_at.is_none() && self.down.ended_at.is_none();
+        if still && open && self.frames.as_ref().is_none_or(|frames| frames.goodbye.is_none()) {
+            self.deadline = None;
+            return Poll::Pending;
+        }
+        self.poll_impatience(context)
+    }
+
+    #[cold]
+    fn poll_impatience(&mut self, context: &Context<'_>) -> Poll<End> {
+        if let Some(frames) = &self.frames
+            && frames.goodbye.is_some()
+            && frames.is_over(&self.up, &self.down)
+        {
+            return Poll::Ready(self.goodbye());
+        }
+        let clock = &self.worker.deadlines;
+        let timeouts = self.facts.timeouts();
+        // The side that has stalled for longest: the other may come and go meanwhile.
+        let stalled = [self.up.stalled_since, self.down.stalled_since].into_iter().flatten().min();
+        let ended = self.up.ended_at.max(self.down.ended_at);
+        let by_write = latest(stalled, timeouts.write);
+        let by_fin = latest(ended, timeouts.tunnel_fin);
+        let since = self.frames.as_ref().and_then(|frames| frames.goodbye).map(|goodbye| goodbye.since);
+        let by_goodbye = latest(since, Some(goodbye::PATIENCE));
+        let by_message = latest(since, Some(goodbye::PATIENCE_FOR_MESSAGES));
+        let now = clock.about_now();
+        let hurried = now >= by_message;
+        let next = by_write.min(by_fin).min(if hurried { by_goodbye } else { by_message });
+        let deadline = self.deadline.get_or_insert_with(|| clock.place());
+        deadline.register(context);
+        deadline.set(next);
+        if now >= by_goodbye {
+            let end = self.goodbye();
+            return self.fail(Side::Proxy, end.map_or(Reason::Draining, |(_, reason)| reason));
+        }
+        if hurried && let Some(frames) = &mut self.frames {
+            frames.hurry();
+            if frames.is_noted() {
+                context.waker().wake_by_ref();
+            }
+        }
+        if now >= by_fin && by_fin <= by_write {
+            return Poll::Ready(self.goodbye());
+        }
+        if now >= by_write {
+            let side = if self.down.stalled_since == stalled { Side::Downstream } else { Side::Upstream };
+            let reason = if side == Side::Downstream { Reason::ClientGone } else { Reason::UpstreamReset };
+            return self.fail(side, reason);
+        }
+        Poll::Pending
+    }
+}
+
+fn latest(since: Option<Moment>, patience: Option<Duration>) -> Moment {
+    match (since, patience) {
+        (Some(since), Some(patience)) => since + patience,
+        _ => Moment::NEVER,
+    }
+}
