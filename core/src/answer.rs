@@ -20,6 +20,9 @@ pub use words::{Words, words};
 
 /// The code of an answer that a `respond:` rule gives.
 pub const RESPOND: &str = "respond";
+
+/// The name of an answer to an authority that asks for proof, in the access log.
+pub const TOKEN: &str = "acme_challenge";
 /// The code of an answer that a `redirect:` rule gives.
 pub const REDIRECT: &str = "redirect";
 

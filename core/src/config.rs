@@ -3,6 +3,7 @@
 //! `text` and `raw` make it out of a file, `snapshot` compiles it for the data path. There is no `Option` here that
 //! "must be Some": what a file may leave out has its default filled in. Equality is by value: a reload is a diff of these.
 
+mod acme;
 mod balance;
 mod defaults;
 mod diff;
@@ -16,6 +17,7 @@ mod suggest;
 mod text;
 mod value;
 
+pub use acme::{Acme, Challenge, ExternalAccount};
 pub use balance::{Balance, HashKey, Share};
 pub use defaults::{MAX_BODY, ON_REMOVE_DRAIN};
 pub use diff::{Change, ChangeKind, Diff, Subject, diff};
@@ -58,6 +60,8 @@ pub struct Config {
     pub dns: Dns,
     /// Where the control socket lives.
     pub state_dir: PathBuf,
+    /// Where certificates for public names come from.
+    pub acme: Acme,
     /// Number of worker threads; `None` is one per core (`auto`). Can't change by reload.
     pub workers: Option<usize>,
     /// The files this was read from (the main one first), for the file watch.

@@ -5,6 +5,8 @@
 //! What has to be made or ordered is made by the [`keeper`] on the control thread; workers never hold a key that signs
 //! certificates, and never wait longer than [`PATIENCE`].
 
+pub mod acme;
+pub mod ask;
 pub mod challenges;
 pub mod issued;
 pub mod keeper;
@@ -12,7 +14,7 @@ pub mod local;
 pub mod store;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -30,7 +32,7 @@ pub const PATIENCE: Duration = Duration::from_secs(8);
 const WAITING: usize = 256;
 
 /// Certificates held in memory. Those beyond are found again on disk, or made again.
-const MOST_HELD: usize = 10_000;
+const MOST_HELD: usize = 4096;
 
 /// The certificates in hand, and the way to more. One for the whole proxy.
 #[derive(Debug)]
@@ -119,7 +121,7 @@ impl Certs {
     /// How it stands with each name, in order.
     pub fn status(&self) -> Vec<Status> {
         let held = self.held.load();
-        let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        let troubles = self.troubles();
         let mut names: Vec<&str> = held.keys().chain(troubles.keys()).map(|name| &**name).collect();
         names.sort_unstable();
         names.dedup();
@@ -136,11 +138,13 @@ impl Certs {
         self.names.store(Arc::new(names));
     }
 
-    /// Puts a certificate in hand. Where there are too many, the one that ends first goes.
+    /// Puts a certificate in hand. Where there are too many, one goes: of our own
+    /// authority first, then what ends first.
     fn hold(&self, name: &str, issued: Issued) {
         let mut held = HashMap::clone(&self.held.load());
         if held.len() >= MOST_HELD
-            && let Some(first) = held.iter().min_by_key(|(_, issued)| issued.not_after).map(|(name, _)| name.clone())
+            && let Some(first) =
+                held.iter().min_by_key(|(_, issued)| (!issued.local, issued.not_after)).map(|(name, _)| name.clone())
         {
             held.remove(&first);
         }
@@ -159,12 +163,30 @@ impl Certs {
         }
     }
 
-    fn complain(&self, name: &str, error: String, next_try: u64) {
-        self.troubles.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), Trouble { error, next_try });
+    fn issued(&self, name: &str) -> Option<Arc<Issued>> {
+        self.held.load().get(name).cloned()
+    }
+
+    /// Notes what went wrong with a name. Tells whether that is news.
+    fn complain(&self, name: &str, error: &str, next_try: u64) -> bool {
+        let mut troubles = self.troubles();
+        let known = troubles.get(name).is_some_and(|trouble| trouble.error == error);
+        if troubles.len() < MOST_HELD || known {
+            troubles.insert(name.into(), Trouble { error: error.to_owned(), next_try });
+        }
+        !known
     }
 
     fn forgive(&self, name: &str) {
-        self.troubles.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.troubles().remove(name);
+    }
+
+    fn forgive_all_but(&self, stays: impl Fn(&str) -> bool) {
+        self.troubles().retain(|name, _| stays(name));
+    }
+
+    fn troubles(&self) -> MutexGuard<'_, HashMap<Box<str>, Trouble>> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -84,6 +84,11 @@ async fn exchange(
     record: &mut Record,
     upload: &mut Option<Upload>,
 ) -> Result<Next, ProxyError> {
+    if record.generation.proves_by_token
+        && let Some(answer) = admit::token(connection, desk, record)
+    {
+        return Box::pin(own::answer_token(connection, desk, record, &answer)).await;
+    }
     let admitted = admit::admit(connection, desk, record)?; // 400, 404, 405, 413, 414
     let rule = &admitted.rule;
     if admitted.hop.max_forwards == Some(0) {

@@ -23,6 +23,8 @@ pub struct Generation {
     pub config: Config,
     /// As the data path reads it.
     pub snapshot: Snapshot,
+    /// Whether authorities may ask for tokens by plain HTTP: what an exchange reads before its route.
+    pub proves_by_token: bool,
     /// By rule id.
     pub rules: Vec<Arc<RuleLive>>,
     /// By upstream id.
@@ -80,7 +82,9 @@ impl Registry {
             self.endpoint(endpoint, snapshot.upstream(endpoint.upstream), group, now)
         });
         let endpoints = endpoints.collect();
-        let generation = Generation { number: self.number, config, snapshot, rules, upstreams, endpoints };
+        let proves_by_token = crate::certs::keeper::proves_by_token(&config);
+        let generation =
+            Generation { number: self.number, config, snapshot, proves_by_token, rules, upstreams, endpoints };
         if let Some(previous) = previous {
             retire_rules(previous, &generation, now);
             self.retire_endpoints(previous, &generation, now);

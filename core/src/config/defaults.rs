@@ -3,7 +3,7 @@
 //! The walk of a file starts from these; tests and the proxy without a file use them as they are.
 
 use super::{
-    AccessLog, Address, Balance, Bind, Config, Dns, Drain, Endpoint, Forwarded, Limits, Listener, Log, LogFormat,
+    AccessLog, Acme, Address, Balance, Bind, Config, Dns, Drain, Endpoint, Forwarded, Limits, Listener, Log, LogFormat,
     LogLevel, LogSink, Pool, ProxyProtocol, Timeouts, Upstream,
 };
 use std::collections::BTreeMap;
@@ -35,6 +35,7 @@ impl Default for Config {
             log: Log::default(),
             dns: Dns::default(),
             state_dir: PathBuf::from(STATE_DIR),
+            acme: Acme::default(),
             workers: None,
             files: Vec::new(),
         }

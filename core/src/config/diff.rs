@@ -190,6 +190,7 @@ fn compare_settings(diff: &mut Diff, old: &Config, new: &Config) {
         log,
         dns,
         state_dir,
+        acme,
         workers,
         files: _,
     } = old;
@@ -202,6 +203,7 @@ fn compare_settings(diff: &mut Diff, old: &Config, new: &Config) {
         ("access_log", *access_log == new.access_log),
         ("log", *log == new.log),
         ("dns", *dns == new.dns),
+        ("acme", *acme == new.acme),
     ];
     for (key, same) in settings {
         if !same {

@@ -234,6 +234,8 @@ pub enum ErrorKind {
         /// How to mend it.
         mend: String,
     },
+    /// A wildcard, given by its suffix, for whose names a public authority would be asked without anybody having a say.
+    NeedsAsk(String),
     /// `${NAME}` or `${file:PATH}` cannot be filled in; the words say why.
     Reference(String),
     /// An `include:` that cannot be followed.
@@ -282,6 +284,11 @@ impl fmt::Display for ErrorKind {
                 write!(f, "{} and {} exclude each other; {mend}", Quoted(key), Quoted(with))
             }
             Self::UnknownName { what, name, mend } => write!(f, "there is no {what} {}; {mend}", Quoted(name)),
+            Self::NeedsAsk(suffix) => write!(
+                f,
+                "certificates for names under *.{suffix} are ordered one by one, whenever somebody thinks of another; set \
+                 `acme: {{ask: http://…}}`, a URL that decides about each, or give the listener `certificates`"
+            ),
             Self::More => write!(f, "there are more errors than these; mend some and check again"),
         }
     }

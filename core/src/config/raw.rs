@@ -4,6 +4,7 @@
 //! stops at the first error: what can't be read is reported and left out, and `load` throws the result away.
 //! The readers here are the words of the language (a text, a switch, a time-out); the submodules are its sentences.
 
+mod acme;
 mod balance;
 mod condition;
 mod dns;
@@ -39,6 +40,8 @@ pub(super) struct Walk<'a> {
     upstreams: BTreeMap<String, Upstream>,
     /// Names of listeners.
     listeners: Vec<String>,
+    /// Names under wildcards would be ordered at a public authority, and nobody is asked whether they may.
+    orders_freely: bool,
     suggestions: usize,
 }
 
@@ -81,6 +84,7 @@ impl<'a> Walk<'a> {
             named: BTreeSet::new(),
             upstreams: BTreeMap::new(),
             listeners: Vec::new(),
+            orders_freely: false,
             suggestions: MOST_SUGGESTIONS,
         }
     }

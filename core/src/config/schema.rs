@@ -3,6 +3,7 @@
 //! The walk of a file (`raw`) asks it which keys are known; the JSON Schema for editors (`schema::json`) is printed
 //! from it. So a key cannot be accepted without a text that explains it.
 
+mod acme;
 mod balance;
 mod health;
 pub(super) mod json;
@@ -10,6 +11,7 @@ mod rules;
 mod settings;
 mod websocket;
 
+pub(super) use acme::{ACME, EAB};
 pub(super) use balance::{BALANCE_HASH, HASH_KEY};
 pub(super) use health::DNS;
 pub(super) use rules::{CONDITION, ON_REMOVE, PATH_FORM, RULE, RULE_TIMEOUTS, TEXT_FORM};

@@ -92,6 +92,7 @@ pub(crate) fn config(routes: impl IntoIterator<Item = (String, Vec<Rule>)>) -> C
         access_log: AccessLog { to: LogSink::Off, format: LogFormat::Auto, redact: Vec::new() },
         log: Log { level: LogLevel::Info, format: LogFormat::Auto, to: LogSink::Stderr },
         state_dir: "state".into(),
+        acme: crate::config::Acme::default(),
         workers: None,
         dns: crate::config::Dns::default(),
         files: Vec::new(),

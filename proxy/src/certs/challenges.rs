@@ -43,11 +43,13 @@ enum Key {
 }
 
 impl Challenges {
+    /// Whether some order waits for a token to be asked for.
+    pub fn are_pending(&self) -> bool {
+        self.tokens.load(Ordering::Relaxed) > 0
+    }
+
     /// What to answer to a request for `path` at `host`, where an order for that very host waits for that very token.
     pub fn answer(&self, host: &[u8], path: &[u8]) -> Option<String> {
-        if self.tokens.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
         let token = std::str::from_utf8(path.strip_prefix(PATH)?).ok()?;
         let table = self.table();
         let (name, answer) = table.tokens.get(token)?;

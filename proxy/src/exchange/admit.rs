@@ -106,6 +106,22 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
     Ok(Admitted { rule, hop, upgrade, idempotent, key })
 }
 
+/// What an authority waits for, where this request asks for the token of an order under way (RFC 8555 §8.3). Anything
+/// else is an ordinary request, whatever its path (case 172).
+pub fn token(connection: &Connection, desk: &Desk, record: &mut Record) -> Option<String> {
+    let challenges = &connection.worker.process.certs.challenges;
+    let bytes = desk.input.filled();
+    let method = desk.request.method.of(bytes);
+    if !challenges.are_pending() || !matches!(method, b"GET" | b"HEAD") {
+        return None;
+    }
+    let hosts = first_two_hosts(&desk.request.fields, bytes).into_iter().flatten();
+    let target = desk.request.target.of(bytes);
+    let destination = Destination::parse(method, target, hosts, desk.request.version).ok()?;
+    record.client = connection.peer.ip();
+    challenges.answer(destination.host(), destination.path())
+}
+
 /// All that the target's parser has to see of `Host`: none, one, or that there are several.
 fn first_two_hosts<'a>(fields: &Fields, bytes: &'a [u8]) -> [Option<&'a [u8]>; 2] {
     let mut hosts = fields.named(Name::Host).map(|field| field.value.of(bytes));

@@ -8,7 +8,7 @@ use std::io;
 use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use switchboard_core::answer::{Answer, Explanation, Form, REDIRECT, RESPOND, Wire};
+use switchboard_core::answer::{Answer, Explanation, Form, REDIRECT, RESPOND, TOKEN, Wire};
 use switchboard_core::http1::{BodyDecoder, Framing};
 use switchboard_core::message::Name;
 use switchboard_core::reason::Reason;
@@ -124,6 +124,22 @@ pub async fn answer_rule(
         }
         Action::Proxy(_) => return Err(ProxyError::own(Reason::Internal, "")),
     }
+    finish(connection, desk, record, answer, None, false).await
+}
+
+/// Answers an authority that asks for a token.
+///
+/// # Errors
+/// `client_gone`
+pub async fn answer_token(
+    connection: &mut Connection,
+    desk: &mut Desk,
+    record: &mut Record,
+    token: &str,
+) -> Result<Next, ProxyError> {
+    let mut answer = Answer::new();
+    record.answered = TOKEN;
+    answer.respond(200, token, record.id.as_str());
     finish(connection, desk, record, answer, None, false).await
 }
 

@@ -1,7 +1,7 @@
 //! `routes:` keys, their rules, and what can be said about all of them together.
 
 use super::rule::Defaults;
-use super::{Walk, rule};
+use super::{Walk, acme, rule};
 use crate::config::text::{Entry, Mark, Node, Value};
 use crate::config::value::host;
 use crate::config::{ErrorKind, HostPattern, Listener, Route, RouteKey, Rule, WarningKind};
@@ -25,8 +25,10 @@ pub(super) fn routes(walk: &mut Walk<'_>, node: &Node, defaults: &Defaults) -> B
             }
         };
         let first = taken.take(walk, &key, entry.key_at);
+        acme::check_wildcard(walk, &key.host, entry.key_at);
         let (rules, also) = route(walk, entry, &key, defaults);
         for (host, place) in &also {
+            acme::check_wildcard(walk, host, place.at);
             taken.take(walk, &RouteKey { host: host.clone(), path: key.path.clone() }, place.at);
         }
         if first && !rules.is_empty() {

@@ -1,7 +1,7 @@
 //! The file as a whole, and the settings of the whole proxy.
 
 use super::rule::{self, Defaults};
-use super::{Fields, Walk, listen, route, upstream};
+use super::{Fields, Walk, acme, listen, route, upstream};
 use crate::config::defaults::STATE_DIR;
 use crate::config::schema::{ACCESS_LOG, DEFAULTS, DRAIN, FILE, FORWARDED, LIMITS, LOG, TIMEOUTS};
 use crate::config::suggest::nearest;
@@ -41,6 +41,7 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> Config {
         dns: at("dns").map(|node| super::dns::dns(walk, node)).unwrap_or_default(),
         log: at("log").map(|node| log(walk, node)).unwrap_or_default(),
         state_dir: state_dir(walk, at("state_dir")),
+        acme: at("acme").map(|node| acme::acme(walk, node)).unwrap_or_default(),
         workers: at("workers").and_then(|node| workers(walk, node)),
         upstreams: std::mem::take(&mut walk.upstreams),
         files: Vec::new(),

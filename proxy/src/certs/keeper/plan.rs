@@ -1,0 +1,81 @@
+//! What a configuration wants of certificates.
+
+use std::sync::Arc;
+
+use switchboard_core::certificate::{Cover, Names};
+use switchboard_core::config::{Acme as Settings, Challenge, Config};
+
+use super::{Name, Stage, Task};
+use crate::certs::acme::Acme;
+use crate::certs::ask::Service;
+use crate::certs::now;
+
+/// What a configuration wants.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Plan {
+    /// The names of routes; none where no listener has `tls: auto`.
+    pub(super) names: Names,
+    /// Where public certificates come from; none where no listener has `tls: auto`.
+    pub(super) acme: Option<Settings>,
+    /// Some listener without TLS could answer HTTP-01.
+    plain: bool,
+}
+
+impl Plan {
+    pub(super) fn of(config: &Config) -> Self {
+        if !wants_certificates(config) {
+            return Self::default();
+        }
+        Self { names: Names::of(config), acme: Some(config.acme.clone()), plain: has_plain_listener(config) }
+    }
+}
+
+/// Whether an authority may come to ask for a token.
+pub fn proves_by_token(config: &Config) -> bool {
+    wants_certificates(config) && config.acme.challenges.contains(&Challenge::Http01)
+}
+
+/// Whether some listener has `tls: auto`.
+const fn wants_certificates(_config: &Config) -> bool {
+    false
+}
+
+const fn has_plain_listener(_config: &Config) -> bool {
+    true
+}
+
+impl Task {
+    /// Takes up another plan.
+    pub(super) fn follow(&mut self) {
+        let plan = Arc::clone(&self.plans.borrow_and_update());
+        let same_authority = plan.acme == self.plan.acme && plan.plain == self.plan.plain;
+        self.plan = Arc::clone(&plan);
+        if !same_authority {
+            // Another authority, or the same with what was missing: all that failed is tried again now.
+            self.names.clear();
+            self.acme = plan.acme.clone().map(|acme| Arc::new(Acme::new(acme, self.store.clone(), plan.plain)));
+            self.service = None;
+            if let Some(url) = plan.acme.as_ref().and_then(|acme| acme.ask.as_ref()) {
+                match Service::at(url) {
+                    Ok(service) => self.service = Some(service),
+                    Err(error) => tracing::error!("acme.ask {url}: {error}"),
+                }
+            }
+        }
+        let names = &plan.names;
+        self.certs.retain(|name, issued| names.cover(name).is_some() && (issued.local || same_authority));
+        self.certs.forgive_all_but(|name| names.cover(name).is_some());
+        self.names.retain(|name, known| names.cover(name) == Some(known.cover));
+        for name in names.public().filter(|_| plan.acme.is_some()) {
+            if !self.names.contains_key(name) && !self.load(name, Cover::Exact) {
+                self.names.insert(name.into(), Name::new(Stage::Due(now()), Cover::Exact));
+            }
+        }
+    }
+}
+
+impl Name {
+    pub(super) const fn new(stage: Stage, cover: Cover) -> Self {
+        Self { stage, cover, failures: 0, waiting: Vec::new(), suggested: u64::MAX }
+    }
+}
