@@ -4,6 +4,7 @@
 //! "must be Some": what a file may leave out has its default filled in. Equality is by value: a reload is a diff of these.
 
 mod acme;
+mod admin;
 mod balance;
 mod defaults;
 mod diff;
@@ -18,6 +19,7 @@ mod text;
 mod value;
 
 pub use acme::{Acme, Challenge, ExternalAccount};
+pub use admin::Admin;
 pub use balance::{Balance, HashKey, Share};
 pub use defaults::{MAX_BODY, ON_REMOVE_DRAIN};
 pub use diff::{Change, ChangeKind, Diff, Subject, diff};
@@ -58,6 +60,8 @@ pub struct Config {
     pub log: Log,
     /// Who is asked for the names of endpoints.
     pub dns: Dns,
+    /// Where the admin plane can be reached.
+    pub admin: Admin,
     /// Where the control socket lives.
     pub state_dir: PathBuf,
     /// Where certificates for public names come from.

@@ -73,6 +73,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("`access_log`", "access_log"),
     ("`log`", "log"),
     ("`dns`", "dns"),
+    ("`admin`", "admin"),
     ("`defaults`", "defaults"),
 ];
 

@@ -7,7 +7,6 @@ pub mod listeners;
 pub mod picture;
 pub mod reading;
 pub mod resolve;
-pub mod socket;
 pub mod source;
 pub mod start;
 pub mod state;
@@ -15,15 +14,16 @@ pub mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use switchboard_core::config::{AccessLog, Config, Diff, diff};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::admin::Admin;
 use crate::certs::keeper::Keeper;
 use crate::generation::{Generation, Registry};
-use crate::process::{Command, Process};
+use crate::process::{Command, LastReload, Process};
 use crate::telemetry::log;
 use listeners::Listeners;
 use resolve::Names;
@@ -41,6 +41,7 @@ pub struct Control {
     names: Names,
     signals: Signals,
     keeper: Keeper,
+    admin: Admin,
 }
 
 /// What became of a reload.
@@ -58,8 +59,6 @@ pub enum Reloaded {
 pub enum Ask {
     /// A reload, and where to say what came of it.
     Reload(tokio::sync::oneshot::Sender<Reloaded>),
-    /// The state of things, as JSON.
-    Status(tokio::sync::oneshot::Sender<String>),
 }
 
 impl Control {
@@ -79,17 +78,16 @@ impl Control {
                 _ = housekeeping.tick(), if !self.retired.is_empty() => self.free_retired(),
             }
         }
-        drain::drain(&self.process, &mut self.signals).await
+        let code = drain::drain(&self.process, &mut self.signals).await;
+        self.admin.close();
+        code
     }
 
     async fn answer(&mut self, ask: Ask) {
         match ask {
             Ask::Reload(reply) => {
-                let result = self.reload("a request over the control socket").await;
+                let result = self.reload("a request of the admin plane").await;
                 let _ = reply.send(result);
-            }
-            Ask::Status(reply) => {
-                let _ = reply.send(state::as_json(&self.process));
             }
         }
     }
@@ -97,6 +95,13 @@ impl Control {
     /// Reads the configuration again and puts it in force if it is sound. Takes as long as somebody is writing the file
     /// and new names have to be asked for, a few seconds at most.
     pub async fn reload(&mut self, why: &str) -> Reloaded {
+        let result = self.read_again(why).await;
+        let ok = !matches!(result, Reloaded::Refused(_));
+        self.process.reload.store(Arc::new(LastReload { at: Some(SystemTime::now()), ok }));
+        result
+    }
+
+    async fn read_again(&mut self, why: &str) -> Reloaded {
         let Some(path) = self.path.clone() else {
             return Reloaded::Refused(vec!["this proxy was started without a configuration file".to_owned()]);
         };
@@ -165,6 +170,8 @@ impl Control {
         for line in self.listeners.carry_out(plan, &self.process.workers) {
             eprintln!("{line}");
         }
+        self.process.sockets.store(Arc::new(self.listeners.open()));
+        self.admin.follow(&self.process.generation.load().config);
         self.free_retired();
         Ok(())
     }

@@ -41,6 +41,8 @@ pub mod certs;
 
 pub mod control;
 
+pub mod admin;
+
 pub mod demo;
 
 pub mod cli;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc::UnboundedSender;
@@ -23,6 +23,8 @@ use crate::telemetry::counters::Counters;
 pub struct Process {
     /// The start: moments count from here.
     pub origin: Instant,
+    /// The same as a time of day.
+    pub started: SystemTime,
     /// What is in force.
     pub generation: Arc<ArcSwap<Generation>>,
     /// One per worker, by index.
@@ -35,6 +37,12 @@ pub struct Process {
     pub access_on: AtomicBool,
     /// Set when the proxy is going away.
     pub draining: AtomicBool,
+    /// Set before that, so that load balancers look elsewhere first (`drain.announce`).
+    pub leaving: AtomicBool,
+    /// How the last reload went.
+    pub reload: ArcSwap<LastReload>,
+    /// The sockets that are open.
+    pub sockets: ArcSwap<Vec<Arc<Socket>>>,
     /// Makes request ids differ from those of other starts and workers.
     pub seed: u64,
     /// Where workers say that the address of a name may be another's.
@@ -45,6 +53,15 @@ pub struct Process {
     pub names_hosts: bool,
     /// Certificates for listeners with `tls: auto`.
     pub certs: Arc<Certs>,
+}
+
+/// How the last reload went.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LastReload {
+    /// When; `None` before the first.
+    pub at: Option<SystemTime>,
+    /// Whether the configuration was sound.
+    pub ok: bool,
 }
 
 /// How others reach a worker.
@@ -80,6 +97,11 @@ pub enum Command {
 }
 
 impl Process {
+    /// Whether new traffic is welcome.
+    pub fn is_ready(&self) -> bool {
+        !self.leaving.load(Ordering::Relaxed) && !self.draining.load(Ordering::Relaxed)
+    }
+
     /// Sends access lines elsewhere, or nowhere.
     pub fn log_access_to(&self, access: Option<AccessSink>) {
         self.access_on.store(access.is_some(), Ordering::Relaxed);

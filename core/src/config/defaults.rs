@@ -3,8 +3,8 @@
 //! The walk of a file starts from these; tests and the proxy without a file use them as they are.
 
 use super::{
-    AccessLog, Acme, Address, Balance, Bind, Config, Dns, Drain, Endpoint, Forwarded, Limits, Listener, Log, LogFormat,
-    LogLevel, LogSink, Pool, ProxyProtocol, Timeouts, Upstream,
+    AccessLog, Acme, Address, Admin, Balance, Bind, Config, Dns, Drain, Endpoint, Forwarded, Limits, Listener, Log,
+    LogFormat, LogLevel, LogSink, Pool, ProxyProtocol, Timeouts, Upstream,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -34,6 +34,7 @@ impl Default for Config {
             access_log: AccessLog::default(),
             log: Log::default(),
             dns: Dns::default(),
+            admin: Admin::default(),
             state_dir: PathBuf::from(STATE_DIR),
             acme: Acme::default(),
             workers: None,

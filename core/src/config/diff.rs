@@ -189,6 +189,7 @@ fn compare_settings(diff: &mut Diff, old: &Config, new: &Config) {
         access_log,
         log,
         dns,
+        admin,
         state_dir,
         acme,
         workers,
@@ -204,6 +205,7 @@ fn compare_settings(diff: &mut Diff, old: &Config, new: &Config) {
         ("log", *log == new.log),
         ("dns", *dns == new.dns),
         ("acme", *acme == new.acme),
+        ("admin", *admin == new.admin),
     ];
     for (key, same) in settings {
         if !same {

@@ -5,6 +5,7 @@
 //! The readers here are the words of the language (a text, a switch, a time-out); the submodules are its sentences.
 
 mod acme;
+mod admin;
 mod balance;
 mod condition;
 mod dns;

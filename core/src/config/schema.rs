@@ -4,6 +4,7 @@
 //! from it. So a key cannot be accepted without a text that explains it.
 
 mod acme;
+mod admin;
 mod balance;
 mod health;
 pub(super) mod json;
@@ -12,6 +13,7 @@ mod settings;
 mod websocket;
 
 pub(super) use acme::{ACME, EAB};
+pub(super) use admin::ADMIN;
 pub(super) use balance::{BALANCE_HASH, HASH_KEY};
 pub(super) use health::DNS;
 pub(super) use rules::{CONDITION, ON_REMOVE, PATH_FORM, RULE, RULE_TIMEOUTS, TEXT_FORM};

@@ -91,6 +91,7 @@ pub(crate) fn config(routes: impl IntoIterator<Item = (String, Vec<Rule>)>) -> C
         drain: Drain { tunnels: Duration::from_secs(300), ..Drain::default() },
         access_log: AccessLog { to: LogSink::Off, format: LogFormat::Auto, redact: Vec::new() },
         log: Log { level: LogLevel::Info, format: LogFormat::Auto, to: LogSink::Stderr },
+        admin: crate::config::Admin::default(),
         state_dir: "state".into(),
         acme: crate::config::Acme::default(),
         workers: None,

@@ -4,7 +4,8 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::{ConfigFile, print, run};
-use crate::control::socket;
+use crate::admin::client::{Place, ask};
+use crate::admin::{socket_in, socket_of};
 
 /// What `reload` takes.
 #[derive(Debug, clap::Args)]
@@ -18,24 +19,27 @@ pub(crate) struct Options {
 
 /// Asks the proxy to reload, and prints what it says.
 pub(crate) fn reload(options: &Options) -> Result<u8, String> {
-    let state_dir = match (&options.state_dir, options.config.find()) {
-        (Some(directory), _) => directory.clone(),
+    let socket = match (&options.state_dir, options.config.find()) {
+        (Some(directory), _) => socket_in(directory),
         // The proxy would refuse a file with errors just as well, and such a file can't say where the proxy is.
         (None, Some(path)) => match run::read_quietly(&path) {
-            Some(config) => config.state_dir,
+            Some(config) => socket_of(&config),
             None => return Ok(1),
         },
-        (None, None) => run::without_file().state_dir,
+        (None, None) => socket_of(&run::without_file()),
     };
-    let path = socket::path(&state_dir);
-    let (status, text) = socket::ask(&path, "POST", "/v1/reload").map_err(|error| no_answer(&state_dir, &error))?;
-    if status == 200 {
-        print(&text);
-        Ok(0)
-    } else {
-        eprint!("{text}");
-        Ok(1)
+    let directory = socket.parent().unwrap_or(&socket).to_owned();
+    let answer =
+        ask(&Place::Unix(socket), "POST", "/v1/reload", None).map_err(|error| no_answer(&directory, &error))?;
+    if answer.status != 200 {
+        answer.refusal().iter().for_each(|line| eprintln!("{line}"));
+        return Ok(1);
     }
+    let said = answer.json();
+    for line in said["lines"].as_array().into_iter().flatten().chain([&said["outcome"]]) {
+        print(&format!("{}\n", line.as_str().unwrap_or_default()));
+    }
+    Ok(0)
 }
 
 /// Why nobody answered, and what to do about it.

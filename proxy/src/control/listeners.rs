@@ -88,6 +88,11 @@ impl Listeners {
         }
     }
 
+    /// What is open.
+    pub fn open(&self) -> Vec<Arc<Socket>> {
+        self.open.clone()
+    }
+
     /// Lets the workers accept on what is new, and stop on what is gone. Returns a line for each new address.
     pub fn carry_out(&mut self, plan: Plan, workers: &[WorkerLink]) -> Vec<String> {
         let mut lines = Vec::new();

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -15,7 +15,8 @@ use tokio::sync::mpsc;
 use super::listeners::Listeners;
 use super::picture::Picture;
 use super::resolve::Names;
-use super::{Control, Signals, open_access, socket, state, watch};
+use super::{Control, Signals, open_access, state, watch};
+use crate::admin::Admin;
 use crate::certs::Certs;
 use crate::certs::keeper::Keeper;
 use crate::generation::Registry;
@@ -27,6 +28,9 @@ const RESERVED: u64 = 200;
 
 /// With fewer descriptors than this there is no use in starting: 28 connections, each with one upstream.
 const FEWEST: u64 = 256;
+
+/// Questions of the admin plane that wait at once; whoever comes later waits to ask.
+const ASKS: usize = 1024;
 
 /// How a proxy is started.
 #[derive(Debug)]
@@ -65,12 +69,16 @@ pub fn run(start: Start) -> Result<u8, String> {
     let (certs, wanted) = Certs::new();
     let process = Arc::new(Process {
         origin,
+        started: SystemTime::now(),
         generation: Arc::new(ArcSwap::from_pointee(generation)),
         workers: links,
         admission,
         access_on: access.is_some().into(),
         access: ArcSwap::from_pointee(access),
         draining: false.into(),
+        leaving: false.into(),
+        reload: ArcSwap::default(),
+        sockets: ArcSwap::default(),
         seed: seed(),
         doubts: Arc::default(),
         said: Default::default(),
@@ -84,25 +92,24 @@ pub fn run(start: Start) -> Result<u8, String> {
         .map_err(|error| format!("cannot start the control thread: {error}"))?;
     let running = async move {
         let signals = Signals::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
-        let (asks, inbox) = mpsc::channel(16);
-        socket::serve(&state_dir, asks)
-            .map_err(|error| format!("cannot open {}: {error}", socket::path(&state_dir).display()))?;
         let keeper = Keeper::start(Arc::clone(&process.certs), wanted, &state_dir);
         keeper.follow(&process.generation.load().config);
         let names = Names::new(Arc::clone(&process.doubts));
         tokio::spawn(names.clone().watch());
         names.follow(&process.generation.load_full()).await;
+        let (asks, inbox) = mpsc::channel(ASKS);
+        let (admin, lines) = Admin::start(Arc::clone(&process), asks)?;
+        lines.iter().for_each(|line| eprintln!("{line}"));
         let mut watch = watch::Watch::default();
         watch.follow(picture);
         for line in listeners.carry_out(plan, &process.workers) {
             eprintln!("{line}");
         }
+        process.sockets.store(Arc::new(listeners.open()));
         say_ready(ready);
-        let control =
-            Control { process, registry, listeners, path, retired: Vec::new(), watch, names, signals, keeper };
-        let code = control.run(inbox).await;
-        let _ = std::fs::remove_file(socket::path(&state_dir));
-        Ok(code)
+        let retired = Vec::new();
+        let control = Control { process, registry, listeners, path, retired, watch, names, signals, keeper, admin };
+        Ok(control.run(inbox).await)
     };
     let code = runtime.block_on(running);
     // A question to the resolver may take half a minute; nobody waits for its answer any more.

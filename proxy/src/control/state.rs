@@ -7,8 +7,6 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::process::Process;
-
 /// The lock on a state directory, held until it is dropped.
 #[derive(Debug)]
 pub struct StateLock(#[expect(dead_code, reason = "the lock lives as long as the file is open")] File);
@@ -35,39 +33,4 @@ pub fn lock(directory: &Path) -> Result<StateLock, String> {
     file.set_len(0).map_err(told)?;
     writeln!(file, "{}", std::process::id()).map_err(told)?;
     Ok(StateLock(file))
-}
-
-/// The counters and the generation, as JSON for the control socket.
-pub fn as_json(process: &Process) -> String {
-    use std::fmt::Write as _;
-    let mut totals: Vec<(&'static str, u64)> = Vec::new();
-    for worker in &process.workers {
-        for (index, (name, value)) in worker.counters.each().enumerate() {
-            match totals.get_mut(index) {
-                Some(total) => total.1 += value,
-                None => totals.push((name, value)),
-            }
-        }
-    }
-    let mut json = String::from("{");
-    let _ = write!(json, "\"generation\":{}", process.generation.load().number);
-    let _ = write!(json, ",\"workers\":{}", process.workers.len());
-    let _ = write!(json, ",\"connections_most\":{}", process.admission.most);
-    for (name, value) in totals {
-        let _ = write!(json, ",\"{name}\":{value}");
-    }
-    let dropped = process.access.load().as_ref().as_ref().map_or(0, |access| access.sink.dropped());
-    let _ = write!(json, ",\"access_lines_dropped\":{dropped},\"reasons\":{{");
-    let mut first = true;
-    for (index, reason) in switchboard_core::reason::Reason::ALL.iter().enumerate() {
-        let count: u64 =
-            process.workers.iter().filter_map(|worker| worker.counters.reasons.get(index)).map(|c| c.read()).sum();
-        if count > 0 {
-            let comma = if first { "" } else { "," };
-            let _ = write!(json, "{comma}\"{}\":{count}", reason.code());
-            first = false;
-        }
-    }
-    json.push_str("}}\n");
-    json
 }

@@ -27,19 +27,19 @@ impl Counter {
 }
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($(#[doc = $doc:literal] $name:ident,)*) => {
         /// The counters of one worker.
         #[derive(Debug, Default)]
         pub struct Counters {
-            $($(#[$doc])* pub $name: Counter,)*
+            $(#[doc = $doc] pub $name: Counter,)*
             /// Answers of the proxy's own, by reason.
             pub reasons: [Counter; Reason::ALL.len()],
         }
 
         impl Counters {
-            /// Each counter but the reasons, by name.
-            pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
-                [$((stringify!($name), self.$name.read()),)*].into_iter()
+            /// Each counter but the reasons: its name, what it counts, and what it stands at.
+            pub fn each(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+                [$((stringify!($name), $doc.trim_ascii(), self.$name.read()),)*].into_iter()
             }
         }
     };
@@ -52,15 +52,15 @@ counters! {
     connections,
     /// Requests whose head came whole.
     requests,
-    /// Answers by class of status: 1xx counts interim ones.
+    /// Interim answers.
     status_1xx,
-    /// 2xx
+    /// Answers with a status of 2xx.
     status_2xx,
-    /// 3xx
+    /// Answers with a status of 3xx.
     status_3xx,
-    /// 4xx
+    /// Answers with a status of 4xx.
     status_4xx,
-    /// 5xx
+    /// Answers with a status of 5xx.
     status_5xx,
     /// Bytes of bodies from clients.
     bytes_in,

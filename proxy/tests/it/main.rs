@@ -8,6 +8,7 @@
 mod harness;
 
 mod access_log;
+mod admin;
 mod cli;
 mod demo;
 mod drain;

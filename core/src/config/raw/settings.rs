@@ -1,7 +1,7 @@
 //! The file as a whole, and the settings of the whole proxy.
 
 use super::rule::{self, Defaults};
-use super::{Fields, Walk, acme, listen, route, upstream};
+use super::{Fields, Walk, acme, admin, listen, route, upstream};
 use crate::config::defaults::STATE_DIR;
 use crate::config::schema::{ACCESS_LOG, DEFAULTS, DRAIN, FILE, FORWARDED, LIMITS, LOG, TIMEOUTS};
 use crate::config::suggest::nearest;
@@ -40,6 +40,7 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> Config {
         access_log: at("access_log").map(|node| access_log(walk, node)).unwrap_or_default(),
         dns: at("dns").map(|node| super::dns::dns(walk, node)).unwrap_or_default(),
         log: at("log").map(|node| log(walk, node)).unwrap_or_default(),
+        admin: at("admin").map(|node| admin::admin(walk, node)).unwrap_or_default(),
         state_dir: state_dir(walk, at("state_dir")),
         acme: at("acme").map(|node| acme::acme(walk, node)).unwrap_or_default(),
         workers: at("workers").and_then(|node| workers(walk, node)),

@@ -4,7 +4,7 @@ use super::balance::{BACKUP, BALANCE, SLOW_START, WEIGHT};
 use super::health::DNS;
 use super::rules::{ACCESS_LOG as RULE_ACCESS_LOG, HOST, MAX_BODY, ON_REMOVE_KEY, RULE, RULE_TIMEOUTS, UPGRADE};
 use super::websocket::CLOSE_CODE;
-use super::{Kind, Object, TIME_OR_OFF, elsewhere, key, later};
+use super::{ADMIN, Kind, Object, TIME_OR_OFF, elsewhere, key, later};
 
 pub(in crate::config) static FILE: Object = Object {
     what: "the configuration",
@@ -48,6 +48,12 @@ pub(in crate::config) static FILE: Object = Object {
         key("log", Kind::Object(&LOG), "The proxy's own log."),
         key("dns", Kind::Object(&DNS), "Who is asked for the names of endpoints, and for how long an answer holds."),
         key(
+            "admin",
+            Kind::Or(&[Kind::Text, Kind::Off, Kind::Object(&ADMIN)]),
+            "Where the admin plane listens, on this machine alone; default 127.0.0.1:9900. Besides, always a unix \
+             socket.",
+        ),
+        key(
             "state_dir",
             Kind::Text,
             "Where the control socket lives; default ~/.local/state/switchboard. Can't change by reload.",
@@ -60,7 +66,6 @@ pub(in crate::config) static FILE: Object = Object {
         key("defaults", Kind::Object(&DEFAULTS), "What holds for every rule that doesn't say otherwise."),
         key("include", Kind::OneOrList(&Kind::Text), "Further files, as paths or patterns beside this one."),
         later("http2"),
-        later("admin"),
         later("registry"),
         later("tracing"),
         later("acme"),

@@ -70,6 +70,10 @@ impl Proxy {
         if !yaml.lines().any(|l| l.starts_with("listen:")) {
             head.push_str("listen: 127.0.0.1:0\n");
         }
+        // Proxies of one machine would take the default port from each other.
+        if !yaml.lines().any(|l| l.starts_with("admin:")) {
+            head.push_str("admin: off\n");
+        }
         let config = dir.write("switchboard.yaml", &format!("{head}{yaml}"));
         let mut command = Command::new(BINARY);
         command.arg("run").arg("-c").arg(config);
@@ -108,6 +112,18 @@ impl Proxy {
     /// The port of the first listener.
     pub(crate) fn port(&self) -> u16 {
         self.address().port()
+    }
+
+    /// The address of its admin plane; the configuration says `admin: 127.0.0.1:0`.
+    #[track_caller]
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.wait_log("admin on ").trim_start_matches("admin on ").parse().unwrap()
+    }
+
+    /// The token of its admin plane.
+    #[track_caller]
+    pub(crate) fn token(&self) -> String {
+        std::fs::read_to_string(self.dir.file("state/admin-token")).unwrap().trim().to_owned()
     }
 
     /// The address of the listener with that name.

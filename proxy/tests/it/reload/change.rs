@@ -137,17 +137,17 @@ fn refused_file_changes_nothing_and_names_the_place() {
         let proxy = Proxy::start(workers, ONE);
         let mut held = proxy.send("GET / HTTP/1.1\r\nHost: t.test\r\n\r\n");
         assert_eq!(held.response().text(), "one");
-        // Line 4 of the file: `workers`, `state_dir` and `listen` stand before it.
+        // Line 5 of the file: `workers`, `state_dir`, `listen` and `admin` stand before it.
         for bad in ["routes: { t.test: { respnd: two } }\n", "routes: { t.test: [ }\n", "\u{1}\n"] {
             proxy.write_config(bad);
             let config = proxy.config().display().to_string();
             let output = run(proxy.dir().path(), &["reload", "-c", &config]);
             assert_eq!(output.status.code(), Some(1), "{output:?}");
             let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-            assert!(said.contains("switchboard.yaml:4:"), "no place in {said:?}");
+            assert!(said.contains("switchboard.yaml:5:"), "no place in {said:?}");
             assert_eq!(proxy.get("t.test", "/").text(), "one");
         }
-        proxy.wait_log("switchboard.yaml:4:");
+        proxy.wait_log("switchboard.yaml:5:");
         held.send("GET / HTTP/1.1\r\nHost: t.test\r\n\r\n");
         assert_eq!(held.response().text(), "one");
         proxy.write_config(TWO);

@@ -1,0 +1,145 @@
+//! `GET /metrics`: what Prometheus scrapes. Workers count for themselves; here their counts are added up.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, UNIX_EPOCH};
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use switchboard_core::reason::Reason;
+
+use super::Plane;
+use crate::process::Process;
+use crate::telemetry::counters::Counter;
+use page::{Kind, Page};
+
+mod page;
+
+/// What goes up and down among the counters of a worker.
+const GAUGES: &[&str] = &["connections", "tunnels", "streams"];
+
+/// The metrics of the whole proxy, in the text form of Prometheus.
+pub(super) async fn metrics(State(plane): State<Arc<Plane>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, page::CONTENT_TYPE)], text(&plane.process))
+}
+
+/// The page.
+pub fn text(process: &Process) -> String {
+    let mut page = Page::default();
+    this_process(&mut page, process);
+    workers(&mut page, process);
+    listeners(&mut page, process);
+    page.finish()
+}
+
+fn this_process(page: &mut Page, process: &Process) {
+    let generation = process.generation.load();
+    let reload = process.reload.load();
+    let started = process.started.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    page.family("switchboard_build_info", Kind::Gauge, "Which program this is.");
+    page.sample("switchboard_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    page.one("switchboard_start_time_seconds", Kind::Gauge, "When it started, since 1970.", started.as_secs_f64());
+    page.one(
+        "switchboard_ready",
+        Kind::Gauge,
+        "Whether new traffic is welcome.",
+        f64::from(u8::from(process.is_ready())),
+    );
+    page.one(
+        "switchboard_config_generation",
+        Kind::Gauge,
+        "The configuration in force.",
+        page::number(generation.number),
+    );
+    if let Some(at) = reload.at {
+        let at = at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64();
+        page.one("switchboard_config_last_reload_timestamp_seconds", Kind::Gauge, "When it was last read again.", at);
+        let ok = f64::from(u8::from(reload.ok));
+        page.one("switchboard_config_last_reload_successful", Kind::Gauge, "Whether that was put in force.", ok);
+    }
+    let dropped = process.access.load().as_ref().as_ref().map_or(0, |access| access.sink.dropped());
+    let help = "Access lines that the sink was too slow for.";
+    page.one("switchboard_access_log_sink_dropped_lines_total", Kind::Counter, help, page::number(dropped));
+    let most = page::number(process.admission.most);
+    page.one("switchboard_connections_limit", Kind::Gauge, "Client connections that there may be at once.", most);
+    if let Some((resident, descriptors)) = usage() {
+        page.one("process_resident_memory_bytes", Kind::Gauge, "Memory in use.", resident);
+        page.one("process_open_fds", Kind::Gauge, "Open descriptors.", descriptors);
+    }
+}
+
+/// What the workers count, added up.
+fn workers(page: &mut Page, process: &Process) {
+    let mut totals: Vec<(&'static str, &'static str, u64)> = Vec::new();
+    for worker in &process.workers {
+        for (index, (name, help, value)) in worker.counters.each().enumerate() {
+            match totals.get_mut(index) {
+                Some(total) => total.2 = total.2.wrapping_add(value),
+                None => totals.push((name, help, value)),
+            }
+        }
+    }
+    let classes = totals.iter().filter_map(|(name, _, value)| Some((name.strip_prefix("status_")?, *value)));
+    page.family("switchboard_responses_total", Kind::Counter, "Answers by class of status; 1xx are interim ones.");
+    for (class, value) in classes {
+        page.sample("switchboard_responses_total", &[("class", class)], page::number(value));
+    }
+    for (name, help, value) in totals.iter().filter(|(name, ..)| !name.starts_with("status_")) {
+        let gauge = GAUGES.contains(name);
+        let metric = if gauge { format!("switchboard_{name}") } else { format!("switchboard_{}_total", unit(name)) };
+        page.one(&metric, if gauge { Kind::Gauge } else { Kind::Counter }, help, page::number(*value));
+    }
+    page.family("switchboard_reasons_total", Kind::Counter, "Exchanges that the proxy ended itself, by reason.");
+    for (index, reason) in Reason::ALL.iter().enumerate() {
+        let counters = process.workers.iter().filter_map(|worker| worker.counters.reasons.get(index));
+        let count = counters.map(Counter::read).sum();
+        page.sample("switchboard_reasons_total", &[("reason", reason.code())], page::number(count));
+    }
+}
+
+/// The unit goes last in the name of a metric.
+fn unit(name: &str) -> String {
+    match name.split_once('_') {
+        Some(("bytes", direction)) => format!("{direction}_bytes"),
+        Some(_) | None => name.to_owned(),
+    }
+}
+
+fn listeners(page: &mut Page, process: &Process) {
+    page.family("switchboard_listener_connections", Kind::Gauge, "Client connections open, by listener.");
+    for socket in process.sockets.load().iter() {
+        let (settings, address) = (socket.settings.load(), socket.describe());
+        let labels = [("listener", settings.name.as_str()), ("address", address.as_str())];
+        let open = socket.open.load(Ordering::Relaxed);
+        page.sample("switchboard_listener_connections", &labels, page::number(open));
+    }
+}
+
+/// Memory in bytes and open descriptors of this process, where the system tells.
+fn usage() -> Option<(f64, f64)> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: f64 = resident.trim().strip_suffix(" kB")?.parse().ok()?;
+    let descriptors = std::fs::read_dir("/proc/self/fd").ok()?.count();
+    Some((kibibytes * 1024.0, f64::from(u32::try_from(descriptors).unwrap_or(u32::MAX))))
+}
+
+/// A text in the form of a label's value.
+fn escape(text: &str, into: &mut String) {
+    for c in text.chars() {
+        match c {
+            '\\' => into.push_str("\\\\"),
+            '"' => into.push_str("\\\""),
+            '\n' => into.push_str("\\n"),
+            c => into.push(c),
+        }
+    }
+}
+
+/// Writes a number as the form wants it.
+fn write_number(into: &mut String, value: f64) {
+    // Writing to a text can't fail.
+    let _ = write!(into, "{value}");
+}

@@ -1,0 +1,78 @@
+//! What can be seen: health, readiness, status, metrics; and that the data plane goes on without it.
+
+use super::{ADMIN, ask, json};
+use crate::harness::{Proxy, TempDir, Wire, on_workers, poll, run};
+
+const ROUTES: &str = "routes: { t.test: { respond: hello } }\n";
+
+#[test]
+fn tells_how_the_proxy_is() {
+    on_workers(|workers| {
+        let proxy = Proxy::start(workers, &format!("{ADMIN}{ROUTES}"));
+        assert_eq!(ask(&proxy, "GET /health", &[]).text(), "ok\n");
+        assert_eq!(ask(&proxy, "GET /ready", &[]).text(), "ready\n");
+        assert_eq!(proxy.get("t.test", "/").text(), "hello");
+        assert_eq!(proxy.get("other.test", "/").status(), 404);
+        let status = poll("the requests to be counted", || {
+            let status = json(&ask(&proxy, "GET /v1/status", &[]));
+            (status["totals"]["requests"] == 2).then_some(status)
+        });
+        assert_eq!(status["workers"], workers);
+        assert_eq!(status["reasons"]["no_route"], 1);
+        assert_eq!(status["listeners"][0]["address"], proxy.address().to_string());
+        assert_eq!(status["ready"], true);
+        let metrics = ask(&proxy, "GET /metrics", &[]).text().to_owned();
+        for line in [
+            "switchboard_requests_total 2",
+            "switchboard_responses_total{class=\"2xx\"} 1",
+            "switchboard_reasons_total{reason=\"no_route\"} 1",
+            "switchboard_ready 1",
+        ] {
+            assert!(metrics.lines().any(|l| l == line), "{line}\n{metrics}");
+        }
+    });
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error_where_it_was_written() {
+    let dir = TempDir::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let state = dir.file("state");
+    dir.write(
+        "switchboard.yaml",
+        &format!("admin: 127.0.0.1:{port}\nlisten: 127.0.0.1:0\nstate_dir: {}\n", state.display()),
+    );
+    let output = run(dir.path(), &["run"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("process {}", std::process::id())), "{said}");
+}
+
+#[test]
+fn the_data_plane_does_not_notice_a_flood() {
+    let proxy = Proxy::start(1, &format!("{ADMIN}{ROUTES}"));
+    // More than are accepted at once, and none says anything.
+    let silent: Vec<Wire> = (0..200).map(|_| Wire::connect(proxy.admin())).collect();
+    for _ in 0..20 {
+        assert_eq!(proxy.get("t.test", "/").text(), "hello");
+    }
+    // Whoever may use the socket still gets in.
+    let mut wire = Wire::connect_unix(&proxy.dir().file("state/control.sock"));
+    wire.offer("GET /v1/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_eq!(wire.response().status(), 200);
+    drop(silent);
+}
+
+#[test]
+fn follows_a_reload() {
+    let proxy = Proxy::start(1, ROUTES);
+    assert!(!proxy.log().iter().any(|line| line.starts_with("admin on ")));
+    let text = proxy.text(ROUTES).replace("admin: off", "admin: 127.0.0.1:0");
+    std::fs::write(proxy.config(), &text).unwrap();
+    let reload = run(proxy.dir().path(), &["reload", "-c", &proxy.config().display().to_string()]);
+    assert!(reload.status.success(), "{reload:?}");
+    assert_eq!(ask(&proxy, "GET /health", &[]).status(), 200);
+    std::fs::write(proxy.config(), text.replace("admin: 127.0.0.1:0", "admin: off")).unwrap();
+    poll("the address to be closed", || std::net::TcpStream::connect(proxy.admin()).is_err().then_some(()));
+}
