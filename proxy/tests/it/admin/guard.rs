@@ -2,6 +2,7 @@
 
 use super::{ADMIN, ask, change, json};
 use crate::harness::{Proxy, TempDir, Wire, poll, run};
+use serde_json::Value;
 
 #[test]
 fn case_176_only_this_machine_reaches_it() {
@@ -110,8 +111,9 @@ fn case_180_guesses_cost_time_and_are_written_down() {
     assert_eq!(change(&proxy, "POST /v1/reload", "").status(), 200);
     poll("the audit log", || {
         let log = proxy.log();
-        let audit = |status: &str| log.iter().filter(|l| l.contains("audit") && l.contains(status)).count();
-        (audit("401") == 20 && audit("429") == 12 && audit("200") == 1).then_some(())
+        let lines: Vec<Value> = log.iter().filter_map(|l| serde_json::from_str(l).ok()).collect();
+        let audit = |status| lines.iter().filter(|l| l["message"] == "audit" && l["status"] == status).count();
+        (audit(401) == 20 && audit(429) == 12 && audit(200) == 1).then_some(())
     });
     assert!(!proxy.log().join("\n").contains(&proxy.token()), "the token is never logged");
 }
