@@ -7,6 +7,7 @@ mod explain;
 pub(crate) mod paint;
 mod reload;
 mod run;
+mod trust;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,6 +62,14 @@ enum Command {
                             force, 1 if it was refused or no proxy answers."
     )]
     Reload(reload::Options),
+    /// Lets this machine's browsers and tools trust the certificates of private names (`tls: auto`)
+    #[command(
+        after_help = "Examples:\n  switchboard trust                       as yourself: it asks for sudo where it \
+                            needs it\n  switchboard trust --print > root.pem    for another machine or a \
+                            container\n  switchboard trust --uninstall\n\nIt needs no running proxy. Exit code 0 if \
+                            all was done, 1 if something was not."
+    )]
+    Trust(trust::Options),
     /// Prints the JSON Schema of the configuration, for completion in editors
     #[command(after_help = "Example:\n  switchboard schema > switchboard.schema.json")]
     Schema,
@@ -105,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Demo(options) => crate::demo::run(&options),
         Command::Explain(options) => explain::explain(&options),
         Command::Reload(options) => reload::reload(&options),
+        Command::Trust(options) => trust::trust(&options),
         Command::Schema => {
             print(&switchboard_core::config::json_schema());
             Ok(0)

@@ -123,11 +123,22 @@ impl Local {
         ))
     }
 
+    /// What the root calls itself.
+    pub fn name(&self) -> String {
+        let parsed = X509Certificate::from_der(&self.root).ok();
+        let name = parsed.as_ref().and_then(|(_, root)| root.subject().iter_common_name().next()?.as_str().ok());
+        name.unwrap_or_default().to_owned()
+    }
+
     /// What tells this root from others, for names of files and entries: its serial number in hex.
     pub fn serial(&self) -> String {
         let parsed = X509Certificate::from_der(&self.root);
-        parsed.map(|(_, root)| root.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect()).unwrap_or_default()
+        parsed.map(|(_, root)| hex(root.raw_serial())).unwrap_or_default()
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn make_root<'a>(labels: impl Iterator<Item = &'a str>) -> Result<(String, String), rcgen::Error> {
@@ -136,7 +147,7 @@ fn make_root<'a>(labels: impl Iterator<Item = &'a str>) -> Result<(String, Strin
     let serial = (chance() >> 1 | 1 << 62).to_be_bytes();
     let mut name = DistinguishedName::new();
     name.push(DnType::OrganizationName, "Switchboard");
-    name.push(DnType::CommonName, format!("Switchboard local root {:08x}", chance() >> 32));
+    name.push(DnType::CommonName, format!("Switchboard local root {}", hex(serial.get(..4).unwrap_or_default())));
     params.distinguished_name = name;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
