@@ -12,6 +12,7 @@ mod words;
 use std::ops::Range;
 
 use crate::message::Version;
+use crate::policy::{Chain, Notes, edits};
 use crate::reason::Reason;
 
 pub use form::Form;
@@ -25,6 +26,8 @@ pub const RESPOND: &str = "respond";
 pub const TOKEN: &str = "acme_challenge";
 /// The code of an answer that a `redirect:` rule gives.
 pub const REDIRECT: &str = "redirect";
+/// The code of an answer to a preflight.
+pub const PREFLIGHT: &str = "preflight";
 
 /// Methods that a 405 names where no rule says which are allowed (RFC 9110 §15.5.6 demands a list).
 const FORWARDED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -35,6 +38,8 @@ pub struct Answer {
     status: u16,
     fields: Vec<(&'static str, Range<usize>)>,
     values: Vec<u8>,
+    /// Further fields as whole lines, from policies.
+    lines: Vec<u8>,
     body: Vec<u8>,
 }
 
@@ -73,7 +78,7 @@ impl Answer {
     /// Makes an empty answer, to be filled by one of the methods below.
     #[must_use]
     pub const fn new() -> Self {
-        Self { status: 0, fields: Vec::new(), values: Vec::new(), body: Vec::new() }
+        Self { status: 0, fields: Vec::new(), values: Vec::new(), lines: Vec::new(), body: Vec::new() }
     }
 
     /// Fills it with the explanation of a reason.
@@ -128,8 +133,42 @@ impl Answer {
     }
 
     /// Its fields in order, names in lower case, without those that frame the message.
-    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let further =
+            edits::lines(&self.lines).filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)));
+        self.own_fields().chain(further)
+    }
+
+    fn own_fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.fields.iter().map(|(name, value)| (*name, self.values.get(value.clone()).unwrap_or_default()))
+    }
+
+    /// Gives it one more field, in the place of one of that name.
+    pub fn set(&mut self, name: &'static str, value: &[u8]) {
+        self.fields.retain(|(field, _)| *field != name);
+        self.push(name, value);
+    }
+
+    /// Puts a page of the site's own in the place of the body.
+    pub fn show(&mut self, page: &str) {
+        self.fields.retain(|(field, _)| *field != "content-security-policy");
+        self.body.clear();
+        self.body.extend_from_slice(page.as_bytes());
+    }
+
+    /// Fills it with the answer to a preflight: 204, and these lines, each with its CRLF.
+    pub fn preflight(&mut self, lines: &[u8], request_id: &str) {
+        self.start(204, PREFLIGHT, request_id);
+        self.lines.extend_from_slice(lines);
+    }
+
+    /// Does to it what the policies of a rule say of every answer. Reason and request id stay whatever they say.
+    pub fn edit(&mut self, chain: &Chain, notes: &Notes) {
+        let mut lines = std::mem::take(&mut self.lines);
+        let has = |name: &[u8]| self.fields.iter().any(|(field, _)| field.as_bytes() == name);
+        chain.edit_own(notes, has, &mut lines);
+        self.fields.retain(|(field, _)| !chain.removes(field));
+        self.lines = lines;
     }
 
     /// Its body, as a GET would receive it; empty where the status forbids one.
@@ -170,6 +209,7 @@ impl Answer {
         self.status = status;
         self.fields.clear();
         self.values.clear();
+        self.lines.clear();
         self.body.clear();
         self.push("x-switchboard-reason", code.as_bytes());
         self.push("x-request-id", request_id.as_bytes());
@@ -210,6 +250,7 @@ const fn retry_after(reason: Reason) -> Option<u32> {
         | Reason::UnsupportedVersion
         | Reason::Denied
         | Reason::Unauthorized
+        | Reason::Maintenance
         | Reason::ConnectRefused
         | Reason::ConnectTimeout
         | Reason::TlsFailed

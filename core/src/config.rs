@@ -11,6 +11,7 @@ mod diff;
 mod error;
 mod health;
 mod load;
+mod policy;
 mod raw;
 mod report;
 mod schema;
@@ -26,6 +27,10 @@ pub use diff::{Change, ChangeKind, Diff, Subject, diff};
 pub use error::{ConfigError, ErrorKind, Excerpt, Place, Warning, WarningKind};
 pub use health::{Check, CheckKind, Dns, Expect, Health, HttpCheck, Login, Outlier, Secret, WebSocketCheck};
 pub use load::{Loaded, NoSource, Source, load, load_bytes};
+pub use policy::{
+    CookieFlags, Cors, ErrorPage, HeaderEdit, OriginPattern, PageForm, PageStatus, Policies, QueryEdits, Rewrite,
+    SecurityHeaders,
+};
 pub use schema::json::json_schema;
 pub use value::regex;
 
@@ -54,6 +59,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long a shutdown waits.
     pub drain: Drain,
+    /// Networks by the name of their list; conditions hold them too, filled in.
+    pub lists: BTreeMap<String, Vec<Cidr>>,
     /// Where access lines go.
     pub access_log: AccessLog,
     /// The proxy's own log.
@@ -83,6 +90,8 @@ pub struct Listener {
     pub proxy_protocol: ProxyProtocol,
     /// The most connections open at once on it; `None` is `unlimited` (the process-wide bound still holds).
     pub max_connections: Option<u64>,
+    /// What it forbids to every rule: `allow` and `deny`.
+    pub policies: Option<Box<Policies>>,
 }
 
 /// Where a listener binds.
@@ -171,6 +180,10 @@ pub struct Rule {
     pub access_log: bool,
     /// What happens to streams and tunnels when the rule is removed.
     pub on_remove: OnRemove,
+    /// Its policies, merged with those of the levels around it; `None` where there is none.
+    pub policies: Option<Box<Policies>>,
+    /// Whether what its listener forbids binds it too (`inherit`).
+    pub inherit: bool,
 }
 
 /// What a rule does.
@@ -233,6 +246,8 @@ pub enum Fact {
     Header(String),
     /// `{cookie.NAME}`
     Cookie(String),
+    /// `{1}`: a group of the expression of `rewrite`
+    Group(u8),
 }
 
 /// How the path changes on its way to the upstream.

@@ -27,6 +27,8 @@ pub mod template;
 
 pub mod forwarding;
 
+pub mod policy;
+
 pub mod websocket;
 
 pub mod balance;

@@ -32,6 +32,8 @@ pub enum Reason {
     Unauthorized,
     /// A rate limit is spent.
     RateLimited,
+    /// The route is closed for maintenance.
+    Maintenance,
     /// No endpoint can be used: none resolves, or all are down.
     NoEndpoint,
     /// A limit on connections or memory is reached.
@@ -72,7 +74,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the table in the docs.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::BadRequest,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -86,6 +88,7 @@ impl Reason {
         Self::Denied,
         Self::Unauthorized,
         Self::RateLimited,
+        Self::Maintenance,
         Self::NoEndpoint,
         Self::Overloaded,
         Self::Draining,
@@ -123,6 +126,7 @@ impl Reason {
             Self::Denied => "denied",
             Self::Unauthorized => "unauthorized",
             Self::RateLimited => "rate_limited",
+            Self::Maintenance => "maintenance",
             Self::NoEndpoint => "no_endpoint",
             Self::Overloaded => "overloaded",
             Self::Draining => "draining",
@@ -172,7 +176,7 @@ impl Reason {
             | Self::UpstreamReset
             | Self::UpstreamBadResponse
             | Self::UpgradeFailed => 502,
-            Self::NoEndpoint | Self::Overloaded | Self::Draining => 503,
+            Self::Maintenance | Self::NoEndpoint | Self::Overloaded | Self::Draining => 503,
             Self::ConnectTimeout | Self::ResponseTimeout => 504,
             Self::UnsupportedVersion => 505,
         }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::balance::Balancer;
 use crate::config::{self, Address, Config, PathEdit, Template, Timeouts};
-use crate::route::{Facts, FindError, Networks, RouteTable, RuleId, Trace};
+use crate::policy::Chain;
+use crate::route::{Facts, FindError, ListenerId, Networks, RouteTable, RuleId, Trace};
 
 mod compile;
 mod explain;
@@ -22,6 +23,7 @@ mod tests;
 pub use compile::CompileError;
 pub use explain::{Candidate, Explanation, Fate};
 pub use identity::{EndpointIdentity, Identities, RuleIdentity, UpstreamIdentity};
+pub(crate) use path_edit::checked_path;
 pub use path_edit::edit_path;
 
 /// An upstream of one snapshot.
@@ -67,6 +69,8 @@ pub struct Snapshot {
     pub access_log: config::AccessLog,
     /// In the order of the configuration: [`ListenerId`](crate::route::ListenerId) counts them.
     pub listeners: Vec<config::Listener>,
+    /// By listener; empty where no listener has policies.
+    listener_policies: Vec<Option<Chain>>,
     rules: Vec<Arc<Rule>>,
     upstreams: Vec<Arc<Upstream>>,
     endpoints: Vec<Arc<Endpoint>>,
@@ -97,6 +101,10 @@ pub struct Rule {
     pub on_remove: config::OnRemove,
     /// By what its live state is found again in the next snapshot.
     pub identity: RuleIdentity,
+    /// Its policies; most rules have none.
+    pub policy: Option<Box<Chain>>,
+    /// Whether what its listener forbids binds it too: [`Snapshot::listener_policy`].
+    pub inherit: bool,
 }
 
 /// What a rule does.
@@ -212,6 +220,12 @@ impl Snapshot {
     #[must_use]
     pub fn endpoints(&self) -> &[Arc<Endpoint>] {
         &self.endpoints
+    }
+
+    /// What a listener forbids to the rules that inherit.
+    #[must_use]
+    pub fn listener_policy(&self, listener: ListenerId) -> Option<&Chain> {
+        self.listener_policies.get(listener.0 as usize)?.as_ref()
     }
 
     /// Indexes everything by identity, so that live state can be carried over from the snapshot before.

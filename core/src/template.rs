@@ -37,6 +37,20 @@ impl TemplateError {
 ///
 /// A fact that would break the line. `out` is then as it was.
 pub fn render(template: &Template, facts: &Facts<'_>, out: &mut Vec<u8>) -> Result<(), TemplateError> {
+    render_groups(template, facts, &[], out)
+}
+
+/// As [`render`], with the groups of an expression: `{1}` is the first of them.
+///
+/// # Errors
+///
+/// A fact that would break the line. `out` is then as it was.
+pub fn render_groups(
+    template: &Template,
+    facts: &Facts<'_>,
+    groups: &[&[u8]],
+    out: &mut Vec<u8>,
+) -> Result<(), TemplateError> {
     let before = out.len();
     for part in &template.parts {
         let start = out.len();
@@ -47,7 +61,12 @@ pub fn render(template: &Template, facts: &Facts<'_>, out: &mut Vec<u8>) -> Resu
             }
             TemplatePart::Fact(fact) => fact,
         };
-        push(fact, facts, out);
+        match fact {
+            Fact::Group(number) => {
+                out.extend_from_slice(groups.get(usize::from(*number).wrapping_sub(1)).copied().unwrap_or_default());
+            }
+            _ => push(fact, facts, out),
+        }
         if out.iter().skip(start).any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
             out.truncate(before);
             return Err(TemplateError { fact: fact.clone() });
@@ -81,6 +100,8 @@ fn push(fact: &Fact, facts: &Facts<'_>, out: &mut Vec<u8>) {
         Fact::Cookie(name) => {
             out.extend_from_slice(values::cookie(facts, name.as_bytes()).next().unwrap_or_default());
         }
+        // The caller has them.
+        Fact::Group(_) => {}
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use switchboard_core::answer::words;
-use switchboard_core::config::{NoSource, json_schema, load_bytes};
+use switchboard_core::config::{Source, json_schema, load_bytes};
 use switchboard_core::http1::{ChunkError, HeadError};
 use switchboard_core::reason::Reason;
 
@@ -61,6 +61,13 @@ const OBJECTS: &[(&str, &str)] = &[
     ("A form of path, in a condition", "path_form"),
     ("`timeouts` of a rule", "rule_timeouts"),
     ("`on_remove` of a rule", "on_remove"),
+    ("`request_headers` and `response_headers`", "header_edits"),
+    ("`security_headers`", "security_headers"),
+    ("`cors`", "cors"),
+    ("`cookies`", "cookie_flags"),
+    ("`rewrite` of a rule", "rewrite"),
+    ("`query` of a rule", "query_edits"),
+    ("A named policy: `policies`", "policies"),
     ("An upstream: `upstreams`", "upstream"),
     ("An endpoint", "endpoint"),
     ("`balance` of an upstream", "balance_hash"),
@@ -99,13 +106,33 @@ fn configurations_in_the_documents_are_valid() {
             let loaded = load_bytes(
                 &PathBuf::from(format!("{}, block at line {line}", path.display())),
                 block.as_bytes(),
-                &mut NoSource,
+                &mut Examples,
             );
             wrong.extend(loaded.config.err().into_iter().flatten().map(|error| error.rendered()));
         }
     }
     assert!(count > 10, "only {count} configurations were found");
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// The files beside the examples, which is where those that documents name stand; no environment.
+struct Examples;
+
+impl Source for Examples {
+    fn read(&mut self, path: &Path, limit: usize) -> Result<Vec<u8>, String> {
+        let name = path.file_name().ok_or("no file")?;
+        let mut bytes = fs::read(root().join("examples/files").join(name)).map_err(|error| error.to_string())?;
+        bytes.truncate(limit);
+        Ok(bytes)
+    }
+
+    fn glob(&mut self, _: &Path) -> Result<Vec<PathBuf>, String> {
+        Err("documents include no files".to_owned())
+    }
+
+    fn env(&mut self, _: &str) -> Option<String> {
+        None
+    }
 }
 
 /// The `yaml` blocks of a document, with the line on which each begins.

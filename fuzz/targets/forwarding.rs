@@ -34,6 +34,7 @@ fn request(bytes: &[u8]) {
     let arrival = Arrival { method, version: head.version, peer: &peer, trusted_proxies: &[] };
     let Ok(hop) = examine(&mut head.fields, bytes, &arrival) else { return };
     let plan = RequestPlan {
+        edits: None,
         method,
         target: head.target.of(bytes),
         host: b"upstream.example",
@@ -75,6 +76,7 @@ fn response(bytes: &[u8]) {
     }
     let framing = head.framing(b"GET").expect("it was parsed");
     let plan = ResponsePlan {
+        lines: b"",
         status: head.status,
         phrase: head.reason.of(bytes),
         framing: Framing::from(framing),

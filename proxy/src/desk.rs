@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 
 use switchboard_core::http1::{RequestHead, ResponseHead};
+use switchboard_core::policy::Notes;
 
 /// Bytes of a fresh input. A head that is larger lets it grow to `limits.head`.
 const INPUT: usize = 8 * 1024;
@@ -107,6 +108,8 @@ pub struct Desk {
     pub request_id: Vec<u8>,
     /// The target as it goes upstream.
     pub target: Vec<u8>,
+    /// What policies remember of the request; means something only where the rule has policies.
+    pub notes: Notes,
 }
 
 impl Desk {
@@ -119,6 +122,7 @@ impl Desk {
             answer: ResponseHead::default(),
             request_id: Vec::with_capacity(32),
             target: Vec::new(),
+            notes: Notes::default(),
         })
     }
 }

@@ -52,22 +52,24 @@ pub struct ProxyError {
     pub detail: &'static str,
     /// What the system said; for the log.
     pub source: Option<io::Error>,
+    /// Fields that the answer has besides its own.
+    pub fields: Option<Box<[(&'static str, String)]>>,
 }
 
 impl ProxyError {
     /// The client did what may not be done.
     pub const fn client(reason: Reason, detail: &'static str) -> Self {
-        Self { side: Side::Downstream, reason, retry: Retry::Never, detail, source: None }
+        Self { side: Side::Downstream, reason, retry: Retry::Never, detail, source: None, fields: None }
     }
 
     /// The endpoint failed.
     pub const fn upstream(reason: Reason, detail: &'static str) -> Self {
-        Self { side: Side::Upstream, reason, retry: Retry::Never, detail, source: None }
+        Self { side: Side::Upstream, reason, retry: Retry::Never, detail, source: None, fields: None }
     }
 
     /// We failed, or refuse.
     pub const fn own(reason: Reason, detail: &'static str) -> Self {
-        Self { side: Side::Proxy, reason, retry: Retry::Never, detail, source: None }
+        Self { side: Side::Proxy, reason, retry: Retry::Never, detail, source: None, fields: None }
     }
 
     /// The client is gone: nobody reads an answer.
@@ -78,6 +80,12 @@ impl ProxyError {
     /// Adds what the system said.
     pub fn because(mut self, source: io::Error) -> Self {
         self.source = Some(source);
+        self
+    }
+
+    /// Gives the answer further fields.
+    pub fn with(mut self, fields: Vec<(&'static str, String)>) -> Self {
+        self.fields = (!fields.is_empty()).then(|| fields.into());
         self
     }
 

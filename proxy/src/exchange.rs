@@ -6,6 +6,7 @@
 pub mod admit;
 pub mod answer;
 pub mod own;
+pub mod policy;
 pub mod record;
 pub mod upload;
 
@@ -89,10 +90,13 @@ async fn exchange(
     {
         return Box::pin(own::answer_token(connection, desk, record, &answer)).await;
     }
-    let admitted = admit::admit(connection, desk, record)?; // 400, 404, 405, 413, 414
+    let admitted = admit::admit(connection, desk, record)?; // 400, 403, 404, 405, 413, 414, 503
     let rule = &admitted.rule;
     if admitted.hop.max_forwards == Some(0) {
         return Box::pin(own::answer_options(connection, desk, record)).await;
+    }
+    if let Some(preflight) = &admitted.preflight {
+        return Box::pin(own::answer_preflight(connection, desk, record, preflight)).await;
     }
     let Action::Proxy(upstream) = rule.action else {
         return Box::pin(own::answer_rule(connection, desk, record, &admitted)).await;

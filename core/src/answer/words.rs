@@ -84,6 +84,11 @@ pub const fn words(reason: Reason) -> Words {
             "The client has used up its rate of requests.",
             "Wait as long as retry-after says, then try again.",
         ),
+        Reason::Maintenance => (
+            "Closed for maintenance",
+            "This part of the site is closed while somebody works on it.",
+            "Try again later. The route says maintenance: true.",
+        ),
         Reason::NoEndpoint => (
             "No server is available",
             "None of the servers behind this route can be used now.",

@@ -31,6 +31,7 @@ impl Default for Config {
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             drain: Drain::default(),
+            lists: BTreeMap::new(),
             access_log: AccessLog::default(),
             log: Log::default(),
             dns: Dns::default(),
@@ -51,6 +52,7 @@ impl Default for Listener {
             name: "default".to_owned(),
             proxy_protocol: ProxyProtocol::Off,
             max_connections: None,
+            policies: None,
         }
     }
 }

@@ -329,7 +329,9 @@ impl fmt::Display for WarningKind {
                 "this has no effect: the `max_body` of `defaults` is smaller, and every level must let a request pass; \
                  lower this one, raise that one, or say `inherit: false`"
             ),
-            Self::NotInherited => write!(f, "the `max_body` of `defaults` does not bind this rule (`inherit: false`)"),
+            Self::NotInherited => {
+                write!(f, "what `defaults` and the listener forbid does not bind this rule (`inherit: false`)")
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ mod balance;
 mod condition;
 mod dns;
 mod listen;
+mod policy;
 pub(super) mod reference;
 mod route;
 mod rule;
@@ -22,8 +23,9 @@ use super::schema::{Object, Status};
 use super::suggest::nearest;
 use super::text::{Entry, Map, Mark, Node, Value};
 use super::value::{Fault, Read, amount};
-use super::{Config, ErrorKind, Source, Upstream};
+use super::{Cidr, Config, ErrorKind, Source, Upstream};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// How many unknown names get a "did you mean": each is compared with every known one.
@@ -43,6 +45,10 @@ pub(super) struct Walk<'a> {
     listeners: Vec<String>,
     /// Names under wildcards would be ordered at a public authority, and nobody is asked whether they may.
     orders_freely: bool,
+    /// Networks by the name of their list. Shared, since each name that is read looks here.
+    lists: Rc<BTreeMap<String, Rc<[Cidr]>>>,
+    /// Policies by name.
+    policies: BTreeMap<String, policy::Level>,
     suggestions: usize,
 }
 
@@ -86,6 +92,8 @@ impl<'a> Walk<'a> {
             upstreams: BTreeMap::new(),
             listeners: Vec::new(),
             orders_freely: false,
+            lists: Rc::default(),
+            policies: BTreeMap::new(),
             suggestions: MOST_SUGGESTIONS,
         }
     }

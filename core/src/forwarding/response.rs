@@ -71,6 +71,8 @@ pub struct ResponsePlan<'a> {
     pub via: Option<Version>,
     /// The id of the exchange, if the answer is to carry it; an id of the upstream's own is then left out.
     pub request_id: Option<&'a [u8]>,
+    /// Lines that policies add, each with its CRLF.
+    pub lines: &'a [u8],
 }
 
 /// The lines of an answer that are written anew or end here.
@@ -99,6 +101,7 @@ pub fn write_response(out: &mut Vec<u8>, fields: &Fields, bytes: &[u8], plan: &R
         .with(Name::XRequestId, plan.request_id.is_some())
         .with(Name::ContentLength, plan.framing != Framing::Declared);
     kept_lines(out, fields, bytes, rewritten);
+    out.extend_from_slice(plan.lines);
     framing_line(out, plan.framing);
     if let Some(token) = plan.upgrade {
         line(out, b"connection: upgrade\r\nupgrade: ", token);

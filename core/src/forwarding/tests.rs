@@ -62,6 +62,7 @@ fn pass(text: &[u8], peer: &Peer) -> Result<Passed, Rejected> {
 impl Passed {
     fn plan(&self) -> RequestPlan<'_> {
         RequestPlan {
+            edits: None,
             method: self.head.method.of(&self.bytes),
             target: self.head.target.of(&self.bytes),
             host: self.hop.host.unwrap_or_default().of(&self.bytes),

@@ -3,7 +3,7 @@
 //! The table asks [`Condition::check`] for each rule that it tries. The answer names the first part that does not hold,
 //! as a reference that costs nothing; only `explain` turns it into words.
 
-use std::fmt;
+mod words;
 
 use memchr::memmem;
 use regex::bytes::Regex;
@@ -12,6 +12,9 @@ use crate::config::{self, Cidr, Protocol};
 use crate::message::Name;
 use crate::route::{Facts, ListenerId, Networks, values};
 use crate::target::canonical_key_path;
+
+/// How many networks an explanation lists.
+const SHOWN: usize = 8;
 
 /// What must hold for a rule to answer. All parts; within a part any of its values.
 #[derive(Debug, Default)]
@@ -107,6 +110,24 @@ impl Condition {
     ///
     /// The first part that does not hold; cheap parts are asked first.
     pub fn check(&self, facts: &Facts<'_>, path: &[u8]) -> Result<(), Mismatch<'_>> {
+        self.check_values(facts, path, Of::One)
+    }
+
+    /// Tells whether it holds for any value that the request has under a name; what it excludes by `not` must hold for
+    /// each of them to save the request (case 75).
+    #[must_use]
+    pub fn denies(&self, facts: &Facts<'_>, path: &[u8]) -> bool {
+        self.check_values(facts, path, Of::Any).is_ok()
+    }
+
+    /// Tells whether it holds for each value that the request has under a name, and not only for one of them: what a
+    /// second line or a member of a list says must not let pass what the first one hides (case 75).
+    #[must_use]
+    pub fn allows(&self, facts: &Facts<'_>, path: &[u8]) -> bool {
+        self.check_values(facts, path, Of::Every).is_ok()
+    }
+
+    fn check_values(&self, facts: &Facts<'_>, path: &[u8], of: Of) -> Result<(), Mismatch<'_>> {
         let mismatch = |part| Err(Mismatch(part));
         if !self.methods.is_empty() && !self.methods.iter().any(|method| method.as_bytes() == facts.method) {
             return mismatch(Part::Method(&self.methods));
@@ -127,20 +148,22 @@ impl Condition {
         if !self.paths.is_empty() && !self.paths.iter().any(|test| test.holds(path)) {
             return mismatch(Part::Path(&self.paths));
         }
-        if let Some((id, test)) = self.headers.iter().find(|(id, test)| !test.holds_for_header(facts, *id)) {
+        if let Some((id, test)) = self.headers.iter().find(|(id, test)| !test.holds_for_header(facts, *id, of)) {
             return mismatch(Part::Header(*id, test));
         }
         let query = facts.destination.query().unwrap_or_default();
-        if let Some(test) = self.query.iter().find(|test| !test.holds(values::query(query, test.name.as_bytes()))) {
+        if let Some(test) = self.query.iter().find(|test| !test.meets(values::query(query, test.name.as_bytes()), of)) {
             return mismatch(Part::Query(test));
         }
-        if let Some(test) = self.cookies.iter().find(|test| !test.holds(values::cookie(facts, test.name.as_bytes()))) {
+        if let Some(test) =
+            self.cookies.iter().find(|test| !test.meets(values::cookie(facts, test.name.as_bytes()), of))
+        {
             return mismatch(Part::Cookie(test));
         }
-        if self.not.as_ref().is_some_and(|not| not.check(facts, path).is_ok()) {
+        if self.not.as_ref().is_some_and(|not| not.check_values(facts, path, of.within_not()).is_ok()) {
             return mismatch(Part::Not);
         }
-        if !self.any.is_empty() && !self.any.iter().any(|any| any.check(facts, path).is_ok()) {
+        if !self.any.is_empty() && !self.any.iter().any(|any| any.check_values(facts, path, of).is_ok()) {
             return mismatch(Part::Any(&self.any));
         }
         Ok(())
@@ -160,23 +183,68 @@ impl Test {
     }
 
     /// Asks each line as a whole and each member of a list: `a, b` is `a` and `b` as well.
-    fn holds_for_header(&self, facts: &Facts<'_>, id: Name) -> bool {
-        self.holds(values::header(facts, id, self.name.as_bytes()).flat_map(|value| {
-            let list = value.contains(&b',').then(|| values::members(value));
-            std::iter::once(value).chain(list.into_iter().flatten())
-        }))
+    fn holds_for_header(&self, facts: &Facts<'_>, id: Name, of: Of) -> bool {
+        let lines = values::header(facts, id, self.name.as_bytes());
+        let list = |value: &'_ [u8]| value.contains(&b',');
+        match of {
+            Of::One | Of::Any => self.meets(
+                lines.flat_map(|value| {
+                    let members = list(value).then(|| values::members(value));
+                    std::iter::once(value).chain(members.into_iter().flatten())
+                }),
+                of,
+            ),
+            Of::Every => {
+                let whole = |value: &[u8]| self.meets(std::iter::once(value), of);
+                let mut all = lines.clone().peekable();
+                if all.peek().is_none() {
+                    return self.meets(lines, of);
+                }
+                all.all(|value| whole(value) || (list(value) && values::members(value).all(whole)))
+            }
+        }
     }
 
+    /// Whether one of the values has one of the forms.
     pub(crate) fn holds<V: AsRef<[u8]>>(&self, values: impl Iterator<Item = V> + Clone) -> bool {
-        self.forms.iter().any(|form| match form {
-            TextTest::Present(wanted) => values.clone().next().is_some() == *wanted,
-            TextTest::Exact(text) => values.clone().any(|value| value.as_ref() == text.as_bytes()),
-            TextTest::Prefix(text) => values.clone().any(|value| value.as_ref().starts_with(text.as_bytes())),
-            TextTest::Contains(text) => {
-                values.clone().any(|value| memmem::find(value.as_ref(), text.as_bytes()).is_some())
+        self.meets(values, Of::One)
+    }
+
+    fn meets<V: AsRef<[u8]>>(&self, values: impl Iterator<Item = V> + Clone, of: Of) -> bool {
+        match of {
+            Of::One | Of::Any => self.forms.iter().any(|form| match form {
+                TextTest::Present(wanted) => values.clone().next().is_some() == *wanted,
+                form => values.clone().any(|value| form.fits(value.as_ref())),
+            }),
+            Of::Every => {
+                let mut present = values.clone().peekable();
+                if present.peek().is_none() {
+                    return self.forms.iter().any(|form| matches!(form, TextTest::Present(false)));
+                }
+                present.all(|value| self.forms.iter().any(|form| form.fits(value.as_ref())))
             }
-            TextTest::Regex(regex) => values.clone().any(|value| regex.is_match(value.as_ref())),
-        })
+        }
+    }
+}
+
+/// How many of the values under a name a condition must hold for.
+#[derive(Clone, Copy)]
+enum Of {
+    /// One, and what `not` excludes no other: for choosing a rule.
+    One,
+    /// One, but what `not` excludes each of them: for `deny`.
+    Any,
+    /// Each, but what `not` excludes one: for `allow`.
+    Every,
+}
+
+impl Of {
+    const fn within_not(self) -> Self {
+        match self {
+            Self::One => Self::One,
+            Self::Any => Self::Every,
+            Self::Every => Self::Any,
+        }
     }
 }
 
@@ -188,6 +256,17 @@ impl Test {
 }
 
 impl TextTest {
+    /// Whether a value that is there has this form.
+    fn fits(&self, value: &[u8]) -> bool {
+        match self {
+            Self::Present(wanted) => *wanted,
+            Self::Exact(text) => value == text.as_bytes(),
+            Self::Prefix(text) => value.starts_with(text.as_bytes()),
+            Self::Contains(text) => memmem::find(value, text.as_bytes()).is_some(),
+            Self::Regex(regex) => regex.is_match(value),
+        }
+    }
+
     fn compile(form: &config::TextMatch) -> Result<Self, regex::Error> {
         Ok(match form {
             config::TextMatch::Exact(text) => Self::Exact(text.clone()),
@@ -229,97 +308,4 @@ impl PathTest {
             Self::Regex(regex) => regex.is_match(path),
         }
     }
-}
-
-impl Mismatch<'_> {
-    /// Says what the rule asks for and what the request has.
-    #[must_use]
-    pub fn words(&self, facts: &Facts<'_>, path: &[u8]) -> String {
-        match self.0 {
-            Part::Method(wanted) => format!("the method is {}, not {}", text(facts.method), wanted.join(" or ")),
-            Part::Listener(wanted) => format!("the request came in by another listener than {}", wanted.join(" or ")),
-            Part::Protocol(wanted) => {
-                let wanted: Vec<_> = wanted.iter().map(|protocol| protocol_name(*protocol)).collect();
-                format!("the protocol is {}, not {}", protocol_name(facts.protocol()), wanted.join(" or "))
-            }
-            Part::Client(wanted) => {
-                let wanted: Vec<_> = wanted.iter().map(|net| format!("{}/{}", net.address, net.bits)).collect();
-                let client = facts.client_ip.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string());
-                format!("the client is {client}, not in {}", wanted.join(" or "))
-            }
-            Part::Path(wanted) => format!("the path is {}, which {}", text(path), alternatives(wanted)),
-            Part::Header(id, test) => {
-                test.words("header", values::header(facts, id, test.name.as_bytes()).map(text).collect())
-            }
-            Part::Query(test) => {
-                let query = facts.destination.query().unwrap_or_default();
-                let values = values::query(query, test.name.as_bytes());
-                test.words("query parameter", values.map(|value| text(&value)).collect())
-            }
-            Part::Cookie(test) => test.words("cookie", values::cookie(facts, test.name.as_bytes()).map(text).collect()),
-            Part::Not => "what its `not` excludes holds".to_owned(),
-            Part::Any(wanted) => {
-                let because: Vec<_> = wanted.iter().filter_map(|any| any.check(facts, path).err()).collect();
-                let because: Vec<_> = because.iter().map(|mismatch| mismatch.words(facts, path)).collect();
-                format!("nothing of its `any` holds: {}", because.join("; "))
-            }
-        }
-    }
-}
-
-impl Test {
-    pub(crate) fn words(&self, kind: &str, values: Vec<String>) -> String {
-        match values.as_slice() {
-            [] => {
-                let wanted: Vec<_> = self.forms.iter().map(TextTest::wanted).collect();
-                format!("the {kind} {} is not there, but must {}", self.name, wanted.join(" or "))
-            }
-            values => {
-                let values = values.join("\" and \"");
-                format!("the {kind} {} is \"{values}\", which {}", self.name, alternatives(&self.forms))
-            }
-        }
-    }
-}
-
-/// Says what the forms ask for, for a sentence that ends in "which …".
-fn alternatives<T: fmt::Display>(forms: &[T]) -> String {
-    let forms: Vec<_> = forms.iter().map(ToString::to_string).collect();
-    forms.join(" and ")
-}
-
-impl fmt::Display for TextTest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exact(text) => write!(f, "is not \"{text}\""),
-            Self::Prefix(text) => write!(f, "does not begin with \"{text}\""),
-            Self::Contains(text) => write!(f, "does not contain \"{text}\""),
-            Self::Regex(regex) => write!(f, "does not match '{regex}'"),
-            Self::Present(true) => f.write_str("must be there"),
-            Self::Present(false) => f.write_str("must not be there"),
-        }
-    }
-}
-
-impl fmt::Display for PathTest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Prefix(prefix) => write!(f, "is not below {}", if prefix.is_empty() { "/" } else { prefix }),
-            Self::Exact(exact) => write!(f, "is not {exact}"),
-            Self::Regex(regex) => write!(f, "does not match '{regex}'"),
-        }
-    }
-}
-
-const fn protocol_name(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Http => "http",
-        Protocol::Websocket => "websocket",
-        Protocol::Sse => "sse",
-        Protocol::Grpc => "grpc",
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }

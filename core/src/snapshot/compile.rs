@@ -12,6 +12,7 @@ use super::{
 };
 use crate::balance::Balancer;
 use crate::config::{self, Address, Config, HostHeader, HostPattern, PathEdit, RouteKey};
+use crate::policy::Chain;
 use crate::route::{Condition, Networks, RouteTable, TableBuilder};
 use crate::target::{canonical_host, canonical_key_path};
 
@@ -70,6 +71,7 @@ pub(super) fn snapshot(config: &Config) -> Result<Snapshot, CompileError> {
         drain: config.drain,
         access_log: config.access_log.clone(),
         listeners: config.listeners.clone(),
+        listener_policies: listener_policies(config)?,
         rules,
         upstreams,
         endpoints,
@@ -121,7 +123,10 @@ fn routes(
             let when = rule.when.as_ref().map(|when| Condition::compile(when, &config.listeners));
             let when = when.transpose().map_err(|source| CompileError::Regex { route: key.to_string(), source })?;
             conditions.push(when);
-            rules.push(Arc::new(compiled(rule, &name, index, upstreams)?));
+            let policy =
+                rule.policies.as_ref().map(|policies| Chain::compile(policies, &config.listeners).map(Box::new));
+            let policy = policy.transpose().map_err(|source| CompileError::Regex { route: key.to_string(), source })?;
+            rules.push(Arc::new(Rule { policy, ..compiled(rule, &name, index, upstreams)? }));
         }
         let path = canonical_prefix(&key.path);
         let range = table.add(&canonical_pattern(&key.host, key)?, &path, conditions);
@@ -133,6 +138,17 @@ fn routes(
         table.alias(&host, &path, range);
     }
     Ok((table.finish(), rules))
+}
+
+fn listener_policies(config: &Config) -> Result<Vec<Option<Chain>>, CompileError> {
+    if config.listeners.iter().all(|listener| listener.policies.is_none()) {
+        return Ok(Vec::new());
+    }
+    let compile = |listener: &config::Listener| {
+        let chain = listener.policies.as_ref().map(|policies| Chain::compile(policies, &config.listeners));
+        chain.transpose().map_err(|source| CompileError::Regex { route: listener.name.clone(), source })
+    };
+    config.listeners.iter().map(compile).collect()
 }
 
 fn compiled(
@@ -162,6 +178,8 @@ fn compiled(
         access_log: rule.access_log,
         on_remove: rule.on_remove,
         identity: RuleIdentity { route: Arc::clone(key), fingerprint: fingerprint(rule) },
+        policy: None,
+        inherit: rule.inherit,
     })
 }
 

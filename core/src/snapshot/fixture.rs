@@ -50,6 +50,8 @@ pub(crate) fn respond(body: &str) -> Rule {
         timeouts: NO_TIMEOUTS,
         access_log: true,
         on_remove: OnRemove::Keep,
+        policies: None,
+        inherit: true,
     }
 }
 
@@ -64,7 +66,7 @@ pub(crate) fn upstream(endpoints: &[(&str, Address)]) -> Upstream {
 
 pub(crate) fn listener(name: &str) -> Listener {
     let (proxy_protocol, name) = (ProxyProtocol::Off, name.to_owned());
-    Listener { bind: Bind::Any(80), name, proxy_protocol, max_connections: None }
+    Listener { bind: Bind::Any(80), name, proxy_protocol, max_connections: None, policies: None }
 }
 
 pub(crate) fn config(routes: impl IntoIterator<Item = (String, Vec<Rule>)>) -> Config {
@@ -88,6 +90,7 @@ pub(crate) fn config(routes: impl IntoIterator<Item = (String, Vec<Rule>)>) -> C
             connection_age: None,
             tunnel_buffer: 64 << 10,
         },
+        lists: BTreeMap::new(),
         drain: Drain { tunnels: Duration::from_secs(300), ..Drain::default() },
         access_log: AccessLog { to: LogSink::Off, format: LogFormat::Auto, redact: Vec::new() },
         log: Log { level: LogLevel::Info, format: LogFormat::Auto, to: LogSink::Stderr },

@@ -41,13 +41,13 @@ pub fn edit_path(edit: &PathEdit, forward: &[u8], out: &mut Vec<u8>) -> Result<(
     if edited.is_empty() {
         edited.push(b'/');
     }
-    out.extend_from_slice(&checked(&edited)?);
+    out.extend_from_slice(&checked_path(&edited)?);
     out.extend_from_slice(query);
     Ok(())
 }
 
 /// Reads an edited path as the target's parser would; merges empty segments, refuses dot segments.
-fn checked(edited: &[u8]) -> Result<Cow<'_, [u8]>, TargetError> {
+pub(crate) fn checked_path(edited: &[u8]) -> Result<Cow<'_, [u8]>, TargetError> {
     if edited.first() != Some(&b'/') {
         return Err(TargetError::Form);
     }

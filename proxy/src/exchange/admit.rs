@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use switchboard_core::config::PathEdit;
 use switchboard_core::forwarding::{self, Arrival, Framing as Outgoing, Hop, RequestPlan};
-use switchboard_core::http1::Framing;
+use switchboard_core::http1::{Framing, RequestHead};
 use switchboard_core::message::{Fields, Name};
+use switchboard_core::policy::Notes;
+use switchboard_core::policy::cors::Preflight;
 use switchboard_core::reason::Reason;
 use switchboard_core::route::{Facts, NoTrace};
-use switchboard_core::snapshot::{Action, Rule, edit_path};
+use switchboard_core::snapshot::{Action, Rule, Snapshot};
 use switchboard_core::target::Destination;
 use switchboard_core::template;
 use switchboard_core::websocket::{self, Handshake, Upgrade};
 
+use super::policy;
 use super::record::Record;
 use crate::desk::Desk;
 use crate::error::ProxyError;
@@ -31,6 +34,8 @@ pub struct Admitted {
     pub idempotent: bool,
     /// What its endpoint is chosen by, where the upstream asks for that.
     pub key: Option<u64>,
+    /// The answer to a preflight that the rule's `cors` gives.
+    pub preflight: Option<Preflight>,
 }
 
 /// Finds the rule for the request on `desk` and checks what can be checked before anything is sent. The target as it
@@ -42,7 +47,7 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
     let generation = std::rc::Rc::clone(&record.generation);
     connection.refresh_peer(&generation);
     record.client = connection.peer.ip();
-    let Desk { input, request, request_id, target, .. } = desk;
+    let Desk { input, request, request_id, target, notes, .. } = desk;
     let bytes = input.filled();
     let method = request.method.of(bytes);
     let arrival = Arrival {
@@ -81,29 +86,18 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
         .map_err(|error| ProxyError::client(error.reason(), error.detail()))?;
     record.rule = Some(id);
     let rule = Arc::clone(generation.snapshot.rule(id));
-    check_size(&rule, request.framing)?;
-    target.clear();
-    let (mut upgrade, mut key) = (Upgrade::None, None);
-    match &rule.action {
-        Action::Redirect { to, .. } => {
-            template::render(to, &facts, target).map_err(|error| ProxyError::own(error.reason(), error.detail()))?
-        }
-        Action::Respond { .. } => {}
-        Action::Proxy(upstream) => {
-            key = generation.snapshot.upstream(*upstream).balancer.key(&facts);
-            if rule.path_edit == PathEdit::Keep {
-                target.extend_from_slice(destination.forward());
-            } else {
-                edit_path(&rule.path_edit, destination.forward(), target)
-                    .map_err(|error| ProxyError::client(error.reason(), error.detail()))?;
-            }
-            let handshake = Handshake { method, version: request.version, framing: outgoing(request.framing) };
-            upgrade = websocket::examine(&request.fields, bytes, &hop, &handshake, &rule.upgrade)
-                .map_err(|rejected| ProxyError::client(rejected.reason, rejected.detail))?;
-        }
+    if let Some(chain) = &rule.policy {
+        policy::note(chain, &facts, notes)?;
     }
+    check_size(&rule, request.framing)?;
+    policy::screen(&generation.snapshot, &rule, &facts)?;
     let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
-    Ok(Admitted { rule, hop, upgrade, idempotent, key })
+    let mut admitted = Admitted { rule, hop, upgrade: Upgrade::None, idempotent, key: None, preflight: None };
+    admitted.settle(&generation.snapshot, &facts, request, notes, target)?;
+    if let Some(chain) = &admitted.rule.policy {
+        chain.edit_request(&mut request.fields, bytes, notes);
+    }
+    Ok(admitted)
 }
 
 /// What an authority waits for, where this request asks for the token of an order under way (RFC 8555 §8.3). Anything
@@ -148,6 +142,41 @@ pub const fn outgoing(framing: Framing) -> Outgoing {
 }
 
 impl Admitted {
+    /// Asks what comes behind the identity, and settles where the request goes and as what.
+    fn settle(
+        &mut self,
+        snapshot: &Snapshot,
+        facts: &Facts<'_>,
+        request: &RequestHead,
+        notes: &mut Notes,
+        target: &mut Vec<u8>,
+    ) -> Result<(), ProxyError> {
+        let rule = &self.rule;
+        if let Some(chain) = &rule.policy {
+            self.preflight = policy::settle(chain, facts, notes)?;
+        }
+        target.clear();
+        match &rule.action {
+            Action::Redirect { to, .. } => {
+                template::render(to, facts, target).map_err(|error| ProxyError::own(error.reason(), error.detail()))?
+            }
+            Action::Respond { .. } => {}
+            Action::Proxy(upstream) => {
+                self.key = snapshot.upstream(*upstream).balancer.key(facts);
+                if rule.path_edit == PathEdit::Keep && rule.policy.is_none() {
+                    target.extend_from_slice(facts.destination.forward());
+                } else {
+                    policy::target(rule, facts, target)?;
+                }
+                let framing = outgoing(request.framing);
+                let handshake = Handshake { method: facts.method, version: request.version, framing };
+                self.upgrade = websocket::examine(facts.fields, facts.head, &self.hop, &handshake, &rule.upgrade)
+                    .map_err(|rejected| ProxyError::client(rejected.reason, rejected.detail))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the head for the endpoint at `index` into `desk.output`.
     pub fn write_head(&self, connection: &Connection, desk: &mut Desk, record: &Record, index: usize) {
         let bytes = desk.input.filled();
@@ -163,6 +192,7 @@ impl Admitted {
             expect_continue: self.hop.expect_continue,
             close: false,
             version: desk.request.version,
+            edits: self.rule.policy.as_ref().map(|chain| (chain.up(), desk.notes.up_lines.as_slice())),
         };
         desk.output.clear();
         forwarding::write_request(&mut desk.output, &desk.request.fields, bytes, &connection.peer, &self.hop, &plan);

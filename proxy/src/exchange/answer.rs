@@ -11,6 +11,7 @@ use switchboard_core::reason::Reason;
 use switchboard_core::websocket::verify_101;
 
 use super::admit::Admitted;
+use super::policy;
 use super::record::Record;
 use super::upload::Upload;
 use super::{Next, keep, knows_chunks, must_close};
@@ -52,7 +53,7 @@ pub async fn relay(
     // A client that was never told to go on may send its body or not: nobody can tell what comes next.
     let undecided = interim.expected() && !upload.is_received();
     let close = must_close(connection, desk, record) || undecided;
-    let coding = write_head(desk, record, framing, close)?;
+    let coding = write_head(desk, record, admitted, framing, close)?;
     record.status = desk.answer.status;
     let trailers = record.generation.snapshot.limits.trailers as usize;
     let body = BodyDecoder::new(framing, trailers);
@@ -105,7 +106,13 @@ fn framing_of(desk: &Desk) -> Result<Framing, ProxyError> {
 }
 
 /// Writes the answer's head into `desk.output`, and tells how its body is framed for this client.
-fn write_head(desk: &mut Desk, record: &Record, framing: Framing, close: bool) -> Result<Coding, ProxyError> {
+fn write_head(
+    desk: &mut Desk,
+    record: &Record,
+    admitted: &Admitted,
+    framing: Framing,
+    close: bool,
+) -> Result<Coding, ProxyError> {
     let version = desk.request.version;
     let (coding, outgoing) = match framing {
         Framing::None => (Coding::Plain, declared(desk)),
@@ -118,10 +125,11 @@ fn write_head(desk: &mut Desk, record: &Record, framing: Framing, close: bool) -
         Framing::Chunked | Framing::Close | Framing::Frames(None) => (Coding::Plain, Outgoing::None),
     };
     let ends = ends_connection(desk, framing, close);
-    let Desk { answer, answer_input, output, .. } = desk;
+    let Desk { answer, answer_input, output, notes, .. } = desk;
     let bytes = answer_input.filled();
     forwarding::examine_response(&mut answer.fields, bytes)
         .map_err(|rejected| ProxyError::upstream(rejected.reason, rejected.detail))?;
+    let lines = policy::answer_lines(&admitted.rule, &mut answer.fields, bytes, notes);
     let plan = ResponsePlan {
         status: answer.status,
         phrase: answer.reason.of(bytes),
@@ -134,6 +142,7 @@ fn write_head(desk: &mut Desk, record: &Record, framing: Framing, close: bool) -
         upgrade: None,
         via: record.generation.snapshot.forwarded.via.then_some(answer.version),
         request_id: None,
+        lines: &lines,
     };
     output.clear();
     forwarding::write_response(output, &answer.fields, bytes, &plan);
@@ -319,12 +328,13 @@ pub async fn switch_protocols(
         let detail = "The endpoint switched protocols before it had the whole request.";
         return Err(ProxyError::upstream(Reason::UpgradeFailed, detail));
     }
-    let Desk { answer, answer_input, output, .. } = &mut *desk;
+    let Desk { answer, answer_input, output, notes, .. } = &mut *desk;
     let bytes = answer_input.filled();
     verify_101(&answer.fields, bytes, &admitted.upgrade)
         .map_err(|fault| ProxyError::upstream(Reason::UpgradeFailed, fault.detail()))?;
     forwarding::examine_response(&mut answer.fields, bytes)
         .map_err(|rejected| ProxyError::upstream(rejected.reason, rejected.detail))?;
+    let lines = policy::answer_lines(&admitted.rule, &mut answer.fields, bytes, notes);
     let plan = ResponsePlan {
         status: 101,
         phrase: answer.reason.of(bytes),
@@ -333,6 +343,7 @@ pub async fn switch_protocols(
         upgrade: Some(token),
         via: record.generation.snapshot.forwarded.via.then_some(answer.version),
         request_id: None,
+        lines: &lines,
     };
     output.clear();
     forwarding::write_response(output, &answer.fields, bytes, &plan);

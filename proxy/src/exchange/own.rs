@@ -8,9 +8,11 @@ use std::io;
 use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use switchboard_core::answer::{Answer, Explanation, Form, REDIRECT, RESPOND, TOKEN, Wire};
+use switchboard_core::answer::{Answer, Explanation, Form, PREFLIGHT, REDIRECT, RESPOND, TOKEN, Wire};
 use switchboard_core::http1::{BodyDecoder, Framing};
 use switchboard_core::message::Name;
+use switchboard_core::policy::Chain;
+use switchboard_core::policy::cors::Preflight;
 use switchboard_core::reason::Reason;
 use switchboard_core::snapshot::Action;
 use switchboard_core::stamp::Stamp;
@@ -47,7 +49,8 @@ pub async fn refuse(
         return Next::Close;
     }
     // Nothing that follows a broken head, or a body cut off in its middle, can be told from the rest of it.
-    let broken = desk.request.len == 0 || breaks_connection(error.reason);
+    let refused_by_rule = error.reason == Reason::MethodNotAllowed && record.rule.is_some();
+    let broken = desk.request.len == 0 || (breaks_connection(error.reason) && !refused_by_rule);
     let known = if connection.worker.process.names_hosts && error.reason == Reason::NoRoute {
         known_hosts(connection, record)
     } else {
@@ -63,6 +66,12 @@ pub async fn refuse(
         known_hosts: &known,
         retry_after: None,
     });
+    for (name, value) in error.fields.iter().flatten() {
+        answer.set(name, value.as_bytes());
+    }
+    if let Some(page) = policy_of(record).and_then(|chain| chain.page(answer.status(), form_for(desk))) {
+        answer.show(page);
+    }
     finish(connection, desk, record, answer, upload, broken).await.unwrap_or(Next::Close)
 }
 
@@ -157,15 +166,39 @@ pub async fn answer_options(
     finish(connection, desk, record, answer, None, false).await
 }
 
+/// Answers a preflight as the rule's `cors` says.
+///
+/// # Errors
+/// `client_gone`
+pub async fn answer_preflight(
+    connection: &mut Connection,
+    desk: &mut Desk,
+    record: &mut Record,
+    preflight: &Preflight,
+) -> Result<Next, ProxyError> {
+    let mut answer = Answer::new();
+    record.answered = PREFLIGHT;
+    answer.preflight(&preflight.lines, &String::from_utf8_lossy(&desk.request_id));
+    finish(connection, desk, record, answer, None, false).await
+}
+
+/// The policies of the rule that was found, if it has any.
+fn policy_of(record: &Record) -> Option<&Chain> {
+    record.rule()?.policy.as_deref()
+}
+
 /// Sends an answer and deals with what of the request is still to come.
 async fn finish(
     connection: &mut Connection,
     desk: &mut Desk,
     record: &mut Record,
-    answer: Answer,
+    mut answer: Answer,
     upload: Option<&Upload>,
     broken: bool,
 ) -> Result<Next, ProxyError> {
+    if let Some(chain) = policy_of(record) {
+        answer.edit(chain, &desk.notes);
+    }
     let whole = match upload {
         Some(upload) => upload.is_received(),
         None => body_is_there(desk),

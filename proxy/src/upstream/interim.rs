@@ -59,6 +59,7 @@ impl Interim {
         forwarding::examine_response(&mut desk.answer.fields, bytes)
             .map_err(|rejected| ProxyError::upstream(rejected.reason, rejected.detail))?;
         let plan = ResponsePlan {
+            lines: b"",
             status: desk.answer.status,
             phrase: desk.answer.reason.of(bytes),
             framing: Framing::None,

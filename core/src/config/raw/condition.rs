@@ -1,11 +1,11 @@
 //! `when:` the conditions of rules.
 
-use super::Walk;
+use super::{Walk, policy};
 use crate::config::schema::{CONDITION, PATH_FORM, TEXT_FORM};
 use crate::config::suggest::nearest;
 use crate::config::text::{Node, Value};
-use crate::config::value::{self, Fault, fault, host, is_token, network};
-use crate::config::{Cidr, Condition, ErrorKind, PathMatch, Protocol, TextMatch};
+use crate::config::value::{self, fault, host, is_token};
+use crate::config::{Condition, ErrorKind, PathMatch, Protocol, TextMatch};
 use std::collections::BTreeMap;
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
@@ -24,7 +24,7 @@ pub(super) fn condition(walk: &mut Walk<'_>, node: &Node) -> Option<Condition> {
         headers: by_name(walk, each("headers"), Names::Header),
         query: by_name(walk, each("query"), Names::Query),
         cookies: by_name(walk, each("cookies"), Names::Cookie),
-        client_ip: many(walk, each("client_ip"), client),
+        client_ip: many(walk, each("client_ip"), policy::networks).concat(),
         listener: many(walk, each("listener"), listener),
         protocol: many(walk, each("protocol"), protocol),
         path: many(walk, each("path"), path),
@@ -64,13 +64,6 @@ pub(super) fn method(walk: &mut Walk<'_>, node: &Node) -> Option<String> {
             Some(_) | None if is_token(text) => fault(WHAT, format!("methods are case-sensitive; write {upper}")),
             Some(_) | None => fault(WHAT, "write GET, POST and the like"),
         }
-    })
-}
-
-fn client(walk: &mut Walk<'_>, node: &Node) -> Option<Cidr> {
-    walk.value(node, "a network", |text| {
-        let name = text.starts_with(|c: char| c.is_ascii_alphabetic()) && !text.contains(':');
-        if name { Err(Fault::NotBuilt(format!("the list {text}"))) } else { network::cidr(text) }
     })
 }
 
@@ -123,7 +116,7 @@ fn missing_form<T>(walk: &mut Walk<'_>, node: &Node, words: &'static str) -> Opt
     None
 }
 
-fn regex(walk: &mut Walk<'_>, node: &Node) -> Option<String> {
+pub(super) fn regex(walk: &mut Walk<'_>, node: &Node) -> Option<String> {
     const WHAT: &str = "a regular expression";
     walk.value(node, WHAT, |text| match value::regex(text) {
         Ok(_) => Ok(text.to_owned()),

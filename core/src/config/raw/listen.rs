@@ -1,6 +1,6 @@
 //! `listen:` where connections are accepted.
 
-use super::{Fields, Walk};
+use super::{Fields, Walk, policy};
 use crate::config::schema::LISTENER;
 use crate::config::text::{Mark, Node, Value};
 use crate::config::value::{address, fault};
@@ -46,12 +46,14 @@ fn listener(walk: &mut Walk<'_>, node: &Node) -> Option<Listener> {
     let proxy_protocol = fields.value("proxy_protocol").and_then(|node| proxy_protocol(walk, node));
     let max_connections = fields.value("max_connections").and_then(|node| walk.count_or(node, "unlimited")).flatten();
     let name = fields.value("name").and_then(|node| name(walk, node));
+    let policies = policy::level(walk, &fields).policies();
     let (bind, text) = bound(walk, &fields)?;
     Some(Listener {
         bind,
         name: name.unwrap_or(text),
         proxy_protocol: proxy_protocol.unwrap_or(ProxyProtocol::Off),
         max_connections,
+        policies,
     })
 }
 

@@ -1,12 +1,12 @@
 //! One rule: its condition, its one action, and what is done to an exchange on the way.
 
-use super::{Fields, Walk, condition, upstream};
+use super::{Fields, Walk, condition, policy, upstream};
 use crate::config::schema::{ON_REMOVE, RULE, RULE_TIMEOUTS};
 use crate::config::text::{Entry, Node, Value};
 use crate::config::value::{amount, fault, host, is_token, template};
 use crate::config::{
-    Action, ErrorKind, HostHeader, HostPattern, MAX_BODY, ON_REMOVE_DRAIN, OnRemove, PathEdit, RouteKey, Rule,
-    Template, TemplatePart, Timeouts, WarningKind,
+    Action, ErrorKind, HostHeader, HostPattern, MAX_BODY, ON_REMOVE_DRAIN, OnRemove, PathEdit, Policies, RouteKey,
+    Rule, Template, TemplatePart, Timeouts, WarningKind,
 };
 
 /// What holds for a rule that doesn't say otherwise.
@@ -19,6 +19,7 @@ pub(super) struct Defaults {
     pub(super) timeouts: Timeouts,
     pub(super) access_log: bool,
     pub(super) on_remove: OnRemove,
+    pub(super) policies: policy::Level,
 }
 
 impl Default for Defaults {
@@ -30,6 +31,7 @@ impl Default for Defaults {
             timeouts: Timeouts::default(),
             access_log: true,
             on_remove: OnRemove::Drain(ON_REMOVE_DRAIN),
+            policies: policy::Level::default(),
         }
     }
 }
@@ -46,6 +48,8 @@ impl Defaults {
             timeouts: self.timeouts,
             access_log: self.access_log,
             on_remove: self.on_remove,
+            policies: self.policies.clone().policies(),
+            inherit: true,
         }
     }
 }
@@ -69,7 +73,9 @@ pub(super) fn long(
     let path_edit = path_edit(walk, &fields, key);
     let host = fields.value("host").and_then(|node| upstream::host_header(walk, node));
     let upgrade = fields.value("upgrade").and_then(|node| self::upgrade(walk, node));
-    let max_body = max_body(walk, &fields, defaults);
+    let inherit = inherit(walk, &fields);
+    let max_body = max_body(walk, &fields, defaults, inherit);
+    let policies = policies(walk, &fields, defaults, inherit);
     let timeouts = fields.value("timeouts").map(|node| timeouts(walk, node, defaults.timeouts));
     let access_log = fields.value("access_log").and_then(|node| walk.switch(node));
     let on_remove = fields.value("on_remove").and_then(|node| self::on_remove(walk, node));
@@ -89,6 +95,8 @@ pub(super) fn long(
         access_log: access_log.unwrap_or(base.access_log),
         on_remove: on_remove.unwrap_or(base.on_remove),
         action: base.action,
+        policies,
+        inherit,
     })
 }
 
@@ -251,14 +259,41 @@ pub(super) fn upgrade(walk: &mut Walk<'_>, node: &Node) -> Option<Vec<String>> {
     Some(tokens)
 }
 
+/// Whether what the levels around a rule forbid binds it; `false` is pointed out.
+fn inherit(walk: &mut Walk<'_>, fields: &Fields<'_>) -> bool {
+    let Some(entry) = fields.entry("inherit") else { return true };
+    let inherit = walk.switch(&entry.value).unwrap_or(true);
+    if !inherit {
+        walk.report.warn(entry.key_at, WarningKind::NotInherited);
+    }
+    inherit
+}
+
+/// Reads a rule's policies over those of `defaults`.
+fn policies(walk: &mut Walk<'_>, fields: &Fields<'_>, defaults: &Defaults, inherit: bool) -> Option<Box<Policies>> {
+    let upwards = ["rewrite", "query", "request_headers"];
+    if let (Some((key, entry)), Some((action, _))) = (fields.first(&upwards), fields.first(&["redirect", "respond"])) {
+        let mend = "it changes what an upstream sees, and here is none";
+        let kind = ErrorKind::Conflict { key: key.to_owned(), with: action.to_owned(), mend };
+        walk.report.error(entry.key_at, kind);
+    }
+    let prefixes = ["strip_prefix", "add_prefix", "replace_prefix"];
+    if let (Some(entry), Some((edit, _))) = (fields.entry("rewrite"), fields.first(&prefixes)) {
+        let mend = "one of the two says what becomes of the path";
+        let kind = ErrorKind::Conflict { key: "rewrite".to_owned(), with: edit.to_owned(), mend };
+        walk.report.error(entry.key_at, kind);
+    }
+    let own = policy::level(walk, fields);
+    let outer = defaults.policies.clone();
+    if inherit { outer.over(own) } else { outer.without_bounds().over(own) }.policies()
+}
+
 /// Reads `max_body:`: every level must let a request pass, so the smaller bound holds, unless a rule opts out.
-fn max_body(walk: &mut Walk<'_>, fields: &Fields<'_>, defaults: &Defaults) -> Option<Option<u64>> {
-    let inherit = fields.entry("inherit").and_then(|entry| Some((walk.switch(&entry.value)?, entry.key_at)));
+fn max_body(walk: &mut Walk<'_>, fields: &Fields<'_>, defaults: &Defaults, inherit: bool) -> Option<Option<u64>> {
     let node = fields.value("max_body");
     let own = node.and_then(|node| walk.size_or_unlimited(node));
     let Some(outer) = defaults.max_body else { return own };
-    if let Some((false, at)) = inherit {
-        walk.report.warn(at, WarningKind::NotInherited);
+    if !inherit {
         return Some(own.unwrap_or(Some(MAX_BODY)));
     }
     match (own?, outer) {

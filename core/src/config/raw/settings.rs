@@ -2,6 +2,7 @@
 
 use super::rule::{self, Defaults};
 use super::{Fields, Walk, acme, admin, listen, route, upstream};
+use super::{Fields, Walk, acme, listen, policy, route, upstream};
 use crate::config::defaults::STATE_DIR;
 use crate::config::schema::{ACCESS_LOG, DEFAULTS, DRAIN, FILE, FORWARDED, LIMITS, LOG, TIMEOUTS};
 use crate::config::suggest::nearest;
@@ -17,10 +18,16 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> Config {
     let fields = file(walk, root);
     let at = |key| fields.as_ref().and_then(|fields: &Fields<'_>| fields.value(key));
     let timeouts = at("timeouts").map_or_else(Timeouts::default, |node| timeouts(walk, node));
+    if let Some(node) = at("lists") {
+        policy::lists(walk, node);
+    }
     let listeners = listen::listeners(walk, at("listen"));
     walk.listeners = listeners.iter().map(|(_, listener)| listener.name.clone()).collect();
     if let Some(node) = at("upstreams") {
         upstream::upstreams(walk, node);
+    }
+    if let Some(node) = at("policies") {
+        policy::named(walk, node);
     }
     let defaults = Defaults { timeouts, ..Defaults::default() };
     let defaults = match at("defaults") {
@@ -37,6 +44,7 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> Config {
         timeouts,
         limits: at("limits").map(|node| limits(walk, node)).unwrap_or_default(),
         drain: at("drain").map(|node| drain(walk, node)).unwrap_or_default(),
+        lists: walk.lists.iter().map(|(name, list)| (name.clone(), list.to_vec())).collect(),
         access_log: at("access_log").map(|node| access_log(walk, node)).unwrap_or_default(),
         dns: at("dns").map(|node| super::dns::dns(walk, node)).unwrap_or_default(),
         log: at("log").map(|node| log(walk, node)).unwrap_or_default(),
@@ -82,6 +90,7 @@ fn defaults(walk: &mut Walk<'_>, node: &Node, mut defaults: Defaults) -> Default
     if let Some(on_remove) = fields.value("on_remove").and_then(|node| rule::on_remove(walk, node)) {
         defaults.on_remove = on_remove;
     }
+    defaults.policies = policy::level(walk, &fields);
     defaults
 }
 

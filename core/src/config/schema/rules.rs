@@ -1,5 +1,9 @@
 //! The keys of a route and its rules: conditions, actions, policies.
 
+use super::policies::{
+    ALLOW, COOKIES, CORS, DENY, ERROR_PAGES, MAINTENANCE, METHODS, QUERY, REQUEST_HEADERS, RESPONSE_HEADERS, REWRITE,
+    SECURITY_HEADERS, USE,
+};
 use super::websocket::CLOSE_CODE;
 use super::{Key, Kind, Object, SIZE_OR_UNLIMITED, TIME_OR_OFF, elsewhere, key, later};
 
@@ -38,7 +42,8 @@ pub(in crate::config) static RULE: Object = Object {
         key(
             "inherit",
             Kind::Switch,
-            "false: the max_body of `defaults` does not bind this rule. Otherwise every level must let a request pass.",
+            "false: what `defaults` and the listener forbid (max_body, allow, deny) does not bind this rule. Otherwise every \
+             level must let a request pass.",
         ),
         key(
             "timeouts",
@@ -47,22 +52,25 @@ pub(in crate::config) static RULE: Object = Object {
         ),
         ACCESS_LOG,
         ON_REMOVE_KEY,
+        ALLOW,
+        DENY,
+        METHODS,
+        MAINTENANCE,
+        CORS,
+        REWRITE,
+        QUERY,
+        REQUEST_HEADERS,
+        RESPONSE_HEADERS,
+        SECURITY_HEADERS,
+        COOKIES,
+        ERROR_PAGES,
+        USE,
         key("also", Kind::OneOrList(&Kind::Text), "Further hosts that the same rules serve."),
         later("files"),
         later("fallback"),
         later("try"),
         later("builtin"),
-        later("rewrite"),
-        later("query"),
-        later("methods"),
         later("paths"),
-        later("request_headers"),
-        later("response_headers"),
-        later("cookies"),
-        later("security_headers"),
-        later("cors"),
-        later("allow"),
-        later("deny"),
         later("max_connections"),
         later("concurrency"),
         later("bandwidth"),
@@ -80,10 +88,10 @@ pub(in crate::config) static RULE: Object = Object {
         later("cache"),
         later("retry"),
         later("wait"),
-        later("error_pages"),
-        later("maintenance"),
-        later("use"),
-        elsewhere("headers", "stands under `when:` as a condition; to change headers is not built yet"),
+        elsewhere(
+            "headers",
+            "stands under `when:` as a condition; to change fields write `request_headers` or `response_headers`",
+        ),
         elsewhere("listener", "is a condition; write it under `when:`"),
         elsewhere("endpoints", "stands under `upstreams:`; a rule names addresses by `to: [ … ]`"),
         elsewhere("balance", "belongs to an upstream; name one under `upstreams:`"),

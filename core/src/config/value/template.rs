@@ -20,6 +20,11 @@ const PLAIN: [(&str, Fact); 8] = [
 
 /// Reads a text with facts; literal pieces next to each other become one.
 pub(in crate::config) fn template(text: &str) -> Read<Template> {
+    with_groups(text, 0)
+}
+
+/// Reads a text with facts and with up to `groups` groups of an expression: `{1}`.
+pub(in crate::config) fn with_groups(text: &str, groups: usize) -> Read<Template> {
     if let Some(odd) = text.chars().find(|c| c.is_control()) {
         return fault(WHAT, format!("it has the control character {odd:?}; take it out"));
     }
@@ -33,7 +38,7 @@ pub(in crate::config) fn template(text: &str) -> Read<Template> {
         if !before.is_empty() {
             parts.push(TemplatePart::Literal(before.to_owned()));
         }
-        parts.push(TemplatePart::Fact(fact(name)?));
+        parts.push(TemplatePart::Fact(fact(name, groups)?));
         rest = after;
     }
     check_literal(rest)?;
@@ -47,7 +52,7 @@ fn check_literal(text: &str) -> Read<()> {
     if text.contains('}') { fault(WHAT, "a `}` closes nothing") } else { Ok(()) }
 }
 
-fn fact(name: &str) -> Read<Fact> {
+fn fact(name: &str, groups: usize) -> Read<Fact> {
     if let Some((_, fact)) = PLAIN.iter().find(|(plain, _)| *plain == name) {
         return Ok(fact.clone());
     }
@@ -59,7 +64,13 @@ fn fact(name: &str) -> Read<Fact> {
         Some(_) | None => {}
     }
     if super::amount::is_digits(name) {
-        return Err(Fault::NotBuilt(format!("{{{name}}}")));
+        return match name.parse::<u8>() {
+            Ok(group) if (1..=groups).contains(&usize::from(group)) => Ok(Fact::Group(group)),
+            Ok(_) | Err(_) if groups == 0 => {
+                fault(WHAT, format!("`{{{name}}}` is a group of an expression; it stands in the `to` of `rewrite`"))
+            }
+            Ok(_) | Err(_) => fault(WHAT, format!("the expression has the groups {{1}} to {{{groups}}}")),
+        };
     }
     match nearest(name, PLAIN.iter().map(|(plain, _)| *plain)) {
         Some(meant) => fault(WHAT, format!("there is no fact `{{{name}}}`; did you mean `{{{meant}}}`?")),

@@ -4,7 +4,7 @@ use super::address::{address, bind};
 use super::amount::{byte_rate, count, duration, means_none, size};
 use super::host::{key, path, pattern};
 use super::network::cidr;
-use super::template::template;
+use super::template::{template, with_groups};
 use super::{Fault, Read};
 use crate::config::{Address, Bind, Cidr};
 use std::fmt::Debug;
@@ -212,7 +212,9 @@ fn templates() {
     refuse("}", "closes nothing");
     refuse("{header.}", "no valid name");
     refuse("{claim.sub}", "later");
-    refuse("{1}", "later");
+    refuse("{1}", "`rewrite`");
+    assert_eq!(with_groups("{1}{2}", 2).map(|one| one.parts.len()), Ok(2));
+    assert!(mend(with_groups("{3}", 2)).contains("{1} to {2}"));
     refuse("a\r\nb", "control character");
 }
 

@@ -6,6 +6,7 @@ use super::{Hop, Told};
 use crate::forwarding::write::{Names, address, framing_line, kept_lines, line, number_line, via_line};
 use crate::forwarding::{Framing, Peer};
 use crate::message::{Fields, Name, Span, Version};
+use crate::policy::edits::HeadEdits;
 
 /// The lines of a request that are written anew or end here.
 const REWRITTEN: Names = Names::of(&[
@@ -51,6 +52,8 @@ pub struct RequestPlan<'a> {
     pub close: bool,
     /// The version in which the request was received, for `Via`.
     pub version: Version,
+    /// What policies change: the edits, and the lines that come.
+    pub edits: Option<(&'a HeadEdits, &'a [u8])>,
 }
 
 /// Appends the head of an attempt to `out`, up to and with the empty line. `fields` and `hop` are as
@@ -62,6 +65,7 @@ pub fn write_request(out: &mut Vec<u8>, fields: &Fields, bytes: &[u8], peer: &Pe
     out.push(b' ');
     out.extend_from_slice(plan.target);
     line(out, b" HTTP/1.1\r\nhost: ", plan.host);
+    let start = out.len();
     kept_lines(out, fields, bytes, REWRITTEN);
     framing_line(out, plan.framing);
     connection_lines(out, hop, plan);
@@ -87,6 +91,10 @@ pub fn write_request(out: &mut Vec<u8>, fields: &Fields, bytes: &[u8], peer: &Pe
     }
     if writes.via {
         via_line(out, plan.version);
+    }
+    if let Some((edits, lines)) = plan.edits {
+        edits.strip_own(out, start);
+        out.extend_from_slice(lines);
     }
     out.extend_from_slice(b"x-request-id: ");
     out.extend_from_slice(plan.request_id);

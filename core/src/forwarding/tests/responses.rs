@@ -4,6 +4,7 @@ use super::*;
 use crate::message::Version;
 
 const PLAN: ResponsePlan<'static> = ResponsePlan {
+    lines: b"",
     status: 200,
     phrase: b"OK",
     framing: Framing::None,

@@ -6,10 +6,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use switchboard_core::config::{Config, PathEdit};
+use switchboard_core::config::Config;
 use switchboard_core::forwarding::{self, Framing, Hop, Peer, RequestPlan, Scheme};
 use switchboard_core::http1::{HeadLimits, Progress, RequestHead};
 use switchboard_core::message::Name;
+use switchboard_core::policy::cors::Preflight;
+use switchboard_core::policy::{Notes, Refusal};
 use switchboard_core::reason::Reason;
 use switchboard_core::route::{Facts, ListenerId};
 use switchboard_core::snapshot::{Action, Explanation, Rule, Snapshot, UpstreamId, edit_path};
@@ -38,6 +40,8 @@ pub(super) struct Course {
     pub(super) search: Option<Explanation>,
     /// Who the client is, by what trusted peers say.
     pub(super) client: Option<IpAddr>,
+    /// The listener that it came in by.
+    pub(super) listener: ListenerId,
     /// How it ends.
     pub(super) end: End,
 }
@@ -64,6 +68,8 @@ pub(super) enum End {
     Responded(u16, Arc<str>),
     /// The proxy answers an OPTIONS that may go no further.
     Options,
+    /// The rule's `cors` answers a preflight, with these lines.
+    Preflight(Vec<u8>),
 }
 
 impl Course {
@@ -75,7 +81,8 @@ impl Course {
 
 /// Follows a request, whose whole head is `head`.
 pub(super) fn follow(config: &Config, snapshot: &Snapshot, head: &[u8], arrival: &Arrival) -> Course {
-    let mut course = Course { search: None, client: Some(arrival.client), end: End::Options };
+    let mut course =
+        Course { search: None, client: Some(arrival.client), listener: arrival.listener, end: End::Options };
     course.end = end(config, snapshot, head, arrival, &mut course)
         .unwrap_or_else(|Refused(reason, detail)| End::Refused(reason, detail));
     course
@@ -124,6 +131,26 @@ fn end(
     answer(snapshot, snapshot.rule(id), &facts, &head, &hop, &peer)
 }
 
+/// Asks the policies of listener and rule, in the chain's order.
+fn policies(
+    snapshot: &Snapshot,
+    rule: &Rule,
+    facts: &Facts<'_>,
+    notes: &mut Notes,
+) -> Result<Option<Preflight>, Refusal> {
+    if let Some(chain) = snapshot.listener_policy(facts.listener).filter(|_| rule.inherit) {
+        chain.screen(facts)?;
+    }
+    let Some(chain) = &rule.policy else { return Ok(None) };
+    chain.screen(facts)?;
+    if let Some(preflight) = chain.preflight(facts, notes)? {
+        return Ok(Some(preflight));
+    }
+    chain.method(facts)?;
+    chain.fill(facts, notes)?;
+    Ok(None)
+}
+
 /// What the rule makes of the request.
 fn answer(
     snapshot: &Snapshot,
@@ -134,10 +161,18 @@ fn answer(
     peer: &Peer,
 ) -> Result<End, Refused> {
     let framing = Framing::from(head.framing);
+    let mut notes = Notes::default();
+    let refused = |refusal: Refusal| Refused(refusal.reason, refusal.detail);
+    if let Some(chain) = &rule.policy {
+        chain.note(facts, &mut notes).map_err(refused)?;
+    }
     if let (Framing::Length(length), Some(most)) = (framing, rule.max_body)
         && length > most
     {
         return Err(Refused(Reason::BodyTooLarge, "The request's body is larger than this route's max_body."));
+    }
+    if let Some(preflight) = policies(snapshot, rule, facts, &mut notes).map_err(refused)? {
+        return Ok(End::Preflight(preflight.lines));
     }
     let upstream = match &rule.action {
         _ if hop.max_forwards == Some(0) => return Ok(End::Options),
@@ -152,6 +187,12 @@ fn answer(
     let forward = facts.destination.forward();
     let mut target = Vec::new();
     edit_path(&rule.path_edit, forward, &mut target).map_err(|error| Refused(error.reason(), error.detail()))?;
+    let mut fields = facts.fields.clone();
+    if let Some(chain) = &rule.policy {
+        let edited = std::mem::take(&mut target);
+        chain.target(facts, &edited, &mut target).map_err(refused)?;
+        chain.edit_request(&mut fields, facts.head, &mut notes);
+    }
     let handshake = Handshake { method: facts.method, version: head.version, framing };
     let upgrade = websocket::examine(facts.fields, facts.head, hop, &handshake, &rule.upgrade)
         .map_err(|rejected| Refused(rejected.reason, rejected.detail))?;
@@ -167,9 +208,10 @@ fn answer(
         expect_continue: hop.expect_continue,
         close: false,
         version: head.version,
+        edits: rule.policy.as_ref().map(|chain| (chain.up(), notes.up_lines.as_slice())),
     };
     let mut sent = Vec::new();
-    forwarding::write_request(&mut sent, facts.fields, facts.head, peer, hop, &plan);
-    let edited = (rule.path_edit != PathEdit::Keep && target != forward).then(|| forward.to_vec());
+    forwarding::write_request(&mut sent, &fields, facts.head, peer, hop, &plan);
+    let edited = (target != forward).then(|| forward.to_vec());
     Ok(End::Sent { upstream, head: sent, edited, upgrade: upgrade.token().map(<[u8]>::to_vec) })
 }

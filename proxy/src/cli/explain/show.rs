@@ -60,6 +60,7 @@ pub(super) fn text(snapshot: &Snapshot, asked: &Asked<'_>, course: &Course, pain
             page.hosts(search);
         }
     }
+    page.policies(course);
     if let End::Sent { upstream, head, edited, upgrade } = &course.end {
         page.sent(head, edited.as_deref(), upgrade.as_deref());
         page.endpoints(*upstream, course);
@@ -110,6 +111,17 @@ impl Page<'_> {
                     self.line(&format!("  {}", plain(line.as_bytes())));
                 }
             }
+            End::Preflight(lines) => {
+                self.line(&format!("{by} answers the preflight: 204 {}, with", phrase(204)));
+                lines
+                    .split(|&byte| byte == b'\n')
+                    .map(<[u8]>::trim_ascii_end)
+                    .filter(|line| !line.is_empty())
+                    .for_each(|line| {
+                        let line = format!("  {}", plain(line));
+                        self.line(&line);
+                    });
+            }
             End::Options => self.line(&format!("{by} answers: 204, since Max-Forwards lets it go no further")),
         }
     }
@@ -145,6 +157,26 @@ impl Page<'_> {
             lines.push(self.paint.dim(&format!("  · and {more} more of other paths")));
         }
         lines.iter().for_each(|line| self.line(line));
+    }
+
+    /// The policies of the rule that was found, in the order in which they are asked.
+    fn policies(&mut self, course: &Course) {
+        let Some(rule) = course.search.as_ref().and_then(|search| search.answer.ok()).map(|id| self.snapshot.rule(id))
+        else {
+            return;
+        };
+        let listener = self.snapshot.listener_policy(course.listener).filter(|_| rule.inherit);
+        let outer = listener.map(|chain| chain.describe()).unwrap_or_default();
+        let own = rule.policy.as_ref().map(|chain| chain.describe()).unwrap_or_default();
+        if outer.is_empty() && own.is_empty() {
+            return;
+        }
+        self.title("Policies, in this order");
+        let width = outer.iter().chain(&own).map(|(name, _)| name.len()).max().unwrap_or_default();
+        let outer = outer.into_iter().map(|(name, words)| (name, format!("{words} (of the listener)")));
+        for (name, words) in outer.chain(own) {
+            self.line(&format!("  {name:width$}  {}", plain(words.as_bytes())));
+        }
     }
 
     /// Where no route is for the host: those that there are.

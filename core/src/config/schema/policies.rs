@@ -1,0 +1,173 @@
+//! The keys of policies: what may stand in a rule, under `defaults:`, on a listener and under `policies:`.
+//!
+//! One table of keys for all levels; where a key can't stand, its level leaves it out.
+
+use super::rules::CONDITION;
+use super::{Key, Kind, Object, elsewhere, key, later};
+
+const WHO: Kind = Kind::OneOrList(&Kind::Or(&[Kind::Text, Kind::Object(&CONDITION)]));
+const TEXTS: Kind = Kind::OneOrList(&Kind::Text);
+const TEXT_OR_OFF: Kind = Kind::Or(&[Kind::Text, Kind::Off]);
+const SWITCH_OR_SECURITY: Kind = Kind::Or(&[Kind::Switch, Kind::Object(&SECURITY)]);
+const CORS_OR_OFF: Kind = Kind::Or(&[Kind::Object(&CORS_KEYS), Kind::Off]);
+
+pub(super) const ALLOW: Key = key(
+    "allow",
+    WHO,
+    "Who may ask: networks, names of lists, conditions; any of them. All others get 403. Every level must let a request \
+     pass.",
+);
+
+pub(super) const DENY: Key = key(
+    "deny",
+    WHO,
+    "Who may not: networks, names of lists, conditions; any of them gets 403. Asked before `allow`; adds up over levels.",
+);
+
+pub(super) const METHODS: Key =
+    key("methods", TEXTS, "Methods that pass, others get 405; GET lets HEAD pass. Default: all.");
+
+pub(super) const MAINTENANCE: Key =
+    key("maintenance", Kind::Switch, "true: everything is answered 503; default false.");
+
+pub(super) const REQUEST_HEADERS: Key = key(
+    "request_headers",
+    Kind::Object(&HEADER_EDITS),
+    "Fields of the request on its way up: {set, add, remove, default}. Levels merge by name.",
+);
+
+pub(super) const RESPONSE_HEADERS: Key = key(
+    "response_headers",
+    Kind::Object(&HEADER_EDITS),
+    "Fields of every answer, the proxy's own too: {set, add, remove, default}. Levels merge by name.",
+);
+
+pub(super) const SECURITY_HEADERS: Key = key(
+    "security_headers",
+    SWITCH_OR_SECURITY,
+    "true: HSTS over TLS, nosniff, frame, referrer and permissions policies, each where the answer doesn't have it.",
+);
+
+pub(super) const CORS: Key =
+    key("cors", CORS_OR_OFF, "Which pages of other origins may read answers. Preflights are answered here.");
+
+pub(super) const COOKIES: Key =
+    key("cookies", Kind::Object(&COOKIE_FLAGS), "Attributes that the upstream's cookies get where they lack them.");
+
+pub(super) const ERROR_PAGES: Key = key(
+    "error_pages",
+    Kind::Map(&Kind::Text),
+    "Files that the proxy's own answers show, by status (404) or class (5xx): .html, .json or .txt, each for clients that \
+     take that form.",
+);
+
+pub(super) const REWRITE: Key = key(
+    "rewrite",
+    Kind::Object(&REWRITE_KEYS),
+    "A path that a regular expression matches goes up as another: {regex: '^/old/(.*)', to: '/new/{1}'}.",
+);
+
+pub(super) const QUERY: Key =
+    key("query", Kind::Object(&QUERY_EDITS), "Parameters of the query on its way up: {set, remove}.");
+
+pub(super) const USE: Key = key("use", TEXTS, "Policies by their name under `policies:`.");
+
+pub(in crate::config) static HEADER_EDITS: Object = Object {
+    what: "edits of headers",
+    name: "header_edits",
+    keys: &[
+        key("set", Kind::Map(&Kind::Text), "One line with this value, in the place of all with that name."),
+        key("add", Kind::Map(&TEXTS), "A line more, or several."),
+        key("remove", TEXTS, "No line with that name."),
+        key("default", Kind::Map(&Kind::Text), "This value where there is no line with that name."),
+    ],
+};
+
+pub(in crate::config) static QUERY_EDITS: Object = Object {
+    what: "`query`",
+    name: "query_edits",
+    keys: &[
+        key("set", Kind::Map(&Kind::Text), "One value, in the place of all with that name."),
+        key("remove", TEXTS, "No value with that name."),
+    ],
+};
+
+pub(in crate::config) static REWRITE_KEYS: Object = Object {
+    what: "`rewrite`",
+    name: "rewrite",
+    keys: &[
+        key("regex", Kind::Text, "A regular expression on the canonical path; in single quotes."),
+        key("to", Kind::Text, "The new path, groups as {1}; with a ? the new query too."),
+    ],
+};
+
+pub(in crate::config) static SECURITY: Object = Object {
+    what: "`security_headers`",
+    name: "security_headers",
+    keys: &[
+        key("hsts", Kind::Or(&[Kind::Duration, Kind::Off]), "Strict-Transport-Security over TLS; default 365d."),
+        key("csp", TEXT_OR_OFF, "Content-Security-Policy; default off."),
+        key(
+            "frame",
+            Kind::Or(&[Kind::Words(&["deny", "sameorigin"]), Kind::Off]),
+            "X-Frame-Options; default sameorigin.",
+        ),
+        key("referrer", TEXT_OR_OFF, "Referrer-Policy; default strict-origin-when-cross-origin."),
+        key("permissions", TEXT_OR_OFF, "Permissions-Policy; default no camera, place, microphone, payment or USB."),
+    ],
+};
+
+pub(in crate::config) static CORS_KEYS: Object = Object {
+    what: "`cors`",
+    name: "cors",
+    keys: &[
+        key("origins", TEXTS, "Whose pages: https://app.example.com, https://*.example.com, or *."),
+        key("methods", TEXTS, "Methods that a preflight may ask for; default all."),
+        key("headers", TEXTS, "Fields that a preflight may ask for; default all."),
+        key("expose", TEXTS, "Fields of answers that pages may read."),
+        key("credentials", Kind::Switch, "Whether requests with cookies count; default false, never with *."),
+        key("max_age", Kind::Duration, "How long browsers may remember a preflight; default 10m."),
+    ],
+};
+
+pub(in crate::config) static COOKIE_FLAGS: Object = Object {
+    what: "`cookies`",
+    name: "cookie_flags",
+    keys: &[
+        key("secure", Kind::Switch, "Secure; default false."),
+        key("http_only", Kind::Switch, "HttpOnly; default false."),
+        key("same_site", Kind::Words(&["lax", "strict", "none"]), "SameSite."),
+    ],
+};
+
+/// What stands under a name in `policies:`.
+pub(in crate::config) static POLICIES: Object = Object {
+    what: "a named policy",
+    name: "policies",
+    keys: &[
+        ALLOW,
+        DENY,
+        METHODS,
+        MAINTENANCE,
+        REQUEST_HEADERS,
+        RESPONSE_HEADERS,
+        SECURITY_HEADERS,
+        CORS,
+        COOKIES,
+        ERROR_PAGES,
+        later("rate_limit"),
+        later("max_connections"),
+        later("concurrency"),
+        later("bandwidth"),
+        later("basic_auth"),
+        later("jwt"),
+        later("api_keys"),
+        later("forward_auth"),
+        later("auth"),
+        later("detect"),
+        elsewhere("to", "is what a rule does; it can't be a policy"),
+        elsewhere("use", "can't stand here: a named policy takes in no other"),
+        elsewhere("rewrite", "changes the path of one rule; write it there"),
+        elsewhere("query", "changes the query of one rule; write it there"),
+    ],
+};

@@ -1,0 +1,51 @@
+//! The chain in words, for `explain`: each policy that a rule has, in the order in which it is asked.
+
+use super::Chain;
+use crate::config::CookieFlags;
+
+impl Chain {
+    /// What is done to a request and its answer, in order.
+    #[must_use]
+    pub fn describe(&self) -> Vec<(&'static str, String)> {
+        let mut steps = Vec::new();
+        let conditions =
+            |count: usize| if count == 1 { "1 condition".to_owned() } else { format!("{count} conditions") };
+        if !self.deny.is_empty() {
+            steps.push(("deny", format!("{}: where one holds, 403", conditions(self.deny.len()))));
+        }
+        for level in &self.allow {
+            steps.push(("allow", format!("{}: where none holds, 403", conditions(level.len()))));
+        }
+        if self.maintenance {
+            steps.push(("maintenance", "everything gets 503".to_owned()));
+        }
+        if self.cors.is_some() {
+            steps.push(("cors", "preflights are answered here".to_owned()));
+        }
+        if !self.methods.is_empty() {
+            steps.push(("methods", format!("{}, others get 405", self.methods.join(", "))));
+        }
+        if self.rewrite.is_some() {
+            steps.push(("rewrite", "the path, where the expression matches".to_owned()));
+        }
+        if self.query.is_some() {
+            steps.push(("query", "parameters are edited".to_owned()));
+        }
+        if let Some(words) = self.up.describe() {
+            steps.push(("request_headers", words));
+        }
+        if self.cookies != CookieFlags::default() {
+            steps.push(("cookies", "of the answer get what they lack".to_owned()));
+        }
+        if let Some(words) = self.down.describe() {
+            steps.push(("response_headers", words));
+        }
+        if self.hsts.is_some() {
+            steps.push(("security_headers", "HSTS over TLS".to_owned()));
+        }
+        if self.pages.len() > 0 {
+            steps.push(("error_pages", format!("{} of the site's own", self.pages.len())));
+        }
+        steps
+    }
+}
