@@ -22,6 +22,7 @@ mod hop;
 mod limits;
 mod names;
 mod path;
+mod policies;
 mod proxying;
 mod reload;
 mod sse;

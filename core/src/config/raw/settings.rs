@@ -1,8 +1,7 @@
 //! The file as a whole, and the settings of the whole proxy.
 
 use super::rule::{self, Defaults};
-use super::{Fields, Walk, acme, admin, listen, route, upstream};
-use super::{Fields, Walk, acme, listen, policy, route, upstream};
+use super::{Fields, Walk, acme, admin, listen, policy, route, upstream};
 use crate::config::defaults::STATE_DIR;
 use crate::config::schema::{ACCESS_LOG, DEFAULTS, DRAIN, FILE, FORWARDED, LIMITS, LOG, TIMEOUTS};
 use crate::config::suggest::nearest;
