@@ -95,6 +95,20 @@ fn functions_fit_a_screen() {
 }
 
 #[test]
+fn workers_have_no_timer_of_tokios() {
+    check(|file, text, wrong| {
+        // Their runtime has none (see `deadline`): what asks for one panics. The control thread's has.
+        let elsewhere = ["admin", "certs", "cli", "control", "demo"];
+        let of_workers = file
+            .strip_prefix("proxy/src/")
+            .is_some_and(|rest| !elsewhere.iter().any(|module| rest.split(['/', '.']).next() == Some(*module)));
+        if of_workers && text.lines().map(code_of).any(|line| line.contains("tokio::time")) {
+            wrong.push(format!("{file}: `tokio::time` in a worker; use its `Deadlines`"));
+        }
+    });
+}
+
+#[test]
 fn modules_are_files_of_their_name() {
     check(|file, _, wrong| {
         if file.ends_with("/mod.rs") {

@@ -6,12 +6,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::{
+    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime, timerfd_create,
+    timerfd_settime,
+};
 use switchboard_core::moment::Moment;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// The shortest sleep between two walks: what a deadline may be late. Chosen well below the shortest sensible time-out.
 pub const GRAIN: Duration = Duration::from_millis(10);
@@ -19,11 +26,12 @@ pub const GRAIN: Duration = Duration::from_millis(10);
 /// The deadlines of one worker.
 #[derive(Debug)]
 pub struct Deadlines {
-    origin: Instant,
     /// The origin as the system's clock counts, in nanoseconds.
     zero: u64,
     row: RefCell<Row>,
     next: Cell<Moment>,
+    /// What the timer is set to; [`Moment::NEVER`] where it is not.
+    armed: Cell<Moment>,
     sleeper: RefCell<Option<Waker>>,
     /// Where [`Self::chance`] stands.
     dice: Cell<u64>,
@@ -45,11 +53,11 @@ impl Deadlines {
     /// Makes an empty row whose moments count from `origin`.
     pub fn new(origin: Instant) -> Rc<Self> {
         Rc::new(Self {
-            origin,
             // The two clocks are one; what passes between their readings is nothing to a time-out.
             zero: nanos(ClockId::Monotonic).saturating_sub(u64::try_from(origin.elapsed().as_nanos()).unwrap_or(0)),
             row: RefCell::default(),
             next: Cell::new(Moment::NEVER),
+            armed: Cell::new(Moment::NEVER),
             sleeper: RefCell::new(None),
             dice: Cell::new(nanos(ClockId::Monotonic) | 1),
         })
@@ -105,34 +113,68 @@ impl Deadlines {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// Waits for `span`, which a walk may make up to [`GRAIN`] longer.
+    pub async fn sleep(self: &Rc<Self>, span: Duration) {
+        let deadline = self.place();
+        deadline.set_in(Some(span));
+        poll_fn(|context| {
+            deadline.register(context);
+            if deadline.has_come() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Makes the timer that [`Self::watch`] waits for. A descriptor of the kernel's: a runtime with timers of its own
+    /// reads the clock and looks at its wheel each time that it waits for sockets, twice in each message.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn timer() -> io::Result<AsyncFd<OwnedFd>> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        crate::reactor::register(timerfd_create(TimerfdClockId::Monotonic, flags)?, Interest::READABLE)
+    }
+
     /// Walks the row for ever. One task of the worker runs this.
-    pub async fn watch(self: Rc<Self>) {
-        let sleep = tokio::time::sleep(GRAIN);
-        tokio::pin!(sleep);
+    pub async fn watch(self: Rc<Self>, timer: AsyncFd<OwnedFd>) {
         loop {
-            poll_fn(|context| self.poll_sleep(sleep.as_mut(), context)).await;
+            poll_fn(|context| self.poll_timer(&timer, context)).await;
             // The clock that deadlines are made from: what is woken must find that its time has come.
-            let now = self.about_now();
-            let next = self.wake_due(now);
-            self.next.set(next);
-            if next != Moment::NEVER {
-                sleep.as_mut().reset(tokio::time::Instant::from_std(self.origin) + next.since(Moment::ZERO));
-            }
+            self.next.set(self.wake_due(self.about_now()));
         }
     }
 
-    fn poll_sleep(&self, sleep: std::pin::Pin<&mut tokio::time::Sleep>, context: &mut Context<'_>) -> Poll<()> {
-        let mut sleep = sleep;
-        *self.sleeper.borrow_mut() = Some(context.waker().clone());
+    /// Sets the timer where the earliest deadline has changed, and waits for it.
+    fn poll_timer(&self, timer: &AsyncFd<OwnedFd>, context: &mut Context<'_>) -> Poll<()> {
+        if !self.sleeper.borrow().as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            *self.sleeper.borrow_mut() = Some(context.waker().clone());
+        }
         let next = self.next.get();
-        if next == Moment::NEVER {
-            return Poll::Pending;
+        if self.armed.replace(next) != next {
+            self.arm(timer, next);
         }
-        let at = tokio::time::Instant::from_std(self.origin) + next.since(Moment::ZERO);
-        if sleep.deadline() > at || sleep.is_elapsed() {
-            sleep.as_mut().reset(at);
+        loop {
+            let Ok(mut guard) = ready!(timer.poll_read_ready(context)) else { return Poll::Pending };
+            // How often it has gone off is not asked; a read only takes that off it.
+            if rustix::io::read(timer, &mut [0; 8]).is_ok() {
+                self.armed.set(Moment::NEVER);
+                return Poll::Ready(());
+            }
+            guard.clear_ready();
         }
-        sleep.poll(context)
+    }
+
+    fn arm(&self, timer: &AsyncFd<OwnedFd>, next: Moment) {
+        // All zero is off, so the first nanosecond stands for the origin of the system's clock.
+        let nanos = if next == Moment::NEVER { 0 } else { self.zero.saturating_add(next.as_nanos()).max(1) };
+        let time = Itimerspec {
+            it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
+            it_value: Timespec {
+                tv_sec: i64::try_from(nanos / 1_000_000_000).unwrap_or(i64::MAX),
+                tv_nsec: i64::try_from(nanos % 1_000_000_000).unwrap_or(0),
+            },
+        };
+        // It fails for times out of range alone, and these are none.
+        let _ = timerfd_settime(timer, TimerfdTimerFlags::ABSTIME, &time);
     }
 
     /// Wakes what is due and tells when to look again.

@@ -73,7 +73,7 @@ pub async fn accept(worker: Rc<Worker>, socket: Arc<Socket>, fd: OwnedFd, mut st
                     match take_batch(&worker, &socket, listening.get_ref()) {
                         Taken::All => ready.clear_ready(),
                         Taken::More => tokio::task::yield_now().await,
-                        Taken::Pause => tokio::time::sleep(PAUSE).await,
+                        Taken::Pause => worker.deadlines.sleep(PAUSE).await,
                     }
                 }
                 false

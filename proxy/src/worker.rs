@@ -18,6 +18,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use switchboard_core::balance::Draw;
 use switchboard_core::request_id::RequestId;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
@@ -75,10 +76,14 @@ impl Worker {
     /// # Errors
     /// When the system gives no reactor.
     pub fn run(process: Arc<Process>, index: usize, inbox: UnboundedReceiver<Command>) -> std::io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build_local(Default::default())?;
+        let timer = {
+            let _inside = runtime.enter();
+            Deadlines::timer()?
+        };
         runtime.block_on(async move {
             if let Some(worker) = Self::new(process, index) {
-                worker.work(inbox).await;
+                worker.work(inbox, timer).await;
             }
         });
         Ok(())
@@ -110,8 +115,8 @@ impl Worker {
         }))
     }
 
-    async fn work(self: Rc<Self>, mut inbox: UnboundedReceiver<Command>) {
-        tokio::task::spawn_local(Rc::clone(&self.deadlines).watch());
+    async fn work(self: Rc<Self>, mut inbox: UnboundedReceiver<Command>, timer: AsyncFd<OwnedFd>) {
+        tokio::task::spawn_local(Rc::clone(&self.deadlines).watch(timer));
         tokio::task::spawn_local(Rc::clone(&self).sweep());
         tokio::task::spawn_local(AccessLog::flush_when_due(Rc::clone(&self)));
         while let Some(command) = inbox.recv().await {
@@ -228,10 +233,8 @@ impl Worker {
     }
 
     async fn sweep(self: Rc<Self>) {
-        let mut ticks = tokio::time::interval(SWEEP);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            self.deadlines.sleep(SWEEP).await;
             self.pools.borrow_mut().sweep(self.deadlines.now());
         }
     }

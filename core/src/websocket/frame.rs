@@ -220,12 +220,20 @@ impl Scanner {
                 scan.halt = Some(halt);
                 break;
             }
-            scan.taken += usize::from(head.size);
+            // Head and payload in one step: most often they are all that is there.
+            let here = head.length.min((rest.len() - usize::from(head.size)) as u64);
+            self.left = head.length - here;
+            #[expect(clippy::cast_possible_truncation, reason = "no more than the length of a slice")]
+            let here = here as usize;
+            scan.taken += usize::from(head.size) + here;
             match head.opcode() {
                 CLOSE => scan.close = true,
                 PING => scan.ping = true,
                 PONG => scan.pong = true,
                 _ => {}
+            }
+            if scan.taken == bytes.len() {
+                break;
             }
         }
         // A boundary that was reached with the last byte is one all the same.
@@ -266,7 +274,6 @@ impl Scanner {
             }
             self.count_message(head, message);
         }
-        self.left = head.length;
         None
     }
 

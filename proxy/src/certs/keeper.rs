@@ -21,7 +21,7 @@ use super::acme::Acme;
 use super::ask::{Gate, Service};
 use super::local::Local;
 use super::store::Store;
-use super::{Certs, Wanted, now};
+use super::{Certs, PATIENCE, Wanted, now};
 use order::Done;
 use plan::Plan;
 pub use plan::proves_by_token;
@@ -117,6 +117,17 @@ enum Stage {
     Ordering,
 }
 
+/// Gives up on an answer after [`PATIENCE`]: who waits for it then hears that there is none.
+fn in_time(reply: Reply) -> Reply {
+    let (sender, answer) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        if let Ok(Ok(key)) = tokio::time::timeout(PATIENCE, answer).await {
+            let _ = reply.send(key);
+        }
+    });
+    sender
+}
+
 impl Task {
     async fn run(mut self) {
         loop {
@@ -151,6 +162,7 @@ impl Task {
     }
 
     fn want(&mut self, Wanted { name, reply }: Wanted) {
+        let reply = in_time(reply);
         // Another handshake may have asked for the same a moment ago.
         if let Some(key) = self.certs.held(&name) {
             let _ = reply.send(Some(key));
