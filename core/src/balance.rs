@@ -4,6 +4,7 @@
 //! stands in a [`Standing`] per endpoint and a [`Tally`] per upstream, which outlive it; a pick reads them and skips.
 //! Takes no lock, allocates nothing, draws its numbers from a [`Draw`] of the caller's.
 
+mod budget;
 mod choose;
 mod draw;
 mod key;
@@ -20,6 +21,7 @@ use crate::config::{self, Balance, Share};
 use crate::moment::Moment;
 use ring::Ring;
 
+pub use budget::Budget;
 pub use draw::{Draw, hash};
 pub use standing::{FULL, Flag, Standing};
 
@@ -107,17 +109,17 @@ impl Tally {
     /// Exchanges and tunnels of all endpoints; counted only where somebody asks: [`Balancer::needs_total`].
     #[must_use]
     pub fn active(&self) -> u32 {
-        self.active.load(Ordering::Relaxed)
+        self.active.load(Ordering::SeqCst)
     }
 
     /// Counts one more, and tells how many there were.
     pub fn enter(&self) -> u32 {
-        self.active.fetch_add(1, Ordering::Relaxed)
+        self.active.fetch_add(1, Ordering::SeqCst)
     }
 
     /// Counts one less.
     pub fn leave(&self) {
-        self.active.fetch_sub(1, Ordering::Relaxed);
+        self.active.fetch_sub(1, Ordering::SeqCst);
     }
 
     fn turn(&self) -> usize {
@@ -157,6 +159,12 @@ impl Balancer {
     #[must_use]
     pub const fn needs_total(&self) -> bool {
         matches!(self.method, Method::Hash { most: Some(_), .. })
+    }
+
+    /// Whether some endpoint may have only so many exchanges at once.
+    #[must_use]
+    pub const fn is_capped(&self) -> bool {
+        self.capped
     }
 
     /// Whether picks want to know how long endpoints take to answer: only then anybody measures.

@@ -11,6 +11,7 @@ mod diff;
 mod error;
 mod health;
 mod load;
+mod patience;
 mod policy;
 mod raw;
 mod report;
@@ -21,12 +22,13 @@ mod value;
 
 pub use acme::{Acme, Challenge, ExternalAccount};
 pub use admin::Admin;
-pub use balance::{Balance, HashKey, Share};
+pub use balance::{Balance, Bounds, HashKey, Share};
 pub use defaults::{MAX_BODY, ON_REMOVE_DRAIN};
 pub use diff::{Change, ChangeKind, Diff, Subject, diff};
 pub use error::{ConfigError, ErrorKind, Excerpt, Place, Warning, WarningKind};
 pub use health::{Check, CheckKind, Dns, Expect, Health, HttpCheck, Login, Outlier, Secret, WebSocketCheck};
 pub use load::{Loaded, NoSource, Source, load, load_bytes};
+pub use patience::{Causes, Retry, Wait};
 pub use policy::{
     CookieFlags, Cors, ErrorPage, HeaderEdit, OriginPattern, PageForm, PageStatus, Policies, QueryEdits, Rewrite,
     SecurityHeaders,
@@ -184,6 +186,10 @@ pub struct Rule {
     pub policies: Option<Box<Policies>>,
     /// Whether what its listener forbids binds it too (`inherit`).
     pub inherit: bool,
+    /// When a request is sent again.
+    pub retry: Retry,
+    /// How requests are held while no endpoint can take them; `None` is not at all.
+    pub wait: Option<Wait>,
 }
 
 /// What a rule does.
@@ -394,6 +400,8 @@ pub struct Upstream {
     pub balance: Balance,
     /// How long an endpoint that came up gets less than its share; `None` is not at all.
     pub slow_start: Option<Duration>,
+    /// How much it does at once.
+    pub limits: Bounds,
 }
 
 /// One address of an upstream.

@@ -99,6 +99,10 @@ pub struct Rule {
     pub access_log: bool,
     /// What happens to its streams and tunnels when it is removed.
     pub on_remove: config::OnRemove,
+    /// When a request is sent again.
+    pub retry: config::Retry,
+    /// How requests are held while no endpoint can take them.
+    pub wait: Option<config::Wait>,
     /// By what its live state is found again in the next snapshot.
     pub identity: RuleIdentity,
     /// Its policies; most rules have none.
@@ -150,6 +154,8 @@ pub struct Upstream {
     pub pool: config::Pool,
     /// How one of them is chosen.
     pub balancer: Balancer,
+    /// How much they do at once.
+    pub limits: config::Bounds,
 }
 
 /// One address of an upstream.

@@ -35,8 +35,14 @@ pub enum Retry {
     Never,
     /// Not a byte of it was sent: any method may go again, to another endpoint.
     Unsent,
-    /// A kept connection turned out closed before a byte came back: idempotent methods may go again.
+    /// A kept connection was closed before it took a byte: any method may go again, to the same endpoint too.
+    Unwritten,
+    /// A kept connection was closed before a byte came back: what may be sent twice may go again.
     Stale,
+    /// A fresh one was: the request itself may be the cause, so it may go to another endpoint only.
+    Lost,
+    /// No first byte came in time: what may be sent twice may go again, where the rule says so.
+    Late,
 }
 
 /// An exchange that ended without an upstream's answer.

@@ -4,12 +4,15 @@
 //! stages are plain functions; each returns what the next one needs or a `ProxyError`.
 
 pub mod admit;
+pub mod again;
 pub mod answer;
+pub mod hold;
 pub mod own;
 pub mod policy;
 pub mod record;
 pub mod upload;
 
+use switchboard_core::http1::Framing;
 use switchboard_core::message::Version;
 use switchboard_core::moment::Moment;
 use switchboard_core::snapshot::Action;
@@ -107,7 +110,14 @@ async fn exchange(
     let mut attempts = Attempts::new(&record.generation, upstream, admitted.key);
     let ends = rule.timeouts.total.map_or(Moment::NEVER, |total| record.started + total);
     let upstream = loop {
-        let permit = attempts.pick(&connection.worker, record.started)?; // 503
+        let permit = match attempts.pick(&connection.worker, rule, record.started) {
+            Ok(permit) => permit,
+            Err(error) => {
+                // 503, or another look
+                Box::pin(hold::wait(connection, desk, rule, &mut attempts, ends, error)).await?;
+                continue;
+            }
+        };
         record.attempt(permit.index(), &connection.worker);
         admitted.write_head(connection, desk, record, permit.index());
         let attempt = Attempt {
@@ -115,21 +125,28 @@ async fn exchange(
             client: &connection.transport,
             deadline: &connection.deadline,
             timeouts: &rule.timeouts,
+            per_try: rule.retry.per_try,
             limits: &limits,
             ends,
         };
-        match send(&attempt, permit.endpoint(), desk, upload, &mut interim, record).await {
+        let sent = send(&attempt, permit.endpoint(), desk, upload, &mut interim, record).await;
+        attempts.measure(&connection.worker, &permit, sent.is_err());
+        match sent {
+            Ok(_) if attempts.again_for(desk.answer.status, rule, admitted.nature(upload)) => {
+                drop(permit);
+                Box::pin(again::repeat(connection, upload, attempts.made() > 1, ends)).await?;
+            }
             Ok(kept) => break answer::Upstream { connection: kept, permit },
             // An answer of ours would begin in the middle of an interim head that the client does not take.
             Err(_) if interim.owes() => return Err(ProxyError::gone()),
             Err(error) => {
                 // 502, 504, or another try
-                attempts.again(error, admitted.idempotent, upload.is_replayable())?;
-                connection.worker.counters.retries.add(1);
-                upload.rewind();
+                drop(permit);
+                Box::pin(again::again(connection, desk, &admitted, &mut attempts, upload, ends, error)).await?;
             }
         }
     };
+    upload.forget();
     record.upstream_status = desk.answer.status;
     if desk.answer.status == 101 {
         return answer::switch_protocols(connection, desk, record, &admitted, upload, upstream).await; // 502
@@ -139,13 +156,17 @@ async fn exchange(
 
 fn body_of(desk: &Desk, record: &Record, admitted: &Admitted) -> Upload {
     let limits = &record.generation.snapshot.limits;
-    Upload::new(
+    let mut upload = Upload::new(
         desk.request.framing,
         admitted.rule.max_body,
         limits.trailers as usize,
         limits.body_min_rate,
         record.started,
-    )
+    );
+    if admitted.idempotent && desk.request.framing != Framing::None && admitted.rule.retry.retries > 0 {
+        upload.keep();
+    }
+    upload
 }
 
 /// Puts a connection that can serve again back into its pool.

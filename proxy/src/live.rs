@@ -12,11 +12,12 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use switchboard_core::balance::{Flag, Standing, Tally};
+use switchboard_core::balance::{Budget, Flag, Standing, Tally};
 use switchboard_core::config::{OnRemove, Pool};
 use switchboard_core::moment::Moment;
 
 use crate::generation::Current;
+use crate::upstream::line::Line;
 
 /// A place where an endpoint can be reached now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,6 +180,14 @@ impl RuleLive {
 pub struct UpstreamLive {
     /// Whose turn it is, and how much is going on.
     pub tally: Tally,
+    /// What may be sent again.
+    pub budget: Budget,
+    /// Those who wait for a turn, where limits are reached.
+    pub queue: Arc<Line>,
+    /// Those who are held until an endpoint is up.
+    pub held: Arc<Line>,
+    /// All endpoints refused, and a trial finds out when one accepts again.
+    pub trying: AtomicBool,
 }
 
 /// An endpoint, for as long as its upstream and its address as written stay.
@@ -202,11 +211,32 @@ pub struct EndpointLive {
     pub removal: Removal,
 }
 
+impl UpstreamLive {
+    /// An endpoint may have come up: who is held looks again. Who clears a flag of a standing calls it.
+    pub fn changed(&self) {
+        if !self.held.is_empty() {
+            self.held.call_all();
+        }
+    }
+}
+
 impl EndpointLive {
+    /// Counts one less, and calls who waits for a turn.
+    fn leave(&self, counted: bool) {
+        self.standing.leave();
+        if counted {
+            self.group.tally.leave();
+        }
+        if !self.group.queue.is_empty() {
+            self.group.queue.call_one();
+        }
+    }
+
     /// Follows it to where it is now: a list that is not empty, of which the first `lead` take turns.
     pub fn moved_to(&self, places: Arc<Vec<Place>>, lead: usize) {
         self.places.store(places, lead);
         self.standing.clear(Flag::Unresolved);
+        self.group.changed();
     }
 }
 
@@ -226,17 +256,38 @@ pub struct PoolId {
 pub struct Permit {
     generation: Rc<Current>,
     index: usize,
+    /// It is counted for the whole upstream too.
+    counted: bool,
+    /// It is a retry that the budget counts.
+    repeats: bool,
 }
 
 /// One tunnel in flight: it outlives generations.
 #[derive(Debug)]
-pub struct LongPermit(Arc<EndpointLive>);
+pub struct LongPermit {
+    endpoint: Arc<EndpointLive>,
+    counted: bool,
+}
 
 impl Permit {
-    /// Counts one more at the endpoint with this place in the generation, which the balancer took from there.
-    pub fn take(generation: &Rc<Current>, index: usize) -> Self {
-        generation.endpoints[index].standing.enter();
-        Self { generation: Rc::clone(generation), index }
+    /// Counts one more at the endpoint with this place in the generation, which the balancer took from there; where
+    /// `counted`, for its upstream too; where it `repeats`, for the budget of retries.
+    pub fn take(generation: &Rc<Current>, index: usize, counted: bool, repeats: bool) -> Self {
+        let endpoint = &generation.endpoints[index];
+        endpoint.standing.enter();
+        if counted {
+            endpoint.group.tally.enter();
+        }
+        if repeats {
+            endpoint.group.budget.begin();
+        }
+        Self { generation: Rc::clone(generation), index, counted, repeats }
+    }
+
+    /// Whether it is more than its upstream or its endpoint may have.
+    pub fn is_above(&self, upstream: Option<u32>, endpoint: u32) -> bool {
+        let live = self.endpoint();
+        live.standing.active() > endpoint || upstream.is_some_and(|most| live.group.tally.active() > most)
     }
 
     /// The endpoint's place in the generation.
@@ -253,25 +304,32 @@ impl Permit {
     pub fn outlive(self) -> LongPermit {
         let endpoint = Arc::clone(self.endpoint());
         endpoint.standing.enter();
-        LongPermit(endpoint)
+        if self.counted {
+            endpoint.group.tally.enter();
+        }
+        LongPermit { endpoint, counted: self.counted }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.endpoint().standing.leave();
+        let endpoint = self.endpoint();
+        if self.repeats {
+            endpoint.group.budget.end();
+        }
+        endpoint.leave(self.counted);
     }
 }
 
 impl LongPermit {
     /// Whose it is.
     pub fn endpoint(&self) -> &EndpointLive {
-        &self.0
+        &self.endpoint
     }
 }
 
 impl Drop for LongPermit {
     fn drop(&mut self) {
-        self.0.standing.leave();
+        self.endpoint.leave(self.counted);
     }
 }

@@ -11,8 +11,12 @@ use switchboard_core::http1::{BodyDecoder, CHUNK_SUFFIX, ChunkError, LAST_CHUNK_
 
 use crate::transport::Transport;
 
+pub mod replay;
+mod slices;
 pub mod splice;
 
+use replay::Replay;
+use slices::{keep_rest, write_packed};
 use splice::Splice;
 
 /// The most that one read takes and, when the sink is slow, that one direction keeps.
@@ -75,6 +79,8 @@ pub struct Pump {
     owes_end: bool,
     /// Trailers that came beside the body's bytes.
     trailers: Vec<u8>,
+    /// The payload, while it may have to be sent once more.
+    kept: Option<Box<Replay>>,
     /// Payload bytes that came.
     pub received: u64,
     /// Bytes that the sink took, framing included.
@@ -97,6 +103,7 @@ impl Pump {
             read: false,
             owes_end: false,
             trailers: Vec::new(),
+            kept: None,
             received: 0,
             sent: 0,
             waits: Waits::Source,
@@ -171,6 +178,7 @@ impl Pump {
                 return Poll::Ready(self.say_end(sink));
             }
             if self.splice.is_none()
+                && self.kept.is_none()
                 && Splice::pays(self.body.declared_left(), self.coding)
                 && source.is_plain()
                 && sink.is_plain()
@@ -225,6 +233,9 @@ impl Pump {
             return Err(PumpError::TooLarge);
         }
         self.complete = decoded.done;
+        if self.kept.is_some() {
+            replay::keep(&mut self.kept, bytes.get(..decoded.produced).unwrap_or_default());
+        }
         Ok((decoded.consumed, decoded.produced))
     }
 
@@ -364,28 +375,5 @@ impl Pump {
             return Poll::Ready(Ok(()));
         }
         Poll::Pending
-    }
-}
-
-/// Writes the slices that are not empty; one alone takes the cheaper system call.
-fn write_packed(context: &mut Context<'_>, sink: &Transport, slices: &[IoSlice<'_>; 7]) -> Poll<io::Result<usize>> {
-    let mut packed = [IoSlice::new(&[]); 7];
-    let mut count = 0;
-    for slice in slices.iter().filter(|slice| !slice.is_empty()) {
-        if let Some(place) = packed.get_mut(count) {
-            *place = *slice;
-            count += 1;
-        }
-    }
-    sink.poll_write(context, packed.get(..count).unwrap_or_default())
-}
-
-/// Keeps what lies behind the first `taken` bytes of `slices`.
-fn keep_rest(pending: &mut Vec<u8>, slices: &[IoSlice<'_>], taken: usize) {
-    let mut skip = taken;
-    for slice in slices {
-        let rest = slice.get(skip.min(slice.len())..).unwrap_or_default();
-        skip -= skip.min(slice.len());
-        pending.extend_from_slice(rest);
     }
 }

@@ -6,8 +6,10 @@
 pub mod attempts;
 pub mod connect;
 pub mod interim;
+pub mod line;
 pub mod pool;
 pub mod race;
 pub mod send;
+pub mod trial;
 
 pub use attempts::Attempts;

@@ -112,20 +112,20 @@ impl Standing {
         u64::try_from(share).unwrap_or(FULL).max(LEAST_RAMP)
     }
 
-    /// Exchanges and tunnels that it serves.
+    /// Exchanges and tunnels that it serves. Ordered against who waits for one of them to end.
     #[must_use]
     pub fn active(&self) -> u32 {
-        self.active.load(Ordering::Relaxed)
+        self.active.load(Ordering::SeqCst)
     }
 
     /// Counts one more, and tells how many there were.
     pub fn enter(&self) -> u32 {
-        self.active.fetch_add(1, Ordering::Relaxed)
+        self.active.fetch_add(1, Ordering::SeqCst)
     }
 
     /// Counts one less.
     pub fn leave(&self) {
-        self.active.fetch_sub(1, Ordering::Relaxed);
+        self.active.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Takes note of how long it took to answer. A slower answer than known counts at once, a faster one by and by:

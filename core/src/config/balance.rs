@@ -1,4 +1,6 @@
-//! What an upstream says of how its endpoints are chosen.
+//! What an upstream says of how its endpoints are chosen, and how much they do.
+
+use std::time::Duration;
 
 /// A share of a whole, in millionths: `5%` is 50,000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,4 +53,21 @@ pub enum HashKey {
     Path,
     /// A query parameter's value.
     Query(String),
+}
+
+/// How much an upstream does at once, and who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Exchanges and tunnels at once, each with a connection of its own; `None` is `unlimited`.
+    pub connections: Option<u32>,
+    /// Requests that wait for their turn (1024); 0 is `off`.
+    pub queue: u32,
+    /// How long one waits (5 s).
+    pub queue_timeout: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { connections: None, queue: 1024, queue_timeout: Duration::from_secs(5) }
+    }
 }

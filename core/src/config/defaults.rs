@@ -3,8 +3,8 @@
 //! The walk of a file starts from these; tests and the proxy without a file use them as they are.
 
 use super::{
-    AccessLog, Acme, Address, Admin, Balance, Bind, Config, Dns, Drain, Endpoint, Forwarded, Limits, Listener, Log,
-    LogFormat, LogLevel, LogSink, Pool, ProxyProtocol, Timeouts, Upstream,
+    AccessLog, Acme, Address, Admin, Balance, Bind, Bounds, Config, Dns, Drain, Endpoint, Forwarded, Limits, Listener,
+    Log, LogFormat, LogLevel, LogSink, Pool, ProxyProtocol, Timeouts, Upstream,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -67,7 +67,14 @@ impl Upstream {
     /// An upstream that says nothing but its endpoints.
     #[must_use]
     pub fn of(endpoints: Vec<Endpoint>) -> Self {
-        Self { endpoints, pool: Pool::default(), host: None, balance: Balance::default(), slow_start: None }
+        Self {
+            endpoints,
+            pool: Pool::default(),
+            host: None,
+            balance: Balance::default(),
+            slow_start: None,
+            limits: Bounds::default(),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod balance;
 mod condition;
 mod dns;
 mod listen;
+mod patience;
 mod policy;
 pub(super) mod reference;
 mod route;

@@ -8,6 +8,7 @@ mod admin;
 mod balance;
 mod health;
 pub(super) mod json;
+mod patience;
 mod policies;
 mod rules;
 mod settings;
@@ -15,8 +16,9 @@ mod websocket;
 
 pub(super) use acme::{ACME, EAB};
 pub(super) use admin::ADMIN;
-pub(super) use balance::{BALANCE_HASH, HASH_KEY};
+pub(super) use balance::{BALANCE_HASH, BOUNDS, HASH_KEY};
 pub(super) use health::DNS;
+pub(super) use patience::{RETRY_OBJECT, WAIT_OBJECT};
 pub(super) use policies::{COOKIE_FLAGS, CORS_KEYS, HEADER_EDITS, POLICIES, QUERY_EDITS, REWRITE_KEYS, SECURITY};
 pub(super) use rules::{CONDITION, ON_REMOVE, PATH_FORM, RULE, RULE_TIMEOUTS, TEXT_FORM};
 pub(super) use settings::{

@@ -102,6 +102,7 @@ fn upstreams(config: &Config) -> Upstreams<'_> {
             endpoints: (first..next_id(&endpoints)).map(EndpointId).collect(),
             pool: written.pool,
             balancer: Balancer::compile(written),
+            limits: written.limits,
         }));
         names.insert(name.as_str(), id);
     }
@@ -177,6 +178,8 @@ fn compiled(
         timeouts: rule.timeouts,
         access_log: rule.access_log,
         on_remove: rule.on_remove,
+        retry: rule.retry.clone(),
+        wait: rule.wait,
         identity: RuleIdentity { route: Arc::clone(key), fingerprint: fingerprint(rule) },
         policy: None,
         inherit: rule.inherit,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Snapshot;
 use crate::config::{
     AccessLog, Action, Address, Bind, Config, Drain, Endpoint, Fact, Forwarded, HostHeader, HostPattern, Limits,
-    Listener, Log, LogFormat, LogLevel, LogSink, OnRemove, PathEdit, ProxyProtocol, Route, RouteKey, Rule, Template,
-    TemplatePart, Timeouts, Upstream,
+    Listener, Log, LogFormat, LogLevel, LogSink, OnRemove, PathEdit, ProxyProtocol, Retry, Route, RouteKey, Rule,
+    Template, TemplatePart, Timeouts, Upstream,
 };
 use crate::message::{Field, Fields, Name, Span, Version};
 use crate::route::{Facts, FindError, ListenerId, NoTrace, Trail};
@@ -52,6 +52,8 @@ pub(crate) fn respond(body: &str) -> Rule {
         on_remove: OnRemove::Keep,
         policies: None,
         inherit: true,
+        retry: Retry::default(),
+        wait: None,
     }
 }
 

@@ -17,9 +17,11 @@ use switchboard_core::websocket::{self, Handshake, Upgrade};
 
 use super::policy;
 use super::record::Record;
+use super::upload::Upload;
 use crate::desk::Desk;
 use crate::error::ProxyError;
 use crate::http::Connection;
+use crate::upstream::attempts::Nature;
 
 /// A request that may be answered.
 #[derive(Debug)]
@@ -142,6 +144,13 @@ pub const fn outgoing(framing: Framing) -> Outgoing {
 }
 
 impl Admitted {
+    /// Whether and how the request could be sent again, as far as `upload` has come.
+    pub fn nature(&self, upload: &Upload) -> Nature {
+        // A handshake that was sent has begun something at the endpoint.
+        let repeatable = self.idempotent && self.upgrade.token().is_none();
+        Nature { repeatable, replayable: upload.is_replayable() }
+    }
+
     /// Asks what comes behind the identity, and settles where the request goes and as what.
     fn settle(
         &mut self,

@@ -7,7 +7,7 @@ use switchboard_core::http1::{BodyDecoder, Framing};
 use switchboard_core::moment::Moment;
 
 use crate::desk::Desk;
-use crate::relay::{Coding, Pump, PumpError, Waits};
+use crate::relay::{Coding, Pump, PumpError, Waits, replay};
 use crate::transport::Transport;
 use crate::worker::Worker;
 
@@ -28,6 +28,10 @@ pub struct Upload {
     pub behind: Vec<u8>,
     /// The upstream takes no more of it; its answer decides.
     broken: bool,
+    /// An attempt has got as far as to send.
+    begun: bool,
+    /// What has passed goes first: an attempt after the first, of a body that was kept.
+    again: bool,
     /// Payload that came with the head. More than that can't be sent again.
     early: u64,
     min_rate: Option<u64>,
@@ -47,6 +51,8 @@ impl Upload {
             consumed: 0,
             behind: Vec::new(),
             broken: false,
+            begun: false,
+            again: false,
             early: 0,
             min_rate,
             started: now,
@@ -55,15 +61,33 @@ impl Upload {
     }
 
     fn pump(framing: Framing, limit: Option<u64>, trailer_limit: usize) -> Pump {
-        let coding = match framing {
-            Framing::Chunked | Framing::Frames(None) => Coding::Chunked,
-            Framing::None | Framing::Length(_) | Framing::Close | Framing::Frames(Some(_)) => Coding::Plain,
-        };
-        Pump::new(BodyDecoder::new(framing, trailer_limit), coding, limit)
+        Pump::new(BodyDecoder::new(framing, trailer_limit), coding(framing), limit)
     }
 
-    /// Whether the request could be sent again from what is in memory. Chunks are decoded in place, so theirs can't.
+    /// Keeps what passes, so that the request can be sent again; not where it says itself that it is too long for that.
+    pub fn keep(&mut self) {
+        let short = match self.framing {
+            Framing::Length(length) => length <= replay::MOST as u64,
+            Framing::Frames(length) => length.is_none_or(|length| length <= replay::MOST as u64),
+            Framing::Chunked => true,
+            Framing::None | Framing::Close => false,
+        };
+        if short {
+            self.pump.keep();
+        }
+    }
+
+    /// Keeps nothing any more: an answer has begun.
+    pub fn forget(&mut self) {
+        self.pump.forget();
+    }
+
+    /// Whether the request could be sent again from what is in memory. Chunks are decoded in place, so theirs can't
+    /// unless they were kept.
     pub fn is_replayable(&self) -> bool {
+        if self.pump.keeps() {
+            return true;
+        }
         self.pump.received == self.early
             && (self.framing != Framing::Chunked || self.early == 0)
             && !self.pump.took_source()
@@ -71,14 +95,27 @@ impl Upload {
 
     /// Back to the beginning, for another attempt.
     pub fn rewind(&mut self) {
+        self.broken = false;
+        let keeps = self.pump.keeps();
+        if keeps && self.begun {
+            self.pump.turn(coding(self.framing));
+            self.again = true;
+            return;
+        }
         self.pump = Self::pump(self.framing, self.limit, self.trailer_limit);
         self.consumed = 0;
-        self.broken = false;
         self.early = 0;
+        if keeps {
+            self.pump.keep();
+        }
     }
 
     /// Sends the head and what of the body came with it.
     pub fn start(&mut self, context: &mut Context<'_>, upstream: &Transport, desk: &mut Desk) -> Result<(), PumpError> {
+        self.begun = true;
+        if self.again {
+            return self.pump.restart(context, upstream, &desk.output);
+        }
         let body = desk.input.filled_mut().get_mut(desk.request.len..).unwrap_or_default();
         // Also when the write fails: bytes that were counted as body must never be read as a request.
         let result = self.pump.start(context, upstream, &mut desk.output, body, &mut self.consumed);
@@ -127,6 +164,11 @@ impl Upload {
         self.pump.received.wrapping_add(self.pump.sent)
     }
 
+    /// Bytes that the upstream has taken in this attempt, head included.
+    pub const fn sent(&self) -> u64 {
+        self.pump.sent
+    }
+
     /// Payload bytes so far.
     pub const fn received(&self) -> u64 {
         self.pump.received
@@ -159,5 +201,13 @@ impl Upload {
     /// The decoder, to find the end of a body that nobody wants any more.
     pub fn into_decoder(self) -> BodyDecoder {
         self.pump.into_decoder()
+    }
+}
+
+/// How the body is framed on its way up.
+const fn coding(framing: Framing) -> Coding {
+    match framing {
+        Framing::Chunked | Framing::Frames(None) => Coding::Chunked,
+        Framing::None | Framing::Length(_) | Framing::Close | Framing::Frames(Some(_)) => Coding::Plain,
     }
 }

@@ -24,7 +24,7 @@ pub async fn connect(
     patience: Option<Duration>,
 ) -> Result<Connection, ProxyError> {
     let turn = worker.turn();
-    let refused = match race::connect(endpoint, turn, &worker.process.doubts, client, deadline, patience).await {
+    let refused = match race::connect(endpoint, turn, &worker.process.doubts, Some(client), deadline, patience).await {
         Ok((transport, version)) => {
             worker.counters.upstream_connects.add(1);
             let opened = worker.deadlines.now();
@@ -43,4 +43,9 @@ pub async fn connect(
         Some(source) => error.because(source),
         None => error,
     })
+}
+
+/// Whether the endpoint accepts a connection, which is closed at once.
+pub async fn accepts(worker: &Worker, endpoint: &EndpointLive, deadline: &Deadline, patience: Duration) -> bool {
+    race::connect(endpoint, worker.turn(), &worker.process.doubts, None, deadline, Some(patience)).await.is_ok()
 }

@@ -35,7 +35,7 @@ pub enum Failure {
     ClientGone,
 }
 
-/// Runs the race within `patience`. Gives the connection, and the version of the list of places it comes from.
+/// Runs the race within `patience`, for a client whose leaving ends it, or for nobody in particular. Gives the connection, and the version of the list of places it comes from.
 ///
 /// # Errors
 /// Nobody was reached; not a byte was sent.
@@ -43,7 +43,7 @@ pub async fn connect(
     endpoint: &EndpointLive,
     turn: usize,
     doubts: &Doubts,
-    client: &Transport,
+    client: Option<&Transport>,
     deadline: &Deadline,
     patience: Option<Duration>,
 ) -> Result<(Transport, u32), Failure> {
@@ -73,7 +73,7 @@ struct Race<'a> {
 }
 
 impl Race<'_> {
-    fn poll(&mut self, context: &mut Context<'_>, client: &Transport) -> Poll<Result<Transport, Failure>> {
+    fn poll(&mut self, context: &mut Context<'_>, client: Option<&Transport>) -> Poll<Result<Transport, Failure>> {
         let mut next = self.open.is_empty();
         loop {
             if next {
@@ -107,7 +107,7 @@ impl Race<'_> {
                 break;
             }
         }
-        match client.poll_gone(context) {
+        match client.map_or(Poll::Pending, |client| client.poll_gone(context)) {
             Poll::Ready(Gone::Reset) => Poll::Ready(Err(Failure::ClientGone)),
             Poll::Ready(Gone::Fin) | Poll::Pending => Poll::Pending,
         }

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use switchboard_core::config::Timeouts;
 use switchboard_core::http1::{HeadLimits, Progress};
@@ -33,6 +34,8 @@ pub struct Attempt<'a> {
     pub deadline: &'a Deadline,
     /// The rule's time-outs.
     pub timeouts: &'a Timeouts,
+    /// How long this attempt may wait for its first byte, where it is not the last that there may be.
+    pub per_try: Option<Duration>,
     /// Bounds on the answer's head.
     pub limits: &'a HeadLimits,
     /// When the whole exchange has to be over.
@@ -74,11 +77,24 @@ pub async fn send(
     let result = poll_fn(|context| state.poll(context, &connection.transport, desk, upload, interim, record)).await;
     match result {
         Ok(()) => Ok(connection),
-        // Before a byte came back, a kept connection that is closed says nothing about the request.
-        Err(error) if connection.reused && error.reason == Reason::UpstreamReset && !state.heard => {
-            Err(error.retry(Retry::Stale))
+        // Before a byte came back, nothing has been answered: it can be asked again, if that does no harm.
+        Err(error) if error.reason == Reason::UpstreamReset && !state.heard => {
+            Err(error.retry(match (connection.reused, upload.sent()) {
+                (true, 0) => Retry::Unwritten,
+                (true, _) => Retry::Stale,
+                (false, _) => Retry::Lost,
+            }))
         }
+        Err(error) if error.reason == Reason::ResponseTimeout && !state.heard => Err(error.retry(Retry::Late)),
         Err(error) => Err(error),
+    }
+}
+
+impl Attempt<'_> {
+    /// How long a first byte is waited for; once one has come, the rest of the head has the rule's whole time.
+    fn first_byte(&self, heard: bool) -> Option<Duration> {
+        let per_try = self.per_try.filter(|_| !heard);
+        [self.timeouts.first_byte, per_try].into_iter().flatten().min()
     }
 }
 
@@ -182,11 +198,11 @@ impl Sending<'_> {
         let sending = !upload.is_over() && !self.heard;
         let (patience, reason, detail) = match upload.waits() {
             _ if !sending => {
-                (attempt.timeouts.first_byte, Reason::ResponseTimeout, "The endpoint did not answer in time.")
+                (attempt.first_byte(self.heard), Reason::ResponseTimeout, "The endpoint did not answer in time.")
             }
             // A client that was promised a 100 sends nothing until the endpoint has spoken: the endpoint is waited for.
             Waits::Source if interim.expected() => {
-                (attempt.timeouts.first_byte, Reason::ResponseTimeout, "The endpoint did not answer in time.")
+                (attempt.first_byte(self.heard), Reason::ResponseTimeout, "The endpoint did not answer in time.")
             }
             Waits::Source => (attempt.timeouts.body, Reason::BodyTimeout, "The request's body stopped before its end."),
             Waits::Sink => {

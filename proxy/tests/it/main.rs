@@ -9,6 +9,7 @@ mod harness;
 
 mod access_log;
 mod admin;
+mod balance;
 mod certs;
 mod cli;
 mod demo;

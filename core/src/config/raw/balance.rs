@@ -1,10 +1,10 @@
 //! How an upstream chooses among its endpoints: `balance:`, and what an endpoint says of its share.
 
 use super::{Fields, Walk};
-use crate::config::schema::BALANCE_HASH;
+use crate::config::schema::{BALANCE_HASH, BOUNDS};
 use crate::config::text::{Node, Value};
 use crate::config::value::{amount, fault, is_token};
-use crate::config::{Balance, Endpoint, ErrorKind, HashKey, Share};
+use crate::config::{Balance, Bounds, Endpoint, ErrorKind, HashKey, Share};
 
 /// The largest weight: heavier ones say no more than the same shares with less.
 const HEAVIEST: u64 = 65_536;
@@ -88,9 +88,31 @@ pub(super) fn member(walk: &mut Walk<'_>, fields: &Fields<'_>) -> impl FnOnce(En
         })
     });
     let backup = fields.value("backup").and_then(|node| walk.switch(node));
+    let most = fields.value("max_requests").and_then(|node| walk.count_or(node, "unlimited")).flatten();
     move |endpoint| Endpoint {
         weight: weight.unwrap_or(endpoint.weight),
         backup: backup.unwrap_or(endpoint.backup),
+        max_requests: most.map(count_of),
         ..endpoint
     }
+}
+
+fn count_of(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// Reads the `limits:` of an upstream.
+pub(super) fn bounds(walk: &mut Walk<'_>, node: &Node) -> Bounds {
+    let mut bounds = Bounds::default();
+    let Some(fields) = walk.fields(node, &BOUNDS) else { return bounds };
+    if let Some(most) = fields.value("connections").and_then(|node| walk.count_or(node, "unlimited")) {
+        bounds.connections = most.map(count_of);
+    }
+    if let Some(most) = fields.value("queue").and_then(|node| walk.count_or(node, "off")) {
+        bounds.queue = most.map_or(0, count_of);
+    }
+    if let Some(time) = fields.value("queue_timeout").and_then(|node| walk.span(node)) {
+        bounds.queue_timeout = time;
+    }
+    bounds
 }

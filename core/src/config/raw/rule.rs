@@ -1,12 +1,12 @@
 //! One rule: its condition, its one action, and what is done to an exchange on the way.
 
-use super::{Fields, Walk, condition, policy, upstream};
+use super::{Fields, Walk, condition, patience, policy, upstream};
 use crate::config::schema::{ON_REMOVE, RULE, RULE_TIMEOUTS};
 use crate::config::text::{Entry, Node, Value};
 use crate::config::value::{amount, fault, host, is_token, template};
 use crate::config::{
-    Action, ErrorKind, HostHeader, HostPattern, MAX_BODY, ON_REMOVE_DRAIN, OnRemove, PathEdit, Policies, RouteKey,
-    Rule, Template, TemplatePart, Timeouts, WarningKind,
+    Action, ErrorKind, HostHeader, HostPattern, MAX_BODY, ON_REMOVE_DRAIN, OnRemove, PathEdit, Policies, Retry,
+    RouteKey, Rule, Template, TemplatePart, Timeouts, Wait, WarningKind,
 };
 
 /// What holds for a rule that doesn't say otherwise.
@@ -20,6 +20,8 @@ pub(super) struct Defaults {
     pub(super) access_log: bool,
     pub(super) on_remove: OnRemove,
     pub(super) policies: policy::Level,
+    pub(super) retry: Retry,
+    pub(super) wait: Option<Wait>,
 }
 
 impl Default for Defaults {
@@ -32,6 +34,8 @@ impl Default for Defaults {
             access_log: true,
             on_remove: OnRemove::Drain(ON_REMOVE_DRAIN),
             policies: policy::Level::default(),
+            retry: Retry::default(),
+            wait: None,
         }
     }
 }
@@ -50,6 +54,8 @@ impl Defaults {
             on_remove: self.on_remove,
             policies: self.policies.clone().policies(),
             inherit: true,
+            retry: self.retry.clone(),
+            wait: self.wait,
         }
     }
 }
@@ -79,6 +85,8 @@ pub(super) fn long(
     let timeouts = fields.value("timeouts").map(|node| timeouts(walk, node, defaults.timeouts));
     let access_log = fields.value("access_log").and_then(|node| walk.switch(node));
     let on_remove = fields.value("on_remove").and_then(|node| self::on_remove(walk, node));
+    let retry = fields.value("retry").and_then(|node| patience::retry(walk, node));
+    let wait = fields.value("wait").and_then(|node| patience::wait(walk, node));
     if let Some(node) = fields.value("also") {
         for item in walk.one_or_list(node) {
             also.extend(walk.value(item, "a host", host::pattern).map(|host| (host, item.clone())));
@@ -94,6 +102,8 @@ pub(super) fn long(
         timeouts: timeouts.unwrap_or(base.timeouts),
         access_log: access_log.unwrap_or(base.access_log),
         on_remove: on_remove.unwrap_or(base.on_remove),
+        retry: retry.unwrap_or(base.retry),
+        wait: wait.unwrap_or(base.wait),
         action: base.action,
         policies,
         inherit,

@@ -1,7 +1,7 @@
 //! The file as a whole, and the settings of the whole proxy.
 
 use super::rule::{self, Defaults};
-use super::{Fields, Walk, acme, admin, listen, policy, route, upstream};
+use super::{Fields, Walk, acme, admin, listen, patience, policy, route, upstream};
 use crate::config::defaults::STATE_DIR;
 use crate::config::schema::{ACCESS_LOG, DEFAULTS, DRAIN, FILE, FORWARDED, LIMITS, LOG, TIMEOUTS};
 use crate::config::suggest::nearest;
@@ -88,6 +88,12 @@ fn defaults(walk: &mut Walk<'_>, node: &Node, mut defaults: Defaults) -> Default
     }
     if let Some(on_remove) = fields.value("on_remove").and_then(|node| rule::on_remove(walk, node)) {
         defaults.on_remove = on_remove;
+    }
+    if let Some(retry) = fields.value("retry").and_then(|node| patience::retry(walk, node)) {
+        defaults.retry = retry;
+    }
+    if let Some(wait) = fields.value("wait").and_then(|node| patience::wait(walk, node)) {
+        defaults.wait = wait;
     }
     defaults.policies = policy::level(walk, &fields);
     defaults

@@ -43,13 +43,14 @@ fn upstream(walk: &mut Walk<'_>, node: &Node) -> Option<Upstream> {
     let host = fields.value("host").and_then(|node| host_header(walk, node));
     let balance = fields.value("balance").and_then(|node| balance::balance(walk, node)).unwrap_or_default();
     let slow_start = fields.value("slow_start").and_then(|node| walk.timeout(node)).flatten();
+    let limits = fields.value("limits").map(|node| balance::bounds(walk, node)).unwrap_or_default();
     let Some(list) = fields.value("endpoints") else {
         let words = "an upstream needs its addresses: `endpoints: [10.0.0.1:3000]`";
         walk.report.error(fields.at, ErrorKind::Missing(words));
         return None;
     };
     let endpoints = endpoints(walk, list)?;
-    Some(Upstream { pool, host, balance, slow_start, ..Upstream::of(endpoints) })
+    Some(Upstream { pool, host, balance, slow_start, limits, ..Upstream::of(endpoints) })
 }
 
 fn pool(walk: &mut Walk<'_>, node: &Node) -> Pool {

@@ -54,3 +54,32 @@ pub(in crate::config) static HASH_KEY: Object = Object {
         key("query", Kind::Text, "The value of this parameter of the query."),
     ],
 };
+
+pub(super) const MAX_REQUESTS: Key = key(
+    "max_requests",
+    Kind::Or(&[Kind::Count(1, u32::MAX as u64), Kind::Unlimited]),
+    "Exchanges, streams and tunnels that it has at once; what is above waits for its turn. Default unlimited.",
+);
+
+const BOUNDS_FORM: Kind = Kind::Object(&BOUNDS);
+
+pub(super) const UPSTREAM_LIMITS: Key =
+    key("limits", BOUNDS_FORM, "How much all endpoints do at once, and who waits for a turn.");
+
+pub(in crate::config) static BOUNDS: Object = Object {
+    what: "the `limits` of an upstream",
+    name: "upstream_limits",
+    keys: &[
+        key(
+            "connections",
+            Kind::Or(&[Kind::Count(1, u32::MAX as u64), Kind::Unlimited]),
+            "Exchanges, streams and tunnels at once, each on a connection of its own; default unlimited.",
+        ),
+        key(
+            "queue",
+            Kind::Or(&[Kind::Count(1, 1_000_000), Kind::Off]),
+            "Requests that wait where that or a max_requests is reached; default 1024. What is above gets 503 overloaded.",
+        ),
+        key("queue_timeout", Kind::Duration, "How long one waits; default 5s."),
+    ],
+};

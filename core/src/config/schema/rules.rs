@@ -1,5 +1,6 @@
 //! The keys of a route and its rules: conditions, actions, policies.
 
+use super::patience::{RETRY, WAIT};
 use super::policies::{
     ALLOW, COOKIES, CORS, DENY, ERROR_PAGES, MAINTENANCE, METHODS, QUERY, REQUEST_HEADERS, RESPONSE_HEADERS, REWRITE,
     SECURITY_HEADERS, USE,
@@ -86,8 +87,8 @@ pub(in crate::config) static RULE: Object = Object {
         later("sse"),
         later("compress"),
         later("cache"),
-        later("retry"),
-        later("wait"),
+        RETRY,
+        WAIT,
         elsewhere(
             "headers",
             "stands under `when:` as a condition; to change fields write `request_headers` or `response_headers`",

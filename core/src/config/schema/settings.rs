@@ -1,7 +1,8 @@
 //! The keys of the file itself, of listeners and upstreams, and of the settings of the whole proxy.
 
-use super::balance::{BACKUP, BALANCE, SLOW_START, WEIGHT};
+use super::balance::{BACKUP, BALANCE, MAX_REQUESTS, SLOW_START, UPSTREAM_LIMITS, WEIGHT};
 use super::health::DNS;
+use super::patience::{RETRY, WAIT};
 use super::policies::{
     ALLOW, COOKIES, CORS, DENY, ERROR_PAGES, MAINTENANCE, METHODS, POLICIES, REQUEST_HEADERS, RESPONSE_HEADERS,
     SECURITY_HEADERS, USE,
@@ -135,7 +136,7 @@ pub(in crate::config) static UPSTREAM: Object = Object {
         later("sticky"),
         later("health"),
         later("outlier"),
-        later("limits"),
+        UPSTREAM_LIMITS,
         later("tls"),
         later("send_proxy_protocol"),
         SLOW_START,
@@ -157,7 +158,7 @@ pub(in crate::config) static ENDPOINT: Object = Object {
         HOST,
         WEIGHT,
         BACKUP,
-        later("max_requests"),
+        MAX_REQUESTS,
         later("tags"),
     ],
 };
@@ -293,6 +294,8 @@ pub(in crate::config) static DEFAULTS: Object = Object {
         UPGRADE,
         RULE_ACCESS_LOG,
         ON_REMOVE_KEY,
+        RETRY,
+        WAIT,
         ALLOW,
         DENY,
         METHODS,

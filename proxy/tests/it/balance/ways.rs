@@ -1,0 +1,118 @@
+//! The ways of choosing, seen from outside.
+
+use super::{GET, addresses, group, letters};
+use crate::harness::{Origin, Proxy, on_workers, poll};
+
+/// What `count` requests on connections of their own are answered with, sorted.
+fn ask(proxy: &Proxy, request: &str, count: usize) -> String {
+    let mut answers: Vec<String> = (0..count).map(|_| proxy.ask(request).text()).collect();
+    answers.sort();
+    answers.concat()
+}
+
+#[test]
+fn turns_follow_weights_and_survive_a_reload() {
+    on_workers(|workers| {
+        let origins = letters(2);
+        let list = addresses(&origins);
+        let heavy = format!("{{ address: \"{}\", weight: 3 }}", list[0]);
+        let proxy = group(workers, &[heavy, list[1].clone()], "", "");
+        assert_eq!(ask(&proxy, GET, 8), "aaaaaabb");
+        proxy.ask(GET);
+        let yaml = format!(
+            "routes: {{ t.test: g }}\nupstreams: {{ g: {{ endpoints: [\"{}\", \"{}\"] }} }}\n",
+            list[0], list[1]
+        );
+        super::reload(&proxy, &yaml);
+        assert_eq!(ask(&proxy, GET, 8), "aaaabbbb");
+    });
+}
+
+#[test]
+fn a_backup_serves_while_no_other_can() {
+    on_workers(|workers| {
+        let (socket, dead) = super::dead();
+        let spare = Origin::named("spare");
+        let endpoints = [dead.to_string(), format!("{{ address: \"{}\", backup: true }}", spare.address())];
+        let proxy = group(workers, &endpoints, "", "");
+        assert_eq!(proxy.ask(GET).text(), "spare");
+        socket.listen(16).unwrap();
+        let listener: std::net::TcpListener = socket.into();
+        let mut client = proxy.send(GET);
+        let mut first = crate::harness::Wire::from_tcp(listener.accept().unwrap().0);
+        assert!(first.request().is_some());
+        first.send(super::OK);
+        assert_eq!(client.response().text(), "ok");
+    });
+}
+
+#[test]
+fn a_hash_sends_the_same_to_the_same() {
+    let check = |balance: &str, request: &dyn Fn(usize) -> String, bare: &str| {
+        on_workers(|workers| {
+            let origins = letters(4);
+            let proxy = group(workers, &addresses(&origins), &format!("balance: {{ hash: {balance} }}"), "");
+            let mut reached = std::collections::BTreeSet::new();
+            for user in 0..12 {
+                let first = proxy.ask(request(user)).text();
+                assert_eq!(proxy.ask(request(user)).text(), first, "{balance}");
+                reached.insert(first);
+            }
+            assert!(reached.len() > 1, "{balance}: all went to {reached:?}");
+            if !bare.is_empty() {
+                assert_eq!(ask(&proxy, bare, 4), "abcd", "{balance}: without it requests take turns");
+            }
+        });
+    };
+    let field = |name: &str| {
+        let name = name.to_owned();
+        move |n: usize| format!("GET / HTTP/1.1\r\nHost: t.test\r\n{name}{n}\r\n\r\n")
+    };
+    check("{ header: X-User }", &field("x-user: u"), GET);
+    check("{ cookie: sid }", &field("Cookie: a=b; sid=u"), GET);
+    check("{ query: u }", &|n| format!("GET /?u={n} HTTP/1.1\r\nHost: t.test\r\n\r\n"), GET);
+    check("path", &|n| format!("GET /{n} HTTP/1.1\r\nHost: t.test\r\n\r\n"), "");
+}
+
+/// Tunnels and event streams count for as long as they live, not for as long as their heads take (invariant 8).
+#[test]
+fn least_requests_counts_streams() {
+    let tunnel = "GET / HTTP/1.1\r\nHost: t.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    on_workers(|workers| {
+        let origin = |name: &'static str| {
+            Origin::start(move |wire, _| {
+                while let Some(request) = wire.request() {
+                    if request.has("upgrade") {
+                        wire.send(
+                            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                            Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+                        );
+                        let _ = wire.rest();
+                        return;
+                    }
+                    if request.text().is_empty() && request.has("accept") {
+                        wire.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n");
+                        let _ = wire.rest();
+                        return;
+                    }
+                    wire.offer(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{name}", name.len()));
+                }
+            })
+        };
+        let origins = [origin("a"), origin("b")];
+        let proxy = group(workers, &addresses(&origins), "balance: least_requests", "");
+        let mut first = proxy.send(tunnel);
+        assert_eq!(first.head().status(), 101);
+        // Whichever has the tunnel gets nothing while the other has nothing to do.
+        let free = proxy.ask(GET).text();
+        assert_eq!(ask(&proxy, GET, 5), free.repeat(5));
+        let mut second = proxy.send("GET / HTTP/1.1\r\nHost: t.test\r\nAccept: text/event-stream\r\n\r\n");
+        assert_eq!(second.head().status(), 200);
+        assert_eq!(ask(&proxy, GET, 6), "aaabbb", "each has one");
+        drop(first);
+        let other = if free == "a" { "b" } else { "a" };
+        poll("the end of the tunnel to count", || (ask(&proxy, GET, 4) == other.repeat(4)).then_some(()));
+        drop(second);
+    });
+}
