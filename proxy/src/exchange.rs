@@ -15,7 +15,7 @@ pub mod upload;
 use switchboard_core::http1::Framing;
 use switchboard_core::message::Version;
 use switchboard_core::moment::Moment;
-use switchboard_core::snapshot::Action;
+use switchboard_core::snapshot::{Action, UpstreamId};
 
 use crate::desk::Desk;
 use crate::error::ProxyError;
@@ -106,10 +106,30 @@ async fn exchange(
     };
     let upload = upload.insert(body_of(desk, record, &admitted));
     let mut interim = Interim::new(desk.request.version, admitted.hop.expect_continue);
+    let upstream = reach(connection, desk, record, &admitted, upstream, upload, &mut interim).await?;
+    upload.forget();
+    record.upstream_status = desk.answer.status;
+    if desk.answer.status == 101 {
+        return answer::switch_protocols(connection, desk, record, &admitted, upload, upstream).await; // 502
+    }
+    answer::relay(connection, desk, record, &admitted, upload, upstream, &mut interim).await
+}
+
+/// Asks endpoints until one answers: picks, sends, and where that fails tries again, waits or gives up.
+async fn reach(
+    connection: &Connection,
+    desk: &mut Desk,
+    record: &mut Record,
+    admitted: &Admitted,
+    upstream: UpstreamId,
+    upload: &mut Upload,
+    interim: &mut Interim,
+) -> Result<answer::Upstream, ProxyError> {
+    let rule = &admitted.rule;
     let limits = switchboard_core::http1::HeadLimits::from(&record.generation.snapshot.limits);
     let mut attempts = Attempts::new(&record.generation, upstream, admitted.key);
     let ends = rule.timeouts.total.map_or(Moment::NEVER, |total| record.started + total);
-    let upstream = loop {
+    loop {
         let permit = match attempts.pick(&connection.worker, rule, record.started) {
             Ok(permit) => permit,
             Err(error) => {
@@ -129,29 +149,23 @@ async fn exchange(
             limits: &limits,
             ends,
         };
-        let sent = send(&attempt, permit.endpoint(), desk, upload, &mut interim, record).await;
+        let sent = send(&attempt, permit.endpoint(), desk, upload, interim, record).await;
         attempts.measure(&connection.worker, &permit, sent.is_err());
         match sent {
             Ok(_) if attempts.again_for(desk.answer.status, rule, admitted.nature(upload)) => {
                 drop(permit);
                 Box::pin(again::repeat(connection, upload, attempts.made() > 1, ends)).await?;
             }
-            Ok(kept) => break answer::Upstream { connection: kept, permit },
+            Ok(kept) => return Ok(answer::Upstream { connection: kept, permit }),
             // An answer of ours would begin in the middle of an interim head that the client does not take.
             Err(_) if interim.owes() => return Err(ProxyError::gone()),
             Err(error) => {
                 // 502, 504, or another try
                 drop(permit);
-                Box::pin(again::again(connection, desk, &admitted, &mut attempts, upload, ends, error)).await?;
+                Box::pin(again::again(connection, desk, admitted, &mut attempts, upload, ends, error)).await?;
             }
         }
-    };
-    upload.forget();
-    record.upstream_status = desk.answer.status;
-    if desk.answer.status == 101 {
-        return answer::switch_protocols(connection, desk, record, &admitted, upload, upstream).await; // 502
     }
-    answer::relay(connection, desk, record, &admitted, upload, upstream, &mut interim).await
 }
 
 fn body_of(desk: &Desk, record: &Record, admitted: &Admitted) -> Upload {
