@@ -42,6 +42,10 @@ pub struct Record<'a> {
     pub query: &'a [u8],
     /// `HTTP/1.1` and its like.
     pub protocol: &'static str,
+    /// The version of TLS, `TLSv1.3`; empty on a plain connection.
+    pub tls: &'static str,
+    /// The name that the client asked for in its TLS handshake; empty where it asked for none, or there was none.
+    pub sni: &'a [u8],
     /// The status that the client got; 0 where it got none.
     pub status: u16,
     /// The status that the upstream gave; 0 where it gave none.

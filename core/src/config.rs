@@ -18,6 +18,7 @@ mod report;
 mod schema;
 mod suggest;
 mod text;
+mod tls;
 mod value;
 
 pub use acme::{Acme, Challenge, ExternalAccount};
@@ -34,6 +35,10 @@ pub use policy::{
     SecurityHeaders,
 };
 pub use schema::json::json_schema;
+pub use tls::{
+    CertificateFiles, Certificates, ClientAuth, Digest, HostTls, Inspected, ListenerTls, PairPart, PemFile, TlsPolicy,
+    TlsVersion,
+};
 pub use value::regex;
 
 use std::collections::BTreeMap;
@@ -94,6 +99,10 @@ pub struct Listener {
     pub max_connections: Option<u64>,
     /// What it forbids to every rule: `allow` and `deny`.
     pub policies: Option<Box<Policies>>,
+    /// What is done with TLS; `None` is a plain listener.
+    pub tls: Option<ListenerTls>,
+    /// Whether a plain listener sends requests for hosts that have TLS to the listener that has it (default on).
+    pub https_redirect: bool,
 }
 
 /// Where a listener binds.
@@ -315,6 +324,8 @@ pub struct Condition {
     pub protocol: Vec<Protocol>,
     /// Paths.
     pub path: Vec<PathMatch>,
+    /// `tls: {client_cert: …}`: whether the client has shown a certificate that was verified.
+    pub client_cert: Option<bool>,
     /// `not:` this must not hold.
     pub not: Option<Box<Condition>>,
     /// `any:` at least one of these must hold; empty is no demand.
@@ -461,6 +472,8 @@ pub struct Forwarded {
 /// Time-outs. They are about progress, never about something that moves. `None` is `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
+    /// For a client's TLS handshake, from accept (10 s).
+    pub tls_handshake: Option<Duration>,
     /// For a whole head, from its first byte or from accept (10 s).
     pub head: Option<Duration>,
     /// Between bytes of a request body (30 s).

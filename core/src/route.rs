@@ -64,6 +64,8 @@ pub struct Facts<'a> {
     pub scheme: &'static str,
     /// The id of the request.
     pub request_id: &'a [u8],
+    /// Whether the client has shown a certificate that was verified.
+    pub client_cert: bool,
 }
 
 impl<'a> Facts<'a> {

@@ -55,10 +55,14 @@ fn the_tables_of_keys_are_fresh() {
 /// The objects of the language in the order of the document, with their titles.
 const OBJECTS: &[(&str, &str)] = &[
     ("A listener: `listen`", "listener"),
+    ("`tls` of a listener", "listener_tls"),
+    ("`tls` of a host, on a listener", "host_tls"),
+    ("A certificate, in `tls`", "certificate"),
     ("A rule: `routes`", "rule"),
     ("A condition: `when`", "condition"),
     ("A form of text, in a condition", "text_form"),
     ("A form of path, in a condition", "path_form"),
+    ("`tls` in a condition", "tls_form"),
     ("`timeouts` of a rule", "rule_timeouts"),
     ("`on_remove` of a rule", "on_remove"),
     ("`retry` of a rule", "retry"),

@@ -31,6 +31,7 @@ fn find(method: &[u8], destination: &Destination<'_>) -> Result<RuleId, FindErro
         listener: ListenerId(0),
         listener_port: 80,
         scheme: "http",
+        client_cert: false,
         request_id: b"id",
     };
     SNAPSHOT.find(&facts, &mut NoTrace)

@@ -155,6 +155,7 @@ impl Control {
         };
         let now = switchboard_core::moment::Moment::ZERO + self.process.origin.elapsed();
         let generation = self.registry.generation(config, Some(current), now).map_err(|error| error.to_string())?;
+        plan.tell_ports(&generation);
         self.names.follow(&generation).await;
         if let Some(access) = access {
             self.process.log_access_to(access);

@@ -10,6 +10,7 @@ pub mod hold;
 pub mod own;
 pub mod policy;
 pub mod record;
+pub mod secure;
 pub mod upload;
 
 use switchboard_core::http1::Framing;
@@ -45,6 +46,7 @@ pub enum Next {
 /// Answers the request on `desk`. What came behind it is left in `rest` for the next one.
 pub async fn serve(connection: &mut Connection, mut desk: Box<Desk>, rest: &mut Option<Box<Desk>>) -> Next {
     let mut record = Record::start(&connection.worker);
+    record.secure.clone_from(&connection.secure);
     connection.served += 1;
     let mut upload = None;
     let mut next = match exchange(connection, &mut desk, &mut record, &mut upload).await {
@@ -75,6 +77,7 @@ pub async fn serve(connection: &mut Connection, mut desk: Box<Desk>, rest: &mut 
 pub async fn refuse_head(connection: &mut Connection, rest: &mut Option<Box<Desk>>, error: ProxyError) -> Next {
     let mut desk = rest.take().unwrap_or_else(|| connection.worker.desks.lend());
     let mut record = Record::start(&connection.worker);
+    record.secure.clone_from(&connection.secure);
     record.client = connection.peer.ip();
     let next = own::refuse(connection, &mut desk, &mut record, None, error).await;
     record.close(&connection.worker, &desk);

@@ -13,6 +13,7 @@ use switchboard_core::snapshot::{
 };
 
 use crate::live::{EndpointLive, Place, Places, PoolId, Removal, RuleLive, UpstreamLive};
+use crate::tls;
 
 /// One generation. A request reads one; a reload publishes another (invariant 2).
 #[derive(Debug)]
@@ -31,6 +32,26 @@ pub struct Generation {
     pub upstreams: Vec<Arc<UpstreamLive>>,
     /// By endpoint id.
     pub endpoints: Vec<Arc<EndpointLive>>,
+    /// What listeners do with TLS.
+    pub tls: Arc<tls::setup::Setup>,
+}
+
+/// Why a checked configuration can't be put in force.
+#[derive(Debug)]
+pub enum GenerationError {
+    /// It does not compile.
+    Compile(CompileError),
+    /// Its certificates can't be used (any more); in words.
+    Tls(String),
+}
+
+impl std::fmt::Display for GenerationError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Compile(error) => error.fmt(f),
+            Self::Tls(words) => f.write_str(words),
+        }
+    }
 }
 
 /// A generation as a worker holds it: behind an `Rc` of its own, so that a request takes it without an atomic
@@ -57,6 +78,7 @@ pub struct Registry {
     next_slot: u32,
     next_serial: u64,
     number: u64,
+    tickets: tls::setup::Tickets,
 }
 
 impl Registry {
@@ -70,8 +92,9 @@ impl Registry {
         config: Config,
         previous: Option<&Generation>,
         now: Moment,
-    ) -> Result<Generation, CompileError> {
-        let snapshot = Snapshot::compile(&config)?;
+    ) -> Result<Generation, GenerationError> {
+        let snapshot = Snapshot::compile(&config).map_err(GenerationError::Compile)?;
+        let tls = tls::setup::Setup::new(&config, &mut self.tickets).map_err(GenerationError::Tls)?;
         self.number += 1;
         self.forget_dead();
         let rules = snapshot.rules().iter().map(|rule| self.rule(rule, snapshot.drain.code)).collect();
@@ -84,7 +107,7 @@ impl Registry {
         let endpoints = endpoints.collect();
         let proves_by_token = crate::certs::keeper::proves_by_token(&config);
         let generation =
-            Generation { number: self.number, config, snapshot, proves_by_token, rules, upstreams, endpoints };
+            Generation { number: self.number, config, snapshot, proves_by_token, rules, upstreams, endpoints, tls };
         if let Some(previous) = previous {
             retire_rules(previous, &generation, now);
             self.retire_endpoints(previous, &generation, now);

@@ -16,13 +16,18 @@ use std::time::Duration;
 use switchboard_core::forwarding::{Peer, Scheme};
 use switchboard_core::moment::Moment;
 use switchboard_core::proxy_header::Ends;
+use switchboard_core::reason::Reason;
 use switchboard_core::route::ListenerId;
 
 use crate::deadline::Deadline;
+use crate::desk::Desk;
+use crate::error::ProxyError;
 use crate::generation::Generation;
 use crate::listener::{Remote, Socket};
 use crate::process::Admitted;
-use crate::transport::Transport;
+use crate::tls::accept::Accepted;
+use crate::tls::{self, Secure};
+use crate::transport::{self, Transport};
 use crate::worker::{Open, Worker};
 
 /// What a connection holds for as long as it lives, whatever becomes of it: its places in the counts.
@@ -52,13 +57,61 @@ pub struct Connection {
     pub listener: ListenerId,
     /// The generation that `peer` and `listener` were made for.
     peer_of: u64,
+    /// What is known of its TLS; `None` on a plain one.
+    pub secure: Option<Rc<Secure>>,
 }
 
 /// Serves a connection until it ends or becomes a tunnel.
 pub async fn serve(worker: Rc<Worker>, socket: Arc<Socket>, fd: OwnedFd, remote: Remote, held: Held) {
-    match Connection::open(worker, socket, fd, remote, held) {
-        Ok(connection) => h1::serve(connection).await,
-        Err(error) => tracing::debug!(%error, "a connection could not be registered"),
+    let mut connection = match Connection::open(worker, socket, fd, remote, held) {
+        Ok(connection) => connection,
+        Err(error) => return tracing::debug!(%error, "a connection could not be registered"),
+    };
+    let mut desk = match h1::take_proxy_header(&mut connection).await {
+        Ok(desk) => desk,
+        // Dropped without a word (case 78): whoever is there does not speak HTTP to us.
+        Err(()) => return,
+    };
+    if let Some(endpoint) = connection.tls() {
+        // On the heap, and gone with the handshake: a plain connection's task has no room for it.
+        match Box::pin(secured(connection, &endpoint, desk.take())).await {
+            Some(open) => connection = open,
+            None => return,
+        }
+    }
+    h1::serve(connection, desk).await;
+}
+
+/// Does the handshake of a connection on a listener with TLS. `None` where it is over.
+async fn secured(
+    connection: Connection,
+    endpoint: &tls::setup::Endpoint,
+    desk: Option<Box<Desk>>,
+) -> Option<Connection> {
+    let worker = Rc::clone(&connection.worker);
+    let came = desk.map_or_else(Vec::new, |desk| {
+        let came = desk.input.filled().to_vec();
+        worker.desks.take_back(desk);
+        came
+    });
+    match tls::accept::accept(connection, endpoint, came).await {
+        Accepted::Open(open) => {
+            worker.counters.tls_handshakes.add(1);
+            Some(*open)
+        }
+        Accepted::Plain(mut connection, _) => {
+            let detail = "This port speaks HTTPS, and the request came in plain HTTP: write https:// in the address.";
+            let error = ProxyError::client(Reason::BadRequest, detail);
+            crate::exchange::refuse_head(&mut connection, &mut None, error).await;
+            h1::linger(&connection).await;
+            None
+        }
+        Accepted::Passthrough(..) => None,
+        Accepted::Failed(error) => {
+            worker.counters.tls_failed.add(1);
+            tracing::debug!(%error, "a TLS handshake failed");
+            None
+        }
     }
 }
 
@@ -85,6 +138,7 @@ impl Connection {
             local_port,
             socket,
             worker,
+            secure: None,
         })
     }
 
@@ -113,7 +167,38 @@ impl Connection {
         self.peer_of = generation.number;
         self.listener = place_of(&self.socket, generation);
         let (trusted, forwarded) = (&generation.config.trusted_proxies, generation.snapshot.forwarded);
-        self.peer = Peer::new(self.remote, self.local_port, Scheme::Http, trusted, forwarded);
+        let scheme = if self.secure.is_some() { Scheme::Https } else { Scheme::Http };
+        self.peer = Peer::new(self.remote, self.local_port, scheme, trusted, forwarded);
+        if let Some(shown) = self.secure.as_ref().and_then(|secure| secure.certificate.as_ref()) {
+            let peer = std::mem::replace(&mut self.peer, Peer::new(None, None, scheme, &[], forwarded));
+            self.peer = peer.with_certificate(&shown.subject, &shown.fingerprint.0);
+        }
+    }
+
+    /// What its listener does with TLS; `None` on a plain one.
+    fn tls(&self) -> Option<Arc<tls::setup::Endpoint>> {
+        self.worker.generation().tls.listener(self.listener.0 as usize).cloned()
+    }
+
+    /// The address that the client has reached.
+    pub fn local_ip(&self) -> Option<std::net::IpAddr> {
+        self.transport.local_address().map(|address| address.ip().to_canonical())
+    }
+
+    /// The same connection, over TLS from now on.
+    pub fn over_tls(
+        self,
+        join: impl FnOnce(transport::Socket) -> Box<tls::stream::TlsStream>,
+        secure: Rc<Secure>,
+    ) -> Self {
+        let transport = match self.transport {
+            Transport::Plain(socket) => Transport::Tls(join(socket)),
+            other @ (Transport::Tls(_) | Transport::Stream(_)) => other,
+        };
+        let mut connection = Self { transport, secure: Some(secure), ..self };
+        let generation = connection.worker.generation();
+        connection.make_peer(&generation);
+        connection
     }
 
     /// Takes the connection's socket and its places in the counts, for a tunnel.

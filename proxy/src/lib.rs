@@ -5,6 +5,8 @@
 
 pub mod listener;
 
+pub mod tls;
+
 pub mod http;
 
 pub mod exchange;

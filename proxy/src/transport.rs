@@ -1,7 +1,7 @@
 //! What the data path reads from and writes to, behind one enum: a socket, or a stream of an HTTP/2 connection.
 //!
 //! The exchange, the relay and the tunnel see `poll_read` and `poll_write` into lent buffers and nothing of the reactor
-//! or of a version's codec, so that TLS can stand here beside the plain socket and another reactor beneath it. Where
+//! or of a version's codec, so that TLS stands here beside the plain socket, and another reactor may beneath it. Where
 //! heads and ends are frames and not bytes, it says so ([`Transport::takes_heads`]).
 
 use std::io::{self, IoSlice};
@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use rustix::io::Errno;
 
 use crate::http::h2::Stream;
+use crate::tls::stream::TlsStream;
 
 pub mod socket;
 
@@ -30,6 +31,8 @@ pub enum Gone {
 pub enum Transport {
     /// TCP or a unix stream socket, as it is.
     Plain(Socket),
+    /// TLS over a socket, after its handshake.
+    Tls(Box<TlsStream>),
     /// One stream of an HTTP/2 connection, either way. What is read and written are bodies; heads have calls of their own.
     Stream(Box<Stream>),
 }
@@ -59,7 +62,7 @@ impl Transport {
     /// When the stream or its connection is gone, or the lines can't be said in its version.
     pub fn send_head(&self, lines: &[u8], ends: bool) -> io::Result<()> {
         match self {
-            Self::Plain(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Plain(_) | Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
             Self::Stream(stream) => stream.send_head(lines, ends),
         }
     }
@@ -70,7 +73,7 @@ impl Transport {
     /// When the stream or its connection is gone.
     pub fn send_end(&self, trailers: &[u8]) -> io::Result<()> {
         match self {
-            Self::Plain(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Plain(_) | Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
             Self::Stream(stream) => stream.send_end(trailers),
         }
     }
@@ -78,24 +81,28 @@ impl Transport {
     /// Takes the trailer lines that came behind a body whose end was read. Empty where trailers are bytes of the body.
     pub fn take_trailers(&self) -> Vec<u8> {
         match self {
-            Self::Plain(_) => Vec::new(),
+            Self::Plain(_) | Self::Tls(_) => Vec::new(),
             Self::Stream(stream) => stream.take_trailers(),
         }
     }
 
     /// Reads once into `buffer`; 0 is the end. A short read clears the readiness, so that the next call costs nothing
-    /// until bytes have come: one `recv` per message.
+    /// until bytes have come: one `recv` per message. A connection over TLS that ends without saying so gives
+    /// [`io::ErrorKind::UnexpectedEof`]: it may have been cut.
     pub fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_read(context, buffer),
+            Self::Tls(stream) => stream.poll_read(context, buffer),
             Self::Stream(stream) => stream.poll_read(context, buffer),
         }
     }
 
-    /// Writes once, all slices in one system call; fewer bytes than offered may be taken.
+    /// Writes once, all slices in one system call; fewer bytes than offered may be taken. What was not taken has to be
+    /// offered again in front of everything else: TLS has encrypted it already.
     pub fn poll_write(&self, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_write(context, slices),
+            Self::Tls(stream) => stream.poll_write(context, slices),
             Self::Stream(stream) => stream.poll_write(context, slices),
         }
     }
@@ -108,7 +115,7 @@ impl Transport {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_read_with(context, operation),
-            Self::Stream(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+            Self::Tls(_) | Self::Stream(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
@@ -120,7 +127,7 @@ impl Transport {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_write_with(context, operation),
-            Self::Stream(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+            Self::Tls(_) | Self::Stream(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
@@ -131,7 +138,7 @@ impl Transport {
     pub fn poll_connected(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(socket) => socket.poll_connected(context),
-            Self::Stream(_) => Poll::Ready(Ok(())),
+            Self::Tls(_) | Self::Stream(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -140,6 +147,7 @@ impl Transport {
     pub fn is_quiet(&self) -> bool {
         match self {
             Self::Plain(socket) => socket.is_quiet(),
+            Self::Tls(stream) => stream.is_quiet(),
             Self::Stream(_) => false,
         }
     }
@@ -148,15 +156,17 @@ impl Transport {
     pub fn poll_gone(&self, context: &mut Context<'_>) -> Poll<Gone> {
         match self {
             Self::Plain(socket) => socket.poll_gone(context),
+            Self::Tls(stream) => stream.socket().poll_gone(context),
             Self::Stream(stream) => stream.poll_gone(context),
         }
     }
 
-    /// Sends our FIN, or ends our side of the stream. An error means that the connection is gone already, which its
+    /// Sends our FIN (over TLS behind a `close_notify`), or ends our side of the stream. An error means that the connection is gone already, which its
     /// next use tells.
     pub fn finish(&self) {
         match self {
             Self::Plain(socket) => socket.finish(),
+            Self::Tls(stream) => stream.finish(),
             Self::Stream(stream) => stream.finish(),
         }
     }
@@ -165,6 +175,7 @@ impl Transport {
     pub fn reset_on_close(&self) {
         match self {
             Self::Plain(socket) => socket.reset_on_close(),
+            Self::Tls(stream) => stream.reset_on_close(),
             Self::Stream(stream) => stream.reset(),
         }
     }
@@ -173,15 +184,26 @@ impl Transport {
     pub fn keep_alive(&self) {
         match self {
             Self::Plain(socket) => socket.keep_alive(),
+            Self::Tls(stream) => stream.socket().keep_alive(),
             Self::Stream(_) => {}
         }
     }
 
-    /// Takes the socket out of the reactor; `None` for a stream, which is part of another connection's.
+    /// The address of our end, where there is one.
+    pub fn local_address(&self) -> Option<std::net::SocketAddr> {
+        match self {
+            Self::Plain(socket) => socket.local_address(),
+            Self::Tls(stream) => stream.socket().local_address(),
+            Self::Stream(_) => None,
+        }
+    }
+
+    /// Takes the socket out of the reactor; `None` over TLS, where it is of no use without
+    /// the keys, and for a stream, which is part of another connection's.
     pub fn into_descriptor(self) -> Option<OwnedFd> {
         match self {
             Self::Plain(socket) => Some(socket.into_descriptor()),
-            Self::Stream(_) => None,
+            Self::Tls(_) | Self::Stream(_) => None,
         }
     }
 }

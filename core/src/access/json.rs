@@ -31,6 +31,14 @@ pub(super) fn write(record: &Record<'_>, redact: &Redact, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(b"\",\"protocol\":\"");
     out.extend_from_slice(record.protocol.as_bytes());
+    if !record.tls.is_empty() {
+        out.extend_from_slice(b"\",\"tls\":\"");
+        out.extend_from_slice(record.tls.as_bytes());
+    }
+    if !record.sni.is_empty() {
+        out.extend_from_slice(b"\",\"sni\":\"");
+        escape::json(out, record.sni);
+    }
     out.extend_from_slice(b"\",\"status\":");
     whole(out, u64::from(record.status));
     optional_text(out, b",\"reason\":\"", record.reason);

@@ -16,6 +16,8 @@ fn record() -> Record<'static> {
         path: b"/api/x",
         query: b"page=2&token=abc",
         protocol: "HTTP/1.1",
+        tls: "",
+        sni: b"",
         status: 200,
         upstream_status: 200,
         reason: "",

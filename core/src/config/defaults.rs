@@ -53,6 +53,8 @@ impl Default for Listener {
             proxy_protocol: ProxyProtocol::Off,
             max_connections: None,
             policies: None,
+            tls: None,
+            https_redirect: true,
         }
     }
 }
@@ -96,6 +98,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         let seconds = |count| Some(Duration::from_secs(count));
         Self {
+            tls_handshake: seconds(10),
             head: seconds(10),
             body: seconds(30),
             keep_alive: seconds(75),

@@ -240,6 +240,8 @@ pub enum ErrorKind {
     Reference(String),
     /// An `include:` that cannot be followed.
     Include(String),
+    /// A file of certificates or a key can't be used; the words say why.
+    Certificate(String),
     /// There are more errors than are listed.
     More,
 }
@@ -254,7 +256,9 @@ impl fmt::Display for ErrorKind {
             Self::NotUtf8 => write!(f, "this byte is not UTF-8; save the file as UTF-8"),
             Self::TooDeep(limit) => write!(f, "nested deeper than {limit} levels"),
             Self::TooMany(limit) => write!(f, "more than {limit} values or bytes, each repetition by an alias counted"),
-            Self::Syntax(words) | Self::Reference(words) | Self::Include(words) => f.write_str(words),
+            Self::Syntax(words) | Self::Reference(words) | Self::Include(words) | Self::Certificate(words) => {
+                f.write_str(words)
+            }
             Self::Missing(words) => f.write_str(words),
             Self::Quotes { because, mend } => write!(f, "{because}: write {mend}"),
             Self::DuplicateKey { key, first } => {
@@ -305,6 +309,8 @@ pub enum WarningKind {
     PlainHttp(String),
     /// A `max_body` above what the level around it allows.
     NoEffect,
+    /// Something about a certificate, in words.
+    Certificate(String),
     /// A rule leaves the bounds of the levels around it.
     NotInherited,
 }
@@ -324,6 +330,7 @@ impl fmt::Display for WarningKind {
             Self::PlainHttp(address) => {
                 write!(f, "{} is a public address: plain HTTP can be read and changed on the way", Quoted(address))
             }
+            Self::Certificate(words) => f.write_str(words),
             Self::NoEffect => write!(
                 f,
                 "this has no effect: the `max_body` of `defaults` is smaller, and every level must let a request pass; \

@@ -5,7 +5,7 @@
 use super::raw::{self, Walk, reference::beside};
 use super::report::Report;
 use super::text::{self, Entry, Mark, Node, Value};
-use super::{Config, ConfigError, ErrorKind, Warning};
+use super::{CertificateFiles, Config, ConfigError, ErrorKind, Inspected, PairPart, Warning};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,22 @@ pub trait Source {
     /// # Errors
     /// In words, where the pattern is none or its directory can't be read.
     fn glob(&mut self, pattern: &Path) -> Result<Vec<PathBuf>, String>;
+
+    /// Looks at a certificate, its key and what is stapled to it: whether they can be read, fit together, and hold today.
+    ///
+    /// # Errors
+    /// Which file is at fault, and in words why.
+    fn certificate(&mut self, _: &CertificateFiles) -> Result<Inspected, (PairPart, String)> {
+        Ok(Inspected::default())
+    }
+
+    /// Looks at a file of those who issue certificates: whether there is one in it at least.
+    ///
+    /// # Errors
+    /// In words, why it can't be used.
+    fn authorities(&mut self, _: &Path) -> Result<Inspected, String> {
+        Ok(Inspected::default())
+    }
 
     /// The value of a variable of the environment; `None` where it is not set (or not UTF-8).
     fn env(&mut self, name: &str) -> Option<String>;

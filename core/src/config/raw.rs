@@ -16,6 +16,7 @@ pub(super) mod reference;
 mod route;
 mod rule;
 mod settings;
+mod tls;
 mod upstream;
 mod websocket;
 

@@ -38,6 +38,8 @@ pub struct Peer {
     forwarded: Forwarded,
     /// The lines that are the same for all requests of an untrusted peer.
     block: Box<[u8]>,
+    /// The lines about the certificate that it has shown.
+    certificate: Box<[u8]>,
 }
 
 impl Peer {
@@ -58,11 +60,38 @@ impl Peer {
         // One form per address: what came over IPv4 is IPv4, also on a socket that takes both families.
         let address = address.map(|end| SocketAddr::new(end.ip().to_canonical(), end.port()));
         let trusted = address.is_some_and(|end| trusted_proxies.iter().any(|network| network.contains(end.ip())));
-        let mut peer = Self { address, local_port, scheme, trusted, forwarded, block: Box::default() };
+        let mut peer = Self {
+            address,
+            local_port,
+            scheme,
+            trusted,
+            forwarded,
+            block: Box::default(),
+            certificate: Box::default(),
+        };
         if forwarded.x_forwarded {
             peer.block = peer.render().into_boxed_slice();
         }
         peer
+    }
+
+    /// Says which certificate the peer has shown: its subject as text, and the SHA-256 of the certificate. Upstreams read
+    /// it in fields that no untrusted client can set.
+    #[must_use]
+    pub fn with_certificate(mut self, subject: &str, fingerprint: &[u8]) -> Self {
+        let mut out = Vec::with_capacity(128);
+        out.extend_from_slice(b"x-client-cert-subject: ");
+        // A subject may hold anything; a field value may not.
+        out.extend(subject.bytes().map(|byte| if matches!(byte, b' '..=b'~') { byte } else { b'?' }));
+        out.extend_from_slice(b"\r\nx-client-cert-fingerprint: ");
+        for byte in fingerprint {
+            for digit in [byte >> 4, byte & 15] {
+                out.push(if digit < 10 { b'0' + digit } else { b'a' - 10 + digit });
+            }
+        }
+        out.extend_from_slice(b"\r\n");
+        self.certificate = out.into_boxed_slice();
+        self
     }
 
     /// The address, in its canonical form; `None` for a unix socket.
@@ -103,6 +132,11 @@ impl Peer {
     /// The lines of an untrusted peer, each with its CRLF.
     pub(super) fn block(&self) -> &[u8] {
         &self.block
+    }
+
+    /// The lines about its certificate, each with its CRLF.
+    pub(super) fn certificate(&self) -> &[u8] {
+        &self.certificate
     }
 
     fn render(&self) -> Vec<u8> {

@@ -210,7 +210,8 @@ impl Offer {
 /// Every name with `_` or `.` is: CGI, WSGI and PHP spell `X-User`, `X_User` and `X.User` alike, so such a name can
 /// pass for one that the proxy or a policy has set, whichever that is.
 fn is_unwelcome(name: &[u8], trusted: bool) -> bool {
-    has_alias_byte(name) || (matches!(name, [b'x' | b'X', b'-', ..]) && is_reserved(name, trusted))
+    has_alias_byte(name)
+        || (matches!(name, [b'x' | b'X', b'-', ..] | [b'c' | b'C', b'l' | b'L', ..]) && is_reserved(name, trusted))
 }
 
 /// Tells whether `_` or `.` is in a name: eight bytes at a time, the last eight overlapping those before.
@@ -231,10 +232,11 @@ fn has_alias_byte(name: &[u8]) -> bool {
     }
 }
 
-/// Ours alone is `x-switchboard-`; the word of proxies are `x-forwarded-` and `x-client-cert`.
+/// Ours alone is `x-switchboard-`; the word of proxies are `x-forwarded-`, `x-client-cert` and RFC 9440's `client-cert`.
 fn is_reserved(name: &[u8], trusted: bool) -> bool {
     let begins = |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
-    begins(b"x-switchboard-") || (!trusted && (begins(b"x-forwarded-") || begins(b"x-client-cert")))
+    begins(b"x-switchboard-")
+        || (!trusted && (begins(b"x-forwarded-") || begins(b"x-client-cert") || begins(b"client-cert")))
 }
 
 fn is_request_id(id: &[u8]) -> bool {

@@ -23,6 +23,7 @@ pub struct Condition {
     listeners: Option<Listeners>,
     protocols: Box<[Protocol]>,
     clients: Option<(Networks, Box<[Cidr]>)>,
+    client_cert: Option<bool>,
     paths: Box<[PathTest]>,
     headers: Box<[(Name, Test)]>,
     query: Box<[Test]>,
@@ -70,6 +71,7 @@ enum Part<'c> {
     Listener(&'c [String]),
     Protocol(&'c [Protocol]),
     Client(&'c [Cidr]),
+    ClientCert(bool),
     Path(&'c [PathTest]),
     Header(Name, &'c Test),
     Query(&'c Test),
@@ -95,6 +97,7 @@ impl Condition {
             listeners: (!written.listener.is_empty()).then(|| Listeners::compile(&written.listener, listeners)),
             protocols: written.protocol.as_slice().into(),
             clients: (!written.client_ip.is_empty()).then_some(clients),
+            client_cert: written.client_cert,
             paths: written.path.iter().map(PathTest::compile).collect::<Result<_, _>>()?,
             headers: headers.collect(),
             query: each(&written.query)?,
@@ -144,6 +147,11 @@ impl Condition {
             && !facts.client_ip.is_some_and(|ip| networks.contains(ip))
         {
             return mismatch(Part::Client(written));
+        }
+        if let Some(wanted) = self.client_cert
+            && wanted != facts.client_cert
+        {
+            return mismatch(Part::ClientCert(wanted));
         }
         if !self.paths.is_empty() && !self.paths.iter().any(|test| test.holds(path)) {
             return mismatch(Part::Path(&self.paths));

@@ -14,6 +14,7 @@ use crate::route::{Facts, FindError, ListenerId, NoTrace, Trail};
 use crate::target::Destination;
 
 const NO_TIMEOUTS: Timeouts = Timeouts {
+    tls_handshake: None,
     head: None,
     body: None,
     keep_alive: None,
@@ -68,7 +69,7 @@ pub(crate) fn upstream(endpoints: &[(&str, Address)]) -> Upstream {
 
 pub(crate) fn listener(name: &str) -> Listener {
     let (proxy_protocol, name) = (ProxyProtocol::Off, name.to_owned());
-    Listener { bind: Bind::Any(80), name, proxy_protocol, max_connections: None, policies: None }
+    Listener { bind: Bind::Any(80), name, proxy_protocol, max_connections: None, ..Listener::default() }
 }
 
 pub(crate) fn config(routes: impl IntoIterator<Item = (String, Vec<Rule>)>) -> Config {
@@ -198,6 +199,7 @@ impl Request {
             listener: ListenerId(self.listener),
             listener_port: 8080,
             scheme: "http",
+            client_cert: false,
             request_id: b"id-1",
         })
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use arc_swap::ArcSwap;
 use switchboard_core::config::{Bind, Listener};
 
+use crate::generation::Generation;
 use crate::listener::Socket;
 use crate::listener::bind::{BindError, bind};
 use crate::process::{Command, WorkerLink};
@@ -24,6 +25,20 @@ pub struct Plan {
     fresh: Vec<(Arc<Socket>, Vec<OwnedFd>)>,
     keep: Vec<(Arc<Socket>, Listener)>,
     close: Vec<Arc<Socket>>,
+}
+
+impl Plan {
+    /// Tells a generation which ports its listeners have.
+    pub fn tell_ports(&self, generation: &Generation) {
+        let fresh = self.fresh.iter().map(|(socket, _)| (socket, socket.settings.load().name.clone()));
+        let kept = self.keep.iter().map(|(socket, listener)| (socket, listener.name.clone()));
+        for (socket, name) in fresh.chain(kept) {
+            let place = generation.config.listeners.iter().position(|listener| listener.name == name);
+            if let Some(place) = place {
+                generation.tls.bound(place, socket.port());
+            }
+        }
+    }
 }
 
 impl Listeners {
@@ -102,7 +117,13 @@ impl Listeners {
                 worker.accepting.fetch_add(1, Ordering::Relaxed);
                 let _ = worker.inbox.send(Command::Listen(Arc::clone(&socket), fd));
             }
-            lines.push(format!("listening on {} ({}, http)", socket.describe(), socket.settings.load().name));
+            let settings = socket.settings.load();
+            let scheme = match &settings.tls {
+                None => "http",
+                Some(tls) if tls.terminates() => "https",
+                Some(_) => "tls passthrough",
+            };
+            lines.push(format!("listening on {} ({}, {scheme})", socket.describe(), settings.name));
             self.open.push(socket);
         }
         for socket in plan.close {

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use switchboard_core::config::{Loaded, Source, load};
+use switchboard_core::config::{CertificateFiles, Inspected, Loaded, PairPart, Source, load};
 
 use super::picture::{Mark, Picture, SETTLE};
 use super::source::{self, World};
@@ -18,6 +18,18 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Debug, Default)]
 pub struct Observer {
     picture: Picture,
+}
+
+impl Observer {
+    /// Looks into files by other means than `read`, with a note of how they looked before and after.
+    fn around<T>(&mut self, paths: &[&Path], look: impl FnOnce() -> T) -> T {
+        let before: Vec<Mark> = paths.iter().map(|path| Mark::at(path)).collect();
+        let found = look();
+        for (path, before) in paths.iter().zip(before) {
+            self.picture.note_file(path, before, Mark::at(path));
+        }
+        found
+    }
 }
 
 impl Source for Observer {
@@ -35,6 +47,16 @@ impl Source for Observer {
 
     fn env(&mut self, name: &str) -> Option<String> {
         World.env(name)
+    }
+
+    fn certificate(&mut self, files: &CertificateFiles) -> Result<Inspected, (PairPart, String)> {
+        let paths: Vec<&Path> =
+            [&files.cert, &files.key].into_iter().chain(&files.ocsp).map(PathBuf::as_path).collect();
+        self.around(&paths, || World.certificate(files))
+    }
+
+    fn authorities(&mut self, path: &Path) -> Result<Inspected, String> {
+        self.around(&[path], || World.authorities(path))
     }
 }
 

@@ -3,9 +3,10 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use switchboard_core::config::Source;
+use switchboard_core::config::{CertificateFiles, Inspected, PairPart, Source};
 
 use super::picture::Mark;
+use crate::tls::files;
 
 /// The real world.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +39,14 @@ impl Source for World {
 
     fn env(&mut self, name: &str) -> Option<String> {
         std::env::var(name).ok()
+    }
+
+    fn certificate(&mut self, files: &CertificateFiles) -> Result<Inspected, (PairPart, String)> {
+        files::inspect_pair(files)
+    }
+
+    fn authorities(&mut self, path: &Path) -> Result<Inspected, String> {
+        files::authorities(path).map(|(_, digest)| Inspected { digest, warnings: Vec::new() })
     }
 }
 

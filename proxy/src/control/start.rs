@@ -65,6 +65,7 @@ pub fn run(start: Start) -> Result<u8, String> {
     let generation = registry.generation(config, None, Moment::ZERO).map_err(|error| error.to_string())?;
     let mut listeners = Listeners::default();
     let plan = listeners.plan(&generation.config.listeners, count).map_err(|error| error.to_string())?;
+    plan.tell_ports(&generation);
     let (links, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| link()).unzip();
     let (certs, wanted) = Certs::new();
     let process = Arc::new(Process {

@@ -17,6 +17,7 @@ use switchboard_core::websocket::{self, Handshake, Upgrade};
 
 use super::policy;
 use super::record::Record;
+use super::secure;
 use super::upload::Upload;
 use crate::desk::Desk;
 use crate::error::ProxyError;
@@ -81,7 +82,11 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
         listener_port: connection.peer.local_port().unwrap_or(0),
         scheme: hop.scheme(bytes, &connection.peer),
         request_id,
+        client_cert: connection.secure.as_ref().is_some_and(|secure| secure.certificate.is_some()),
     };
+    if let Some(rule) = secure::look(connection, &generation, &facts, target)? {
+        return Ok(Admitted { rule, hop, upgrade: Upgrade::None, idempotent: false, key: None, preflight: None });
+    }
     let id = generation
         .snapshot
         .find(&facts, &mut NoTrace)

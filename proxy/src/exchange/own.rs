@@ -98,6 +98,8 @@ const fn breaks_connection(reason: Reason) -> bool {
             | Reason::HeadTimeout
             | Reason::BodyTimeout
             | Reason::UnsupportedVersion
+            // Another connection has to be made, by another handshake.
+            | Reason::Misdirected
             // What follows a CONNECT is meant for a tunnel that is not there (CVE-2025-64763).
             | Reason::MethodNotAllowed
     )

@@ -16,6 +16,7 @@ use crate::desk::Desk;
 use crate::error::Side;
 use crate::generation::Current;
 use crate::telemetry::counters::Counters;
+use crate::tls::Secure;
 use crate::worker::Worker;
 
 /// How an exchange ended, when it did not simply end.
@@ -44,6 +45,8 @@ pub struct Record {
     pub endpoint: Option<usize>,
     /// Attempts made.
     pub attempts: u32,
+    /// What is known of the client's TLS.
+    pub secure: Option<Rc<Secure>>,
     /// The client's address.
     pub client: Option<IpAddr>,
     /// The status that the client got; 0 if none.
@@ -76,6 +79,7 @@ impl Record {
             rule: None,
             endpoint: None,
             attempts: 0,
+            secure: None,
             client: None,
             status: 0,
             upstream_status: 0,
@@ -178,6 +182,8 @@ impl Record {
                 switchboard_core::message::Version::Http11 => "HTTP/1.1",
                 switchboard_core::message::Version::Http2 => "HTTP/2.0",
             },
+            tls: self.secure.as_ref().map_or("", |secure| secure.version),
+            sni: self.secure.as_ref().and_then(|secure| secure.name.as_deref()).map_or(b"", str::as_bytes),
             status: self.status,
             upstream_status: self.upstream_status,
             reason: self.end.map_or(self.answered, |end| end.reason.code()),

@@ -4,6 +4,7 @@
 //! through the same one place as everything else: `exchange::refuse`.
 
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,13 +25,8 @@ const LINGER_BYTES: usize = 64 * 1024;
 /// How long a connection that has not asked anything yet may still begin once the proxy drains.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
-/// Serves one connection.
-pub async fn serve(mut connection: Connection) {
-    let mut desk = match take_proxy_header(&mut connection).await {
-        Ok(desk) => desk,
-        // Dropped without a word (case 78): whoever is there does not speak HTTP to us.
-        Err(()) => return,
-    };
+/// Serves one connection; `desk` holds what was read of it already.
+pub async fn serve(mut connection: Connection, mut desk: Option<Box<Desk>>) {
     loop {
         let next = match next_request(&connection, &mut desk).await {
             Ok(Some(lent)) => exchange::serve(&mut connection, lent, &mut desk).await,
@@ -120,6 +116,10 @@ impl Waiting {
                     held.input.fill(read);
                     *desk = Some(held);
                 }
+                // Many clients end TLS without a goodbye; between two requests nothing can have been cut.
+                Poll::Ready(Err(error)) if held.input.is_empty() && error.kind() == ErrorKind::UnexpectedEof => {
+                    return Poll::Ready(Ok(None));
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(ProxyError::gone().because(error))),
                 Poll::Pending => return self.pend(connection, desk, held),
             }
@@ -158,7 +158,7 @@ impl Waiting {
 }
 
 /// Reads the PROXY header where the listener expects one. What came behind it stays on the desk.
-async fn take_proxy_header(connection: &mut Connection) -> Result<Option<Box<Desk>>, ()> {
+pub(super) async fn take_proxy_header(connection: &mut Connection) -> Result<Option<Box<Desk>>, ()> {
     let wanted = connection.socket.settings.load().proxy_protocol;
     let generation = connection.worker.generation();
     let trusted = generation.trusts_peer(connection.socket_peer());
@@ -199,7 +199,7 @@ async fn take_proxy_header(connection: &mut Connection) -> Result<Option<Box<Des
 }
 
 /// Says goodbye so that the client can read our last answer: a close with unread bytes in the socket would reset it.
-async fn linger(connection: &Connection) {
+pub(super) async fn linger(connection: &Connection) {
     connection.transport.finish();
     connection.deadline.set_in(Some(LINGER));
     let mut left = LINGER_BYTES;

@@ -50,6 +50,10 @@ counters! {
     accepted,
     /// Client connections open.
     connections,
+    /// TLS handshakes of clients that were finished.
+    tls_handshakes,
+    /// TLS handshakes of clients that failed.
+    tls_failed,
     /// Requests whose head came whole.
     requests,
     /// Interim answers.

@@ -73,6 +73,22 @@ impl Socket {
         }
     }
 
+    /// The address of our end; `None` for a unix socket.
+    pub fn local_address(&self) -> Option<std::net::SocketAddr> {
+        rustix::net::getsockname(&self.fd).ok()?.try_into().ok()
+    }
+
+    /// Writes what there is room for now, 0 bytes where there is none. Nobody is registered to be woken.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match send(self.fd.get_ref(), &[IoSlice::new(bytes)]) {
+            Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(0),
+            other => other.map_err(io::Error::from),
+        }
+    }
+
     /// Runs `operation`, which reads from the socket by other means than `recv`, when there may be something to read.
     pub fn poll_read_with(
         &self,

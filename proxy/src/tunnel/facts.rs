@@ -31,9 +31,10 @@ const TOKEN: usize = 32;
 #[derive(Debug)]
 pub(super) struct Facts {
     rule: Arc<Rule>,
-    /// Request id, host, path, query, user agent, upgrade token, one behind the other.
+    /// Request id, host, path, query, user agent, upgrade token, TLS name, one behind the other.
     texts: Box<[u8]>,
-    ends: [u16; 6],
+    ends: [u16; 7],
+    tls: &'static str,
     client: Option<IpAddr>,
     started: Moment,
     opened: Moment,
@@ -45,7 +46,7 @@ impl Facts {
     pub(super) fn pack(desk: &Desk, record: &Record, rule: &Arc<Rule>, token: &[u8], opened: Moment) -> Self {
         let line = record.line(desk, opened, None);
         let mut texts = Vec::with_capacity(256);
-        let mut ends = [0; 6];
+        let mut ends = [0; 7];
         let parts = [
             (line.request_id, 128),
             (line.host, HOST),
@@ -53,6 +54,7 @@ impl Facts {
             (line.query, QUERY),
             (line.user_agent, AGENT),
             (token, TOKEN),
+            (line.sni, HOST),
         ];
         for (end, (text, most)) in ends.iter_mut().zip(parts) {
             texts.extend_from_slice(text.get(..text.len().min(most)).unwrap_or_default());
@@ -62,6 +64,7 @@ impl Facts {
             rule: Arc::clone(rule),
             texts: texts.into_boxed_slice(),
             ends,
+            tls: line.tls,
             client: record.client,
             started: record.started,
             opened,
@@ -122,6 +125,8 @@ impl Facts {
             path: self.text(2),
             query: self.text(3),
             protocol: "HTTP/1.1",
+            tls: self.tls,
+            sni: self.text(6),
             status: 101,
             upstream_status: 101,
             reason: end.map_or("", |end| end.reason.code()),

@@ -1,7 +1,7 @@
 //! `when:` the conditions of rules.
 
 use super::{Walk, policy};
-use crate::config::schema::{CONDITION, PATH_FORM, TEXT_FORM};
+use crate::config::schema::{CONDITION, PATH_FORM, TEXT_FORM, TLS_FORM};
 use crate::config::suggest::nearest;
 use crate::config::text::{Node, Value};
 use crate::config::value::{self, fault, host, is_token};
@@ -28,9 +28,19 @@ pub(super) fn condition(walk: &mut Walk<'_>, node: &Node) -> Option<Condition> {
         listener: many(walk, each("listener"), listener),
         protocol: many(walk, each("protocol"), protocol),
         path: many(walk, each("path"), path),
+        client_cert: each("tls").and_then(|node| client_cert(walk, node)),
         not: each("not").and_then(|node| condition(walk, node)).map(Box::new),
         any: many(walk, each("any"), condition),
     })
+}
+
+/// Reads `tls: {client_cert: true}`.
+fn client_cert(walk: &mut Walk<'_>, node: &Node) -> Option<bool> {
+    let fields = walk.fields(node, &TLS_FORM)?;
+    match fields.value("client_cert") {
+        Some(node) => walk.switch(node),
+        None => missing_form(walk, node, "write {client_cert: true}"),
+    }
 }
 
 /// Reads one or a list. An empty list is an error: it would hold for nothing, or for all, and nobody knows which.

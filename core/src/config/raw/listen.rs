@@ -1,6 +1,6 @@
 //! `listen:` where connections are accepted.
 
-use super::{Fields, Walk, policy};
+use super::{Fields, Walk, policy, tls};
 use crate::config::schema::LISTENER;
 use crate::config::text::{Mark, Node, Value};
 use crate::config::value::{address, fault};
@@ -45,6 +45,8 @@ fn listener(walk: &mut Walk<'_>, node: &Node) -> Option<Listener> {
     let fields = walk.fields(node, &LISTENER)?;
     let proxy_protocol = fields.value("proxy_protocol").and_then(|node| proxy_protocol(walk, node));
     let max_connections = fields.value("max_connections").and_then(|node| walk.count_or(node, "unlimited")).flatten();
+    let tls = fields.value("tls").filter(|node| !is_off(node)).and_then(|node| tls::listener(walk, node));
+    let https_redirect = fields.value("https_redirect").and_then(|node| walk.switch(node));
     let name = fields.value("name").and_then(|node| name(walk, node));
     let policies = policy::level(walk, &fields).policies();
     let (bind, text) = bound(walk, &fields)?;
@@ -54,6 +56,8 @@ fn listener(walk: &mut Walk<'_>, node: &Node) -> Option<Listener> {
         proxy_protocol: proxy_protocol.unwrap_or(ProxyProtocol::Off),
         max_connections,
         policies,
+        tls,
+        https_redirect: https_redirect.unwrap_or(true),
     })
 }
 
@@ -81,6 +85,11 @@ fn name(walk: &mut Walk<'_>, node: &Node) -> Option<String> {
             fault("a name", "write letters, digits, `-`, `_` and `.`")
         }
     })
+}
+
+/// `tls: off` is a plain listener.
+fn is_off(node: &Node) -> bool {
+    matches!(&node.value, Value::Scalar(scalar) if matches!(scalar.text.as_str(), "off" | "false"))
 }
 
 fn proxy_protocol(walk: &mut Walk<'_>, node: &Node) -> Option<ProxyProtocol> {

@@ -39,7 +39,7 @@ pub(super) fn routes(walk: &mut Walk<'_>, node: &Node, defaults: &Defaults) -> B
     routes
 }
 
-fn scalar(text: &str) -> crate::config::text::Scalar {
+pub(super) fn scalar(text: &str) -> crate::config::text::Scalar {
     crate::config::text::Scalar { text: text.to_owned(), plain: false }
 }
 

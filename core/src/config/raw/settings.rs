@@ -103,6 +103,7 @@ fn timeouts(walk: &mut Walk<'_>, node: &Node) -> Timeouts {
     let mut timeouts = Timeouts::default();
     let Some(fields) = walk.fields(node, &TIMEOUTS) else { return timeouts };
     for (key, place) in [
+        ("tls_handshake", &mut timeouts.tls_handshake),
         ("head", &mut timeouts.head),
         ("body", &mut timeouts.body),
         ("keep_alive", &mut timeouts.keep_alive),

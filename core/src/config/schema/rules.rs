@@ -5,6 +5,7 @@ use super::policies::{
     ALLOW, COOKIES, CORS, DENY, ERROR_PAGES, MAINTENANCE, METHODS, QUERY, REQUEST_HEADERS, RESPONSE_HEADERS, REWRITE,
     SECURITY_HEADERS, USE,
 };
+use super::tls::TLS_FORM;
 use super::websocket::CLOSE_CODE;
 use super::{Key, Kind, Object, SIZE_OR_UNLIMITED, TIME_OR_OFF, elsewhere, key, later};
 
@@ -193,7 +194,7 @@ pub(in crate::config) static CONDITION: Object = Object {
         key("not", Kind::Object(&CONDITION), "This must not hold."),
         key("any", Kind::List(&Kind::Object(&CONDITION)), "At least one of these must hold."),
         later("share"),
-        later("tls"),
+        key("tls", Kind::Object(&TLS_FORM), "What is known of the client's TLS."),
         elsewhere("method", "is written `methods`"),
         elsewhere("host", "can't be a condition; the host stands in the key of the route"),
     ],

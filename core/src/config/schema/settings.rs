@@ -8,6 +8,7 @@ use super::policies::{
     SECURITY_HEADERS, USE,
 };
 use super::rules::{ACCESS_LOG as RULE_ACCESS_LOG, HOST, MAX_BODY, ON_REMOVE_KEY, RULE, RULE_TIMEOUTS, UPGRADE};
+use super::tls::LISTENER_TLS;
 use super::websocket::CLOSE_CODE;
 use super::{ADMIN, Kind, Object, TIME_OR_OFF, elsewhere, key, later};
 
@@ -107,9 +108,18 @@ pub(in crate::config) static LISTENER: Object = Object {
             Kind::Or(&[Kind::Count(1, u32::MAX as u64), Kind::Unlimited]),
             "The most connections open at once; default unlimited.",
         ),
-        later("tls"),
+        key(
+            "tls",
+            Kind::Or(&[Kind::Words(&["auto", "passthrough"]), Kind::Off, Kind::Object(&LISTENER_TLS)]),
+            "What is done with TLS: auto (certificates come by themselves), passthrough (nothing is decrypted), off \
+             (default), or in detail.",
+        ),
+        key(
+            "https_redirect",
+            Kind::Switch,
+            "Whether a plain listener sends requests for hosts that have TLS to the listener that has it; default true.",
+        ),
         later("h2c"),
-        later("https_redirect"),
         later("max_body"),
         later("timeouts"),
         ALLOW,
@@ -191,6 +201,7 @@ pub(in crate::config) static TIMEOUTS: Object = Object {
     what: "`timeouts`",
     name: "timeouts",
     keys: &[
+        key("tls_handshake", TIME_OR_OFF, "For a client's TLS handshake; default 10s."),
         key("head", TIME_OR_OFF, "For a whole request head; default 10s."),
         key("body", TIME_OR_OFF, "Between bytes of a request body; default 30s."),
         key("keep_alive", TIME_OR_OFF, "Between requests on a connection; default 75s."),
@@ -200,7 +211,6 @@ pub(in crate::config) static TIMEOUTS: Object = Object {
         key("tunnel_fin", TIME_OR_OFF, "After one side of a tunnel has ended; default 30s."),
         key("write", TIME_OR_OFF, "Not one byte taken while data waits, streams and tunnels too; default 60s."),
         key("total", TIME_OR_OFF, "For a whole exchange; default off."),
-        later("tls_handshake"),
     ],
 };
 

@@ -86,6 +86,10 @@ pub fn write_request(out: &mut Vec<u8>, fields: &Fields, bytes: &[u8], peer: &Pe
             line(out, b"x-forwarded-host: ", host.of(bytes));
         }
     }
+    // What a trusted proxy says of its client's certificate stands as it came.
+    if hop.told.is_none() {
+        out.extend_from_slice(peer.certificate());
+    }
     if writes.rfc7239 {
         forwarded_lines(out, fields, bytes, peer, hop);
     }

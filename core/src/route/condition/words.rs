@@ -25,6 +25,8 @@ impl Mismatch<'_> {
                 let client = facts.client_ip.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string());
                 format!("the client is {client}, not in {}", wanted.join(" or "))
             }
+            Part::ClientCert(true) => "the client has shown no certificate".to_owned(),
+            Part::ClientCert(false) => "the client has shown a certificate".to_owned(),
             Part::Path(wanted) => format!("the path is {}, which {}", text(path), alternatives(wanted)),
             Part::Header(id, test) => {
                 test.words("header", values::header(facts, id, test.name.as_bytes()).map(text).collect())

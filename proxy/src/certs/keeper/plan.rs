@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use switchboard_core::certificate::{Cover, Names};
-use switchboard_core::config::{Acme as Settings, Challenge, Config};
+use switchboard_core::config::{Acme as Settings, Certificates, Challenge, Config, ListenerTls};
 
 use super::{Name, Stage, Task};
 use crate::certs::acme::Acme;
@@ -36,12 +36,13 @@ pub fn proves_by_token(config: &Config) -> bool {
 }
 
 /// Whether some listener has `tls: auto`.
-const fn wants_certificates(_config: &Config) -> bool {
-    false
+fn wants_certificates(config: &Config) -> bool {
+    let auto = |tls: &ListenerTls| matches!(tls, ListenerTls::Terminate { certificates: Certificates::Auto, .. });
+    config.listeners.iter().any(|listener| listener.tls.as_ref().is_some_and(auto))
 }
 
-const fn has_plain_listener(_config: &Config) -> bool {
-    true
+fn has_plain_listener(config: &Config) -> bool {
+    config.listeners.iter().any(|listener| listener.tls.is_none())
 }
 
 impl Task {

@@ -124,6 +124,7 @@ fn end(
         listener: arrival.listener,
         listener_port: arrival.port.unwrap_or(0),
         scheme: hop.scheme(bytes, &peer),
+        client_cert: false,
         request_id: hop.request_id.map_or(REQUEST_ID, |id| id.of(bytes)),
     };
     let search = course.search.insert(snapshot.explain(&facts));

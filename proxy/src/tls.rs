@@ -1,0 +1,97 @@
+//! TLS on both sides: who is at the other end, which policy holds for a name, and the streams that carry it.
+//!
+//! `http` hands over an accepted socket and gets a connection back, `upstream` does the same with a connected one. What is
+//! configured is compiled with a generation ([`setup`]); nothing here sees HTTP.
+
+use rustls::{CommonState, ProtocolVersion};
+use switchboard_core::config::Digest;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+pub mod accept;
+pub mod alpn;
+pub mod files;
+mod handshake;
+mod owed;
+pub mod provider;
+mod session;
+pub mod setup;
+pub mod stream;
+mod table;
+
+use setup::Endpoint;
+
+/// What is known of a client's connection over TLS.
+#[derive(Debug)]
+pub struct Secure {
+    /// The name that the client asked for, in canonical form.
+    pub name: Option<Box<str>>,
+    /// The version, as logs have it.
+    pub version: &'static str,
+    /// The protocol that was agreed upon.
+    pub alpn: Alpn,
+    /// The certificate that the client has shown, verified.
+    pub certificate: Option<ClientCertificate>,
+    policy: Digest,
+}
+
+/// A protocol above TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alpn {
+    /// HTTP/1.1, also where nothing was agreed upon.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// Who a client has proved to be.
+#[derive(Debug)]
+pub struct ClientCertificate {
+    /// The subject, as RFC 4514 writes it.
+    pub subject: String,
+    /// SHA-256 of the certificate.
+    pub fingerprint: Digest,
+}
+
+impl Secure {
+    fn of(session: &CommonState, name: Option<String>, policy: Digest) -> Self {
+        Self {
+            name: name.map(String::into_boxed_str),
+            version: version(session.protocol_version()),
+            alpn: Alpn::of(session.alpn_protocol()),
+            certificate: session
+                .peer_certificates()
+                .and_then(<[_]>::first)
+                .map(|leaf| ClientCertificate { subject: subject(leaf), fingerprint: Digest::of(&[leaf]) }),
+            policy,
+        }
+    }
+
+    /// Whether a request for `host` may be answered on this connection, by what `endpoint` says now (RFC 9110 §7.4):
+    /// the same must be asked of clients for both names, and the certificate that was shown must be for both.
+    pub fn speaks_for(&self, host: &str, endpoint: Option<&Endpoint>) -> bool {
+        // Its listener was taken away: what was agreed upon holds for what was asked for.
+        let Some(endpoint) = endpoint else { return self.name.as_deref() == Some(host) };
+        let same_policy = |name| endpoint.policy(name).is_some_and(|policy| policy.id == self.policy);
+        match self.name.as_deref() {
+            // Also after a reload: who was let in by an easier policy has to come again.
+            Some(name) if name == host => same_policy(Some(name)),
+            Some(name) => {
+                let covered = endpoint.table.as_ref().is_some_and(|table| table.cover_both(name, host));
+                covered && same_policy(Some(name)) && same_policy(Some(host))
+            }
+            None => same_policy(None) && same_policy(Some(host)),
+        }
+    }
+}
+
+fn version(version: Option<ProtocolVersion>) -> &'static str {
+    match version {
+        Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        Some(_) | None => "TLS",
+    }
+}
+
+fn subject(certificate: &[u8]) -> String {
+    X509Certificate::from_der(certificate).map(|(_, leaf)| leaf.subject().to_string()).unwrap_or_default()
+}

@@ -1,0 +1,12 @@
+//! Which protocols are offered in a handshake: the one place where the lists are made (RFC 7301).
+
+/// HTTP/1.1 as ALPN names it.
+const HTTP_1_1: &[u8] = b"http/1.1";
+
+/// The proof of TLS-ALPN-01 (RFC 8737): never offered beside others.
+pub const ACME: &[u8] = b"acme-tls/1";
+
+/// What we offer to clients, the best first.
+pub fn to_clients() -> Vec<Vec<u8>> {
+    vec![HTTP_1_1.to_vec()]
+}
