@@ -201,6 +201,17 @@ pub struct Rule {
     pub wait: Option<Wait>,
 }
 
+impl Rule {
+    /// The names of the upstreams that it asks.
+    pub fn upstreams(&self) -> impl Iterator<Item = &str> {
+        match &self.action {
+            Action::Proxy(name) => Some(name.as_str()),
+            Action::Redirect { .. } | Action::Respond { .. } => None,
+        }
+        .into_iter()
+    }
+}
+
 /// What a rule does.
 #[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Action {

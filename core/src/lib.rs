@@ -43,6 +43,8 @@ pub mod access;
 
 pub mod config;
 
+pub mod slots;
+
 pub mod certificate;
 
 pub mod snapshot;

@@ -13,6 +13,7 @@ use crate::target::Destination;
 
 mod condition;
 mod hash;
+mod names;
 mod networks;
 mod table;
 #[cfg(test)]
@@ -23,7 +24,7 @@ pub(crate) mod values;
 pub(crate) use condition::Test;
 pub use condition::{Condition, Mismatch};
 pub use networks::Networks;
-pub(crate) use table::TableBuilder;
+pub(crate) use table::{Candidate, Candidates};
 pub use table::{HostChoice, RouteTable};
 pub use trace::{NoTrace, Trace, Trail, Tried};
 

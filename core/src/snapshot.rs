@@ -1,4 +1,4 @@
-//! The configuration as the data path reads it: the last of its three forms, immutable, with dense ids.
+//! The configuration as the data path reads it: the last of its three forms, immutable, with ids.
 //!
 //! The control thread compiles one from each [`Config`] and publishes it; a request uses one from its beginning to its
 //! end. Live state (health, counters, pools) stands outside, keyed by the identities given here.
@@ -10,8 +10,10 @@ use crate::balance::Balancer;
 use crate::config::{self, Address, Config, PathEdit, Template, Timeouts};
 use crate::policy::Chain;
 use crate::route::{Facts, FindError, ListenerId, Networks, RouteTable, RuleId, Trace};
+use crate::slots::Slots;
 
 mod compile;
+mod compiler;
 mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -21,6 +23,7 @@ mod path_edit;
 mod tests;
 
 pub use compile::CompileError;
+pub use compiler::{Compiler, Touched};
 pub use explain::{Candidate, Explanation, Fate};
 pub use identity::{EndpointIdentity, Identities, RuleIdentity, UpstreamIdentity};
 pub(crate) use path_edit::checked_path;
@@ -50,8 +53,8 @@ impl EndpointId {
     }
 }
 
-/// A compiled configuration.
-#[derive(Debug)]
+/// A compiled configuration. To clone it costs little: routes, rules, upstreams and endpoints are shared.
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Which rule answers.
     pub routes: RouteTable,
@@ -70,10 +73,10 @@ pub struct Snapshot {
     /// In the order of the configuration: [`ListenerId`](crate::route::ListenerId) counts them.
     pub listeners: Vec<config::Listener>,
     /// By listener; empty where no listener has policies.
-    listener_policies: Vec<Option<Chain>>,
-    rules: Vec<Arc<Rule>>,
-    upstreams: Vec<Arc<Upstream>>,
-    endpoints: Vec<Arc<Endpoint>>,
+    listener_policies: Arc<[Option<Chain>]>,
+    rules: Slots<Arc<Rule>>,
+    upstreams: Slots<Arc<Upstream>>,
+    endpoints: Slots<Arc<Endpoint>>,
 }
 
 /// A compiled rule. A stream or tunnel that outlives its snapshot keeps its `Arc`, never the snapshot.
@@ -180,7 +183,7 @@ impl Snapshot {
     ///
     /// What a checked configuration does not have: an unknown upstream, a regular expression that does not compile.
     pub fn compile(config: &Config) -> Result<Self, CompileError> {
-        compile::snapshot(config)
+        Ok(Compiler::new(config)?.snapshot())
     }
 
     /// Finds the rule that answers: [`RouteTable::find`].
@@ -212,19 +215,19 @@ impl Snapshot {
 
     /// All rules, by [`RuleId::index`].
     #[must_use]
-    pub fn rules(&self) -> &[Arc<Rule>] {
+    pub const fn rules(&self) -> &Slots<Arc<Rule>> {
         &self.rules
     }
 
     /// All upstreams, by [`UpstreamId::index`].
     #[must_use]
-    pub fn upstreams(&self) -> &[Arc<Upstream>] {
+    pub const fn upstreams(&self) -> &Slots<Arc<Upstream>> {
         &self.upstreams
     }
 
     /// All endpoints, by [`EndpointId::index`].
     #[must_use]
-    pub fn endpoints(&self) -> &[Arc<Endpoint>] {
+    pub const fn endpoints(&self) -> &Slots<Arc<Endpoint>> {
         &self.endpoints
     }
 

@@ -122,7 +122,7 @@ impl Control {
             tracing::warn!(why, "{key} can't change by a reload; it keeps its value until the next start");
         }
         let config = keep_what_cannot_change(config, &current.config);
-        if changes.changes.is_empty() && config == current.config {
+        if changes.changes.is_empty() && config == *current.config {
             tracing::info!(why, "reload: nothing has changed");
             let stays = changes.to_string();
             return Reloaded::Same(warnings.into_iter().chain(stays.lines().map(str::to_owned)).collect());
@@ -154,7 +154,8 @@ impl Control {
             false => None,
         };
         let now = switchboard_core::moment::Moment::ZERO + self.process.origin.elapsed();
-        let generation = self.registry.generation(config, Some(current), now).map_err(|error| error.to_string())?;
+        let generation =
+            self.registry.generation(config, |_| {}, Some(current), now).map_err(|error| error.to_string())?;
         plan.tell_ports(&generation);
         self.names.follow(&generation).await;
         if let Some(access) = access {

@@ -8,30 +8,35 @@ use std::sync::{Arc, Weak};
 use switchboard_core::balance::{Flag, Standing};
 use switchboard_core::config::{Address, Config};
 use switchboard_core::moment::Moment;
+use switchboard_core::slots::Slots;
 use switchboard_core::snapshot::{
-    CompileError, Endpoint, EndpointIdentity, Rule, RuleIdentity, Snapshot, Upstream, UpstreamIdentity,
+    CompileError, Compiler, Endpoint, EndpointIdentity, Rule, RuleIdentity, Snapshot, Upstream, UpstreamIdentity,
 };
 
 use crate::live::{EndpointLive, Place, Places, PoolId, Removal, RuleLive, UpstreamLive};
 use crate::tls;
 
-/// One generation. A request reads one; a reload publishes another (invariant 2).
-#[derive(Debug)]
+mod change;
+
+pub use change::Changed;
+
+/// One generation. A request reads one; a reload publishes another (invariant 2). To clone it costs little.
+#[derive(Clone, Debug)]
 pub struct Generation {
     /// Counts up from 1.
     pub number: u64,
-    /// As the operator said it.
-    pub config: Config,
+    /// As the operator said it, without the routes that are registered besides.
+    pub config: Arc<Config>,
     /// As the data path reads it.
     pub snapshot: Snapshot,
     /// Whether authorities may ask for tokens by plain HTTP: what an exchange reads before its route.
     pub proves_by_token: bool,
     /// By rule id.
-    pub rules: Vec<Arc<RuleLive>>,
+    pub rules: Slots<Arc<RuleLive>>,
     /// By upstream id.
-    pub upstreams: Vec<Arc<UpstreamLive>>,
+    pub upstreams: Slots<Arc<UpstreamLive>>,
     /// By endpoint id.
-    pub endpoints: Vec<Arc<EndpointLive>>,
+    pub endpoints: Slots<Arc<EndpointLive>>,
     /// What listeners do with TLS.
     pub tls: Arc<tls::setup::Setup>,
 }
@@ -79,40 +84,60 @@ pub struct Registry {
     next_serial: u64,
     number: u64,
     tickets: tls::setup::Tickets,
+    /// What the last generation was made with.
+    compiler: Option<Compiler>,
+    /// Things that came or went since the dead were forgotten.
+    touched: usize,
 }
 
 impl Registry {
-    /// Compiles `config` and ties it to the live things it shares with what is in force. What `previous` has and the
-    /// new one has not is told that it was removed at `now`.
+    /// Compiles `config` and what `overlay` puts over it, and ties it to the live things it shares with what is in
+    /// force. What `previous` has and the new one has not is told that it was removed at `now`.
     ///
     /// # Errors
     /// What a checked configuration does not have.
     pub fn generation(
         &mut self,
         config: Config,
+        overlay: impl FnOnce(&mut Compiler),
         previous: Option<&Generation>,
         now: Moment,
     ) -> Result<Generation, GenerationError> {
-        let snapshot = Snapshot::compile(&config).map_err(GenerationError::Compile)?;
+        let mut compiler = Compiler::new(&config).map_err(GenerationError::Compile)?;
+        overlay(&mut compiler);
+        compiler.take_touched();
+        let snapshot = compiler.snapshot();
         let tls = tls::setup::Setup::new(&config, &mut self.tickets).map_err(GenerationError::Tls)?;
+        self.compiler = Some(compiler);
         self.number += 1;
         self.forget_dead();
-        let rules = snapshot.rules().iter().map(|rule| self.rule(rule, snapshot.drain.code)).collect();
-        let upstreams: Vec<Arc<UpstreamLive>> =
-            snapshot.upstreams().iter().map(|upstream| self.upstream(&upstream.identity)).collect();
-        let endpoints = snapshot.endpoints().iter().map(|endpoint| {
-            let group = &upstreams[endpoint.upstream.index()];
-            self.endpoint(endpoint, snapshot.upstream(endpoint.upstream), group, now)
-        });
-        let endpoints = endpoints.collect();
-        let proves_by_token = crate::certs::keeper::proves_by_token(&config);
-        let generation =
-            Generation { number: self.number, config, snapshot, proves_by_token, rules, upstreams, endpoints, tls };
+        let generation = self.tie(config, snapshot, tls, now);
         if let Some(previous) = previous {
             retire_rules(previous, &generation, now);
             self.retire_endpoints(previous, &generation, now);
         }
         Ok(generation)
+    }
+
+    /// Ties a snapshot to the live things of its parts.
+    fn tie(&mut self, config: Config, snapshot: Snapshot, tls: Arc<tls::setup::Setup>, now: Moment) -> Generation {
+        let mut rules = Slots::default();
+        for (at, rule) in snapshot.rules().pairs() {
+            rules.set(at, Some(self.rule(rule, snapshot.drain.code)));
+        }
+        let mut upstreams: Slots<Arc<UpstreamLive>> = Slots::default();
+        for (at, upstream) in snapshot.upstreams().pairs() {
+            upstreams.set(at, Some(self.upstream(&upstream.identity)));
+        }
+        let mut endpoints = Slots::default();
+        for (at, endpoint) in snapshot.endpoints().pairs() {
+            let group = &upstreams[endpoint.upstream.index()];
+            let live = self.endpoint(endpoint, snapshot.upstream(endpoint.upstream), group, now);
+            endpoints.set(at, Some(live));
+        }
+        let proves_by_token = crate::certs::keeper::proves_by_token(&config);
+        let config = Arc::new(config);
+        Generation { number: self.number, config, snapshot, proves_by_token, rules, upstreams, endpoints, tls }
     }
 
     fn rule(&mut self, rule: &Rule, code: u16) -> Arc<RuleLive> {
@@ -176,6 +201,7 @@ impl Registry {
     /// Forgets identities that nothing refers to any more. Their pool places may be used again: the serial number
     /// tells a worker that what it finds there is another's.
     fn forget_dead(&mut self) {
+        self.touched = 0;
         self.rules.retain(|_, rule| rule.strong_count() > 0);
         self.upstreams.retain(|_, upstream| upstream.strong_count() > 0);
         self.endpoints.retain(|_, lives| {

@@ -3,11 +3,7 @@
 //! It is no defence against chosen keys, and needs none: what stands in the tables comes from the configuration alone.
 //! A request only looks up, and what it looks up can't lengthen a chain.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
-/// A table from bytes of the configuration.
-pub(super) type ByteMap<V> = HashMap<Box<[u8]>, V, BuildHasherDefault<FastHasher>>;
+use std::hash::Hasher;
 
 /// An odd number with well-spread bits: 2^64 divided by the golden ratio.
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -49,7 +45,7 @@ impl Hasher for FastHasher {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
-    use std::hash::BuildHasher;
+    use std::hash::{BuildHasher, BuildHasherDefault};
 
     use super::*;
 

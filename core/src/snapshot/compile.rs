@@ -1,6 +1,5 @@
-//! From [`Config`] to [`Snapshot`]: names become ids, patterns become tables.
+//! From [`Config`] to [`Snapshot`], piece by piece: one rule, one upstream, one endpoint. `compiler` puts them together.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,7 +12,8 @@ use super::{
 use crate::balance::Balancer;
 use crate::config::{self, Address, Config, HostHeader, HostPattern, PathEdit, RouteKey};
 use crate::policy::Chain;
-use crate::route::{Condition, Networks, RouteTable, TableBuilder};
+use crate::route::{Networks, RouteTable};
+use crate::slots::Slots;
 use crate::target::{canonical_host, canonical_key_path};
 
 /// What only a configuration can have that was never checked.
@@ -59,11 +59,10 @@ impl std::error::Error for CompileError {
     }
 }
 
-pub(super) fn snapshot(config: &Config) -> Result<Snapshot, CompileError> {
-    let (upstreams, endpoints, names) = upstreams(config);
-    let (routes, rules) = routes(config, &names)?;
+/// Everything but routes and upstreams, which the compiler puts in one by one.
+pub(super) fn without_routes(config: &Config) -> Result<Snapshot, CompileError> {
     Ok(Snapshot {
-        routes,
+        routes: RouteTable::default(),
         trusted_proxies: Networks::new(&config.trusted_proxies),
         forwarded: config.forwarded,
         timeouts: config.timeouts,
@@ -71,74 +70,38 @@ pub(super) fn snapshot(config: &Config) -> Result<Snapshot, CompileError> {
         drain: config.drain,
         access_log: config.access_log.clone(),
         listeners: config.listeners.clone(),
-        listener_policies: listener_policies(config)?,
-        rules,
-        upstreams,
-        endpoints,
+        listener_policies: listener_policies(config)?.into(),
+        rules: Slots::default(),
+        upstreams: Slots::default(),
+        endpoints: Slots::default(),
     })
 }
 
-type Upstreams<'c> = (Vec<Arc<Upstream>>, Vec<Arc<Endpoint>>, HashMap<&'c str, UpstreamId>);
-
-fn upstreams(config: &Config) -> Upstreams<'_> {
-    let mut upstreams = Vec::with_capacity(config.upstreams.len());
-    let mut endpoints = Vec::with_capacity(config.upstreams.len());
-    let mut names = HashMap::with_capacity(config.upstreams.len());
-    for (id, (name, written)) in (0..).map(UpstreamId).zip(&config.upstreams) {
-        let upstream: Arc<str> = name.as_str().into();
-        let first = next_id(&endpoints);
-        endpoints.extend(written.endpoints.iter().map(|endpoint| {
-            let address = endpoint.written.as_str().into();
-            Arc::new(Endpoint {
-                identity: EndpointIdentity { upstream: Arc::clone(&upstream), address },
-                upstream: id,
-                address: endpoint.address.clone(),
-                authority: authority(&endpoint.address),
-                host: endpoint.host.as_ref().or(written.host.as_ref()).map(host_sent),
-            })
-        }));
-        upstreams.push(Arc::new(Upstream {
-            identity: UpstreamIdentity(upstream),
-            endpoints: (first..next_id(&endpoints)).map(EndpointId).collect(),
-            pool: written.pool,
-            balancer: Balancer::compile(written),
-            limits: written.limits,
-        }));
-        names.insert(name.as_str(), id);
+/// An upstream whose endpoints have these numbers.
+pub(super) fn upstream(name: Arc<str>, written: &config::Upstream, endpoints: Vec<EndpointId>) -> Upstream {
+    Upstream {
+        identity: UpstreamIdentity(name),
+        endpoints,
+        pool: written.pool,
+        balancer: Balancer::compile(written),
+        limits: written.limits,
     }
-    (upstreams, endpoints, names)
 }
 
-fn routes(
-    config: &Config,
-    upstreams: &HashMap<&str, UpstreamId>,
-) -> Result<(RouteTable, Vec<Arc<Rule>>), CompileError> {
-    let mut table = TableBuilder::default();
-    let mut rules: Vec<Arc<Rule>> = Vec::with_capacity(config.routes.len());
-    // Keys claim their places before `also:` hosts do, so that a host's own key is never hidden by another's list.
-    let mut also = Vec::new();
-    for (key, route) in &config.routes {
-        let name: Arc<str> = key.to_string().into();
-        let mut conditions = Vec::with_capacity(route.rules.len());
-        for (index, rule) in (0..).zip(&route.rules) {
-            let when = rule.when.as_ref().map(|when| Condition::compile(when, &config.listeners));
-            let when = when.transpose().map_err(|source| CompileError::Regex { route: key.to_string(), source })?;
-            conditions.push(when);
-            let policy =
-                rule.policies.as_ref().map(|policies| Chain::compile(policies, &config.listeners).map(Box::new));
-            let policy = policy.transpose().map_err(|source| CompileError::Regex { route: key.to_string(), source })?;
-            rules.push(Arc::new(Rule { policy, ..compiled(rule, &name, index, upstreams)? }));
-        }
-        let path = canonical_prefix(&key.path);
-        let range = table.add(&canonical_pattern(&key.host, key)?, &path, conditions);
-        for host in &route.also {
-            also.push((canonical_pattern(host, key)?, path.clone(), range.clone()));
-        }
+/// An endpoint of an upstream.
+pub(super) fn endpoint(
+    upstream: UpstreamId,
+    name: &Arc<str>,
+    group: &config::Upstream,
+    written: &config::Endpoint,
+) -> Endpoint {
+    Endpoint {
+        identity: EndpointIdentity { upstream: Arc::clone(name), address: written.written.as_str().into() },
+        upstream,
+        address: written.address.clone(),
+        authority: authority(&written.address),
+        host: written.host.as_ref().or(group.host.as_ref()).map(host_sent),
     }
-    for (host, path, range) in also {
-        table.alias(&host, &path, range);
-    }
-    Ok((table.finish(), rules))
 }
 
 fn listener_policies(config: &Config) -> Result<Vec<Option<Chain>>, CompileError> {
@@ -152,21 +115,24 @@ fn listener_policies(config: &Config) -> Result<Vec<Option<Chain>>, CompileError
     config.listeners.iter().map(compile).collect()
 }
 
-fn compiled(
+/// A rule, with the numbers of the upstreams that it names.
+pub(super) fn compiled(
     rule: &config::Rule,
     key: &Arc<str>,
     index: u32,
-    upstreams: &HashMap<&str, UpstreamId>,
+    upstreams: impl Fn(&str) -> Option<UpstreamId>,
+    listeners: &[config::Listener],
 ) -> Result<Rule, CompileError> {
     let action = match &rule.action {
         config::Action::Proxy(name) => Action::Proxy(
-            *upstreams
-                .get(name.as_str())
+            upstreams(name)
                 .ok_or_else(|| CompileError::UnknownUpstream { route: key.to_string(), upstream: name.clone() })?,
         ),
         config::Action::Redirect { to, status } => Action::Redirect { to: to.clone(), status: *status },
         config::Action::Respond { body, status } => Action::Respond { body: body.as_str().into(), status: *status },
     };
+    let policy = rule.policies.as_ref().map(|policies| Chain::compile(policies, listeners).map(Box::new));
+    let policy = policy.transpose().map_err(|source| CompileError::Regex { route: key.to_string(), source })?;
     Ok(Rule {
         key: Arc::clone(key),
         index,
@@ -181,12 +147,12 @@ fn compiled(
         retry: rule.retry.clone(),
         wait: rule.wait,
         identity: RuleIdentity { route: Arc::clone(key), fingerprint: fingerprint(rule) },
-        policy: None,
+        policy,
         inherit: rule.inherit,
     })
 }
 
-fn canonical_pattern(host: &HostPattern, key: &RouteKey) -> Result<HostPattern, CompileError> {
+pub(super) fn canonical_pattern(host: &HostPattern, key: &RouteKey) -> Result<HostPattern, CompileError> {
     let canonical = |name: &String| canonical_host(name).ok_or_else(|| CompileError::Host { route: key.to_string() });
     Ok(match host {
         HostPattern::Exact(name) => HostPattern::Exact(canonical(name)?),
@@ -196,7 +162,7 @@ fn canonical_pattern(host: &HostPattern, key: &RouteKey) -> Result<HostPattern, 
 }
 
 /// Brings a prefix into the form of requests' canonical paths, without a trailing slash.
-fn canonical_prefix(path: &str) -> String {
+pub(super) fn canonical_prefix(path: &str) -> String {
     let mut path = canonical_key_path(path);
     path.truncate(path.trim_end_matches('/').len());
     path
@@ -233,8 +199,4 @@ fn authority(address: &Address) -> Box<str> {
         Address::Unix(_) => ("localhost".to_owned(), 80),
     };
     if port == 80 { host.into() } else { format!("{host}:{port}").into() }
-}
-
-fn next_id<T>(list: &[T]) -> u32 {
-    u32::try_from(list.len()).unwrap_or(u32::MAX)
 }

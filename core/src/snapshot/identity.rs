@@ -47,17 +47,17 @@ pub struct Identities<'s> {
 impl<'s> Identities<'s> {
     pub(super) fn of(snapshot: &'s Snapshot) -> Self {
         Self {
-            rules: indexed(snapshot.rules.iter().map(|rule| &rule.identity), RuleId),
-            upstreams: indexed(snapshot.upstreams.iter().map(|upstream| &upstream.identity), UpstreamId),
-            endpoints: indexed(snapshot.endpoints.iter().map(|endpoint| &endpoint.identity), EndpointId),
+            rules: indexed(snapshot.rules.pairs().map(|(at, rule)| (at, &rule.identity)), RuleId),
+            upstreams: indexed(snapshot.upstreams.pairs().map(|(at, one)| (at, &one.identity)), UpstreamId),
+            endpoints: indexed(snapshot.endpoints.pairs().map(|(at, one)| (at, &one.identity)), EndpointId),
         }
     }
 }
 
-fn indexed<K: Eq + Hash, V>(identities: impl Iterator<Item = K>, id: impl Fn(u32) -> V) -> HashMap<K, V> {
+fn indexed<K: Eq + Hash, V>(identities: impl Iterator<Item = (usize, K)>, id: impl Fn(u32) -> V) -> HashMap<K, V> {
     let mut map = HashMap::new();
-    for (at, identity) in (0..).zip(identities) {
-        map.entry(identity).or_insert_with(|| id(at));
+    for (at, identity) in identities {
+        map.entry(identity).or_insert_with(|| id(u32::try_from(at).unwrap_or(u32::MAX)));
     }
     map
 }

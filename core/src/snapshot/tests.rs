@@ -86,7 +86,7 @@ fn also_hosts_have_the_same_rules_unless_they_have_their_own() {
     check("d.y/p", Some("a"));
     check("d.y/", None);
     check("z.x/p", Some("z"));
-    assert_eq!(snapshot.rules().len(), 3);
+    assert_eq!(snapshot.rules().count(), 3);
 }
 
 #[test]

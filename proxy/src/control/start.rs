@@ -62,7 +62,7 @@ pub fn run(start: Start) -> Result<u8, String> {
     let access = open_access(&config.access_log)?;
     let state_dir = config.state_dir.clone();
     let count = config.workers.unwrap_or_else(cores);
-    let generation = registry.generation(config, None, Moment::ZERO).map_err(|error| error.to_string())?;
+    let generation = registry.generation(config, |_| {}, None, Moment::ZERO).map_err(|error| error.to_string())?;
     let mut listeners = Listeners::default();
     let plan = listeners.plan(&generation.config.listeners, count).map_err(|error| error.to_string())?;
     plan.tell_ports(&generation);

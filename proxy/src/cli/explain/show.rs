@@ -245,8 +245,8 @@ impl Page<'_> {
     /// A rule by its route's key, and by its place where there are several.
     fn name(&self, id: RuleId) -> String {
         let rule = self.snapshot.rule(id);
-        let several = rule.index > 0
-            || self.snapshot.rules().get(id.index() + 1).is_some_and(|next| next.key == rule.key && next.index > 0);
+        let several =
+            rule.index > 0 || self.snapshot.rules().iter().any(|other| other.key == rule.key && other.index > 0);
         if several { format!("{} rule {}", rule.key, rule.index + 1) } else { rule.key.to_string() }
     }
 
