@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod client;
+mod dashboard;
 mod guard;
 pub mod metrics;
 mod reload;
@@ -131,6 +132,11 @@ impl Admin {
 /// Everything that can be asked, each path once.
 fn router(plane: Arc<Plane>) -> Router {
     Router::new()
+        .route("/", get(dashboard::page))
+        .route("/dashboard.js", get(dashboard::script))
+        .route("/dashboard.css", get(dashboard::style))
+        .route("/dashboard.svg", get(dashboard::sign))
+        .route("/v1/events", get(dashboard::events))
         .route("/health", get(status::health))
         .route("/ready", get(status::ready))
         .route("/metrics", get(metrics::metrics))

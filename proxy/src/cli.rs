@@ -6,7 +6,7 @@ mod check;
 mod explain;
 pub(crate) mod paint;
 mod reload;
-mod run;
+pub(crate) mod run;
 mod trust;
 
 use std::path::PathBuf;
@@ -70,6 +70,12 @@ enum Command {
                             all was done, 1 if something was not."
     )]
     Trust(trust::Options),
+    /// Looks at what a proxy needs from this machine, and says how to mend what is missing
+    #[command(
+        after_help = "Example:\n  switchboard doctor -c switchboard.yaml\n\nExit code 0 if nothing stands in the way, \
+                            1 if something does."
+    )]
+    Doctor(crate::doctor::Options),
     /// Prints the JSON Schema of the configuration, for completion in editors
     #[command(after_help = "Example:\n  switchboard schema > switchboard.schema.json")]
     Schema,
@@ -115,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Explain(options) => explain::explain(&options),
         Command::Reload(options) => reload::reload(&options),
         Command::Trust(options) => trust::trust(&options),
+        Command::Doctor(options) => crate::doctor::run(&options),
         Command::Schema => {
             print(&switchboard_core::config::json_schema());
             Ok(0)

@@ -47,4 +47,6 @@ pub mod admin;
 
 pub mod demo;
 
+pub mod doctor;
+
 pub mod cli;

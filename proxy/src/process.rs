@@ -17,6 +17,7 @@ use crate::generation::Generation;
 use crate::listener::{Remote, Socket};
 use crate::telemetry::access_log::AccessSink;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::failures::Failures;
 
 /// The proxy as a whole.
 #[derive(Debug)]
@@ -51,6 +52,8 @@ pub struct Process {
     pub said: Quiet,
     /// Unknown hosts are told the known ones: `demo` and `dev` only.
     pub names_hosts: bool,
+    /// What went wrong of late.
+    pub failures: Failures,
     /// Certificates for listeners with `tls: auto`.
     pub certs: Arc<Certs>,
 }

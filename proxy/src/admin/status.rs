@@ -59,7 +59,7 @@ fn listener(socket: &Socket) -> Value {
 }
 
 /// The counters of all workers, added up.
-fn totals(process: &Process) -> Map<String, Value> {
+pub(super) fn totals(process: &Process) -> Map<String, Value> {
     let mut totals = Map::new();
     for worker in &process.workers {
         for (name, _, value) in worker.counters.each() {
@@ -71,7 +71,7 @@ fn totals(process: &Process) -> Map<String, Value> {
 }
 
 /// Answers of the proxy's own by reason; those that there were.
-fn reasons(process: &Process) -> Map<String, Value> {
+pub(super) fn reasons(process: &Process) -> Map<String, Value> {
     let count = |index| {
         let counters = process.workers.iter().filter_map(|worker| worker.counters.reasons.get(index));
         counters.map(Counter::read).sum::<u64>()

@@ -16,9 +16,7 @@ impl Paint {
 
     /// Paints where standard output is a terminal and the environment does not forbid it (`NO_COLOR`, `TERM=dumb`).
     pub(crate) fn of_stdout() -> Self {
-        let set = |name| std::env::var_os(name).unwrap_or_default();
-        let wanted = set("NO_COLOR").is_empty() && set("TERM") != OsStr::new("dumb");
-        Self(wanted && std::io::stdout().is_terminal())
+        Self(is_wanted() && std::io::stdout().is_terminal())
     }
 
     /// What the eye should find first.
@@ -44,6 +42,11 @@ impl Paint {
     fn wrap(self, code: &str, text: &str) -> String {
         if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
+}
+
+fn is_wanted() -> bool {
+    let set = |name| std::env::var_os(name).unwrap_or_default();
+    set("NO_COLOR").is_empty() && set("TERM") != OsStr::new("dumb")
 }
 
 /// Bytes as a terminal may see them: what would move its cursor or turn the direction of writing becomes `·`.

@@ -83,6 +83,7 @@ pub fn run(start: Start) -> Result<u8, String> {
         seed: seed(),
         doubts: Arc::default(),
         said: Default::default(),
+        failures: Default::default(),
         names_hosts,
         certs,
     });

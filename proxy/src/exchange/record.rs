@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use switchboard_core::access::{self, Tunnel};
 use switchboard_core::moment::Moment;
@@ -16,6 +16,7 @@ use crate::desk::Desk;
 use crate::error::Side;
 use crate::generation::Current;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::failures::{self, Failure};
 use crate::tls::Secure;
 use crate::worker::Worker;
 
@@ -136,9 +137,25 @@ impl Record {
     /// Closes an exchange: counts it, and writes its line where the rule wants one. The head is still on the desk.
     pub fn close(&self, worker: &Worker, desk: &Desk) {
         self.count(&worker.counters);
+        if let Some(End { reason, .. }) = self.end {
+            worker.process.failures.add(|| self.failure(reason, desk));
+        }
         if worker.access.is_on() && self.rule().is_none_or(|rule| rule.access_log) {
             let now = worker.deadlines.now();
             worker.access.write(self.line(desk, now, None), &self.generation);
+        }
+    }
+
+    #[cold]
+    fn failure(&self, reason: Reason, desk: &Desk) -> Failure {
+        let line = self.line(desk, self.started, None);
+        Failure {
+            at: SystemTime::now(),
+            id: String::from_utf8_lossy(line.request_id).into_owned(),
+            status: self.status,
+            reason,
+            request: failures::request(line.method, line.host, line.path),
+            endpoint: line.endpoint.to_owned(),
         }
     }
 

@@ -11,15 +11,34 @@ use std::sync::{Arc, Mutex};
 
 /// The folder with `node_modules/ws`, or `None` with a loud line where it is missing.
 pub(crate) fn websocket_judge(test: &str) -> Option<PathBuf> {
+    judge(test, "ws")
+}
+
+/// The same with what drives a browser, where the system has one.
+pub(crate) fn browser_judge(test: &str) -> Option<PathBuf> {
+    judge(test, "playwright-core").filter(|_| {
+        std::path::Path::new("/usr/bin/chromium").exists() || {
+            assert!(std::env::var_os("CI").is_none_or(|v| v != "true"), "CI has no chromium: ./check installs it");
+            let _ = writeln!(std::io::stderr(), "SKIPPED {test}: no chromium (./check installs it)");
+            false
+        }
+    })
+}
+
+fn judge(test: &str, package: &str) -> Option<PathBuf> {
     let judges = std::env::var_os("SWITCHBOARD_JUDGES")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.judges")), PathBuf::from);
     let folder = judges.join("node");
-    if folder.join("node_modules/ws/package.json").is_file() {
+    if folder.join("node_modules").join(package).join("package.json").is_file() {
         return Some(folder);
     }
     assert!(std::env::var_os("CI").is_none_or(|v| v != "true"), "CI has no {}: ./check installs it", folder.display());
     // Straight to the descriptor: the test runner shows captured output of failed tests only.
-    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: no Node `ws` in {} (./check installs it)", folder.display());
+    let _ = writeln!(
+        std::io::stderr(),
+        "SKIPPED {test}: no Node `{package}` in {} (./check installs it)",
+        folder.display()
+    );
     None
 }
 
@@ -33,11 +52,20 @@ pub(crate) struct Node {
 impl Node {
     /// Runs a script with arguments, with the judge's packages at hand.
     pub(crate) fn run(judge: &std::path::Path, script: &str, arguments: &[&str]) -> Self {
+        Self::start(judge, script, arguments, Stdio::null())
+    }
+
+    /// The same, for a script that is told when to go on ([`Node::say`]).
+    pub(crate) fn run_with_input(judge: &std::path::Path, script: &str, arguments: &[&str]) -> Self {
+        Self::start(judge, script, arguments, Stdio::piped())
+    }
+
+    fn start(judge: &std::path::Path, script: &str, arguments: &[&str], input: Stdio) -> Self {
         let dir = TempDir::new();
         let file = dir.write("script.cjs", script);
         let mut command = Command::new("node");
         command.arg(file).args(arguments).env("NODE_PATH", judge.join("node_modules"));
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(input).stdout(Stdio::piped()).spawn().unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (theirs, pipe) = (Arc::clone(&lines), child.stdout.take().unwrap());
         std::thread::spawn(move || {
@@ -46,6 +74,16 @@ impl Node {
             }
         });
         Self { child, lines, _dir: dir }
+    }
+
+    /// Writes a line to its standard input.
+    pub(crate) fn say(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// The printed line number `n`, from 0, if it is there.
+    pub(crate) fn line(&self, n: usize) -> Option<String> {
+        self.lines.lock().unwrap().get(n).cloned()
     }
 
     /// Waits for the printed line number `n`, from 0.

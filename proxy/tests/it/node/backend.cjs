@@ -1,5 +1,5 @@
 // An origin that is not ours: HTTP, a WebSocket upgrade and /sse, each saying which backend it is.
-// Usage: backend.cjs NAME. Prints its port. An event is sent for each line on standard input, and after `GET /next`.
+// Usage: backend.cjs NAME. Listens on PORT or a free port, and prints it. An event is sent for each line on standard input, and after `GET /next`.
 const http = require('http');
 const { WebSocketServer } = require('ws');
 const name = process.argv[2];
@@ -27,4 +27,4 @@ server.on('upgrade', (request, socket, head) => {
     ws.on('message', (data, binary) => ws.send(binary ? data : `ws-${name}:${data}`, { binary }));
   });
 });
-server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+server.listen(Number(process.env.PORT || 0), '127.0.0.1', () => console.log(server.address().port));

@@ -1,0 +1,75 @@
+//! `GET /`: the dashboard, a page that shows what the proxy does while it does it.
+//!
+//! Three files that stand in the binary and one stream of events; `picture` says what is in an event. Nothing of it is
+//! made by a build step, and the page runs nothing that doesn't come from here.
+
+mod picture;
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::State;
+use axum::http::{HeaderName, header};
+use axum::response::IntoResponse;
+use hyper::body::Frame;
+use tokio::time::{Interval, MissedTickBehavior};
+
+use super::Plane;
+
+/// How often a picture is sent.
+const STEP: Duration = Duration::from_secs(1);
+
+/// Nothing of it is kept: another version of the proxy has another page.
+const FRESH: (HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
+
+/// The page.
+pub(super) async fn page() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), FRESH], include_str!("dashboard/page.html"))
+}
+
+/// What it runs.
+pub(super) async fn script() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), FRESH], include_str!("dashboard/page.js"))
+}
+
+/// How it looks.
+pub(super) async fn style() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), FRESH], include_str!("dashboard/page.css"))
+}
+
+/// Its sign in a browser's tab.
+pub(super) async fn sign() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "image/svg+xml"), FRESH], include_str!("dashboard/page.svg"))
+}
+
+/// One picture after another, as server-sent events.
+pub(super) async fn events(State(plane): State<Arc<Plane>>) -> impl IntoResponse {
+    let mut steps = tokio::time::interval(STEP);
+    // A page that was asleep needs the newest picture, not all of them.
+    steps.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    ([(header::CONTENT_TYPE, "text/event-stream"), FRESH], Body::new(Pictures { plane, steps }))
+}
+
+struct Pictures {
+    plane: Arc<Plane>,
+    steps: Interval,
+}
+
+impl HttpBody for Pictures {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.steps.poll_tick(context).map(|_| {
+            let event = format!("event: picture\ndata: {}\n\n", picture::of(&self.plane.process));
+            Some(Ok(Frame::data(Bytes::from(event))))
+        })
+    }
+}

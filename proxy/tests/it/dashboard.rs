@@ -1,0 +1,50 @@
+//! The dashboard, in a real browser: what it shows is live, nothing that comes from outside becomes markup, and people
+//! who can't see it or have no mouse can use it.
+
+use crate::harness::{Node, Origin, Proxy, browser_judge, poll};
+use serde_json::Value;
+
+const SCRIPT: &str = include_str!("node/dashboard.cjs");
+
+fn line(node: &Node, n: usize) -> Value {
+    serde_json::from_str(&node.wait_line(n)).unwrap()
+}
+
+#[test]
+fn a_browser_shows_what_happens_while_it_happens() {
+    let Some(judge) = browser_judge("the dashboard in Chromium") else { return };
+    let origin = Origin::answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    let proxy = Proxy::start(
+        2,
+        &format!("admin: 127.0.0.1:0\nroutes:\n  a.test: {}\n  b.test: {{ respond: hi }}\n", origin.address()),
+    );
+    let url = format!("http://{}/", proxy.admin());
+    let screenshot = std::env::var("SCREENSHOT").unwrap_or_default();
+    let mut node = Node::run_with_input(&judge, SCRIPT, &[&url, &screenshot]);
+    let seen = line(&node, 0);
+    assert_eq!(seen["state"], "ready", "{seen}");
+    assert!(seen["routes"].to_string().contains("b.test") && seen["routes"].to_string().contains("says 200 itself"));
+
+    node.say("traffic");
+    let mut asked = 0;
+    let rate = poll("a rate", || {
+        asked += 1;
+        assert_eq!(proxy.get("a.test", &format!("/{asked}")).status(), 200);
+        node.line(1)
+    });
+    assert!(rate.contains("rate"), "{rate}");
+
+    assert_eq!(proxy.get("nobody.test", "/%3Cimg%20src=x%3E").status(), 404);
+    node.say("failed");
+    let failure = line(&node, 2);
+    let text = failure["failure"].as_str().unwrap_or_default();
+    assert!(text.contains("no_route") && text.contains("nobody.test/%3Cimg"), "{failure}");
+    assert_eq!(failure["images"], 0);
+
+    for n in [3, 4] {
+        assert_eq!(line(&node, n)["axe"], serde_json::json!([]), "accessible in both schemes");
+    }
+    assert_eq!(line(&node, 5)["wider"], 0, "nothing sticks out on a phone");
+    assert_eq!(line(&node, 6)["focused"], "skip");
+    assert_eq!(line(&node, 7)["noise"], serde_json::json!([]), "nothing in the console");
+}

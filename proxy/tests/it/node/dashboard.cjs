@@ -1,0 +1,40 @@
+// Looks at the dashboard in Chromium. Usage: dashboard.cjs URL [SCREENSHOT]. Prints a JSON line for each thing seen, and
+// goes on when a line comes on standard input.
+const { chromium } = require('playwright-core');
+const { readFileSync } = require('fs');
+const lines = require('readline').createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const say = (value) => console.log(JSON.stringify(value));
+(async () => {
+  const [url, screenshot] = process.argv.slice(2);
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-quic', '--disable-background-networking'],
+  });
+  const page = await browser.newPage({ viewport: { width: 1200, height: 1000 } });
+  const noise = [];
+  page.on('console', (message) => noise.push(message.text()));
+  page.on('pageerror', (error) => noise.push(String(error)));
+  page.on('requestfailed', (request) => noise.push(request.url() + ' failed'));
+  await page.goto(url);
+  await page.waitForFunction(() => document.getElementById('state').textContent === 'Ready');
+  say({ state: 'ready', routes: await page.locator('#routes tbody tr').allInnerTexts() });
+  await lines.next(); // Traffic flows now.
+  await page.waitForFunction(() => parseFloat(document.getElementById('rate').textContent) > 0);
+  say({ rate: await page.textContent('#rate') });
+  await lines.next(); // Something failed, by a path that would be markup.
+  await page.waitForSelector('#failures .bad');
+  say({ failure: await page.innerText('#failures tbody tr'), images: await page.locator('#failures img').count() });
+  await page.evaluate(readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8'));
+  for (const scheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme: scheme });
+    const { violations } = await page.evaluate(() => axe.run());
+    say({ axe: violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, nodes }) => id + ' ' + nodes[0].html) });
+    if (screenshot) await page.screenshot({ path: screenshot.replace('.png', '-' + scheme + '.png'), fullPage: true });
+  }
+  await page.setViewportSize({ width: 360, height: 740 });
+  say({ wider: await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth) });
+  await page.keyboard.press('Tab');
+  say({ focused: await page.evaluate(() => document.activeElement.className) });
+  say({ noise });
+  await browser.close();
+})().catch((error) => { say({ broken: String(error) }); process.exit(1); });
