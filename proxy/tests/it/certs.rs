@@ -1,5 +1,9 @@
 //! Certificates that come by themselves: the local root and who trusts it, orders at a real ACME server.
 
+mod acme;
+mod client;
+mod local;
+mod pebble;
 mod trust;
 
 use std::io::Write as _;

@@ -1,0 +1,111 @@
+//! A real ACME server of our own: Debian's `pebble` with its DNS, in strict mode, on ports of its own.
+
+use crate::harness::{TempDir, poll};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// The server; killed when dropped.
+pub(super) struct Pebble {
+    dir: TempDir,
+    directory: u16,
+    management: u16,
+    dns: Child,
+    server: Option<Child>,
+    config: String,
+}
+
+/// A port that nobody listens on now.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Pebble {
+    /// Makes it, with a certificate of its own; it doesn't answer before `start`. Certificates hold for `life` seconds.
+    pub(super) fn new(life: u64) -> Self {
+        let dir = TempDir::new();
+        let openssl = |line: &str| {
+            let output = Command::new("openssl").args(line.split(' ')).current_dir(dir.path()).output().unwrap();
+            assert!(output.status.success(), "openssl {line}: {}", String::from_utf8_lossy(&output.stderr));
+        };
+        dir.write("names", "subjectAltName=IP:127.0.0.1\n");
+        openssl(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca",
+        );
+        openssl("req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout own.key -out own.csr -subj /CN=pebble");
+        openssl("x509 -req -in own.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out own.pem");
+        let (directory, management, dns_port) = (free_port(), free_port(), free_port());
+        let dns = Command::new("pebble-challtestsrv")
+            .args(["-defaultIPv6", "", "-defaultIPv4", "127.0.0.1", "-http01", "", "-https01", "", "-tlsalpn01", ""])
+            .args(["-management", &format!("127.0.0.1:{}", free_port()), "-dns01", &format!("127.0.0.1:{dns_port}")])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let config = format!(
+            r#"{{"pebble": {{"listenAddress": "127.0.0.1:{directory}", "managementListenAddress": "127.0.0.1:{management}",
+            "certificate": "own.pem", "privateKey": "own.key", "httpPort": HTTP, "tlsPort": TLS, "ocspResponderURL": "",
+            "externalAccountBindingRequired": false, "certificateValidityPeriod": {life}, "dns": {dns_port}}}}}"#
+        );
+        Self { dir, directory, management, dns, server: None, config }
+    }
+
+    /// What `acme:` says about it.
+    pub(super) fn settings(&self) -> String {
+        format!("directory: \"https://127.0.0.1:{}/dir\", ca: {}", self.directory, self.dir.file("ca.pem").display())
+    }
+
+    /// Starts it, with nothing in its memory; it looks for proofs on these ports.
+    pub(super) fn start(&mut self, http: u16, tls: u16) {
+        let (config, dns) = self.config.split_once(", \"dns\": ").unwrap();
+        let config = config.replace("HTTP", &http.to_string()).replace("TLS", &tls.to_string());
+        self.dir.write("pebble.json", &format!("{config}}}}}"));
+        let log = std::fs::File::options().create(true).append(true).open(self.dir.file("log")).unwrap();
+        let mut command = Command::new("pebble");
+        command.args(["-config", "pebble.json", "-strict", "-dnsserver"]);
+        command.arg(format!("127.0.0.1:{}", dns.trim_end_matches('}'))).current_dir(self.dir.path());
+        command.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_AUTHZREUSE", "0");
+        self.server = Some(command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
+        poll("pebble to answer", || std::net::TcpStream::connect(("127.0.0.1", self.directory)).ok());
+    }
+
+    /// Ends it, with all that it knew.
+    pub(super) fn stop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
+
+    /// What it wrote so far.
+    pub(super) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.file("log")).unwrap_or_default()
+    }
+
+    /// The root of what it issues, in a file.
+    pub(super) fn root(&self) -> PathBuf {
+        let file = self.dir.file("root.pem");
+        let url = format!("https://127.0.0.1:{}/roots/0", self.management);
+        let output = Command::new("curl")
+            .args(["-sS", "--fail", "--cacert"])
+            .arg(self.dir.file("ca.pem"))
+            .arg("-o")
+            .arg(&file)
+            .arg(url)
+            .output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        file
+    }
+}
+
+impl Drop for Pebble {
+    fn drop(&mut self) {
+        self.stop();
+        let _ = self.dns.kill();
+        let _ = self.dns.wait();
+        if std::thread::panicking() {
+            eprintln!("── pebble ──\n{}", self.log());
+        }
+    }
+}
