@@ -84,6 +84,8 @@ const OBJECTS: &[(&str, &str)] = &[
     ("`timeouts`", "timeouts"),
     ("`limits`", "limits"),
     ("`drain`", "drain"),
+    ("`acme`", "acme"),
+    ("`eab` of `acme`", "eab"),
     ("`access_log`", "access_log"),
     ("`log`", "log"),
     ("`dns`", "dns"),

@@ -168,6 +168,11 @@ impl Certs {
         self.held.load().get(name).cloned()
     }
 
+    /// The names whose certificate in hand is of a public authority.
+    fn public_in_hand(&self) -> Vec<Box<str>> {
+        self.held.load().iter().filter(|(_, issued)| !issued.local).map(|(name, _)| name.clone()).collect()
+    }
+
     /// Notes what went wrong with a name. Tells whether that is news.
     fn complain(&self, name: &str, error: &str, next_try: u64) -> bool {
         let mut troubles = self.troubles();

@@ -1,7 +1,7 @@
 //! `acme:` where public certificates come from, and how the proxy proves that it answers for a name.
 
+use super::PemFile;
 use std::fmt;
-use std::path::PathBuf;
 
 /// The directory of Let's Encrypt, and the one for trying out, whose certificates no browser trusts.
 pub(super) const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
@@ -15,7 +15,7 @@ pub struct Acme {
     /// Where the authority may write to.
     pub email: Option<String>,
     /// Roots in PEM that the authority's own certificate is checked against, instead of the system's.
-    pub ca: Option<PathBuf>,
+    pub ca: Option<PemFile>,
     /// How control over a name is proved, in the order in which it is tried. Never empty.
     pub challenges: Vec<Challenge>,
     /// Whom to ask about a name that only a wildcard knows: `GET URL?domain=NAME`, 200 is yes. Without it no public

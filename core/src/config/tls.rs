@@ -150,3 +150,11 @@ impl ListenerTls {
         matches!(self, Self::Terminate { .. })
     }
 }
+
+impl super::Listener {
+    /// Whether its certificates are made and ordered for the names of routes.
+    #[must_use]
+    pub const fn orders_certificates(&self) -> bool {
+        matches!(self.tls, Some(ListenerTls::Terminate { certificates: Certificates::Auto, .. }))
+    }
+}

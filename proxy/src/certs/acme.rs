@@ -68,7 +68,7 @@ impl Acme {
             return Ok(account.clone());
         }
         let file = format!("{}/account.pem", self.place);
-        let client = client(self.settings.ca.as_deref()).map_err(Failure::ours)?;
+        let client = client(self.settings.ca.as_ref().map(|ca| ca.path.as_path())).map_err(Failure::ours)?;
         let builder = Account::builder_with_http(Box::new(client));
         let directory = self.settings.directory.clone();
         let opened = match self.store.read(&file, read_account).map_err(Failure::ours)? {

@@ -32,6 +32,10 @@ impl Issued {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(pem)
             .collect::<Result<_, _>>()
             .map_err(|_| "a certificate in it is broken")?;
+        // A reader of PEM passes over what has no end.
+        if !pem.trim_ascii_end().ends_with(b"-----END CERTIFICATE-----") {
+            return Err("it is cut off".to_owned());
+        }
         Self::new(chain, &key, false)
     }
 

@@ -1,6 +1,6 @@
 //! `acme:` and what wildcard routes ask of it.
 
-use super::Walk;
+use super::{Walk, tls};
 use crate::certificate::{Issuer, issuer_of};
 use crate::config::acme::{LETS_ENCRYPT, LETS_ENCRYPT_STAGING};
 use crate::config::schema::{ACME, EAB};
@@ -9,7 +9,6 @@ use crate::config::value::{Read, fault};
 use crate::config::{Acme, Challenge, ErrorKind, ExternalAccount, HostPattern};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use std::path::PathBuf;
 
 /// Reads `acme:`.
 pub(super) fn acme(walk: &mut Walk<'_>, node: &Node) -> Acme {
@@ -19,7 +18,7 @@ pub(super) fn acme(walk: &mut Walk<'_>, node: &Node) -> Acme {
         acme.directory = url;
     }
     acme.email = fields.value("email").and_then(|node| walk.value(node, "an e-mail address", email)).flatten();
-    acme.ca = fields.value("ca").and_then(|node| walk.text(node, "a file")).map(PathBuf::from);
+    acme.ca = fields.value("ca").and_then(|node| tls::authorities(walk, node));
     if let Some(node) = fields.value("challenges") {
         acme.challenges = challenges(walk, node).unwrap_or(acme.challenges);
     }

@@ -33,6 +33,8 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> Config {
         Some(node) => self::defaults(walk, node, defaults),
         None => defaults,
     };
+    let acme = at("acme").map(|node| acme::acme(walk, node)).unwrap_or_default();
+    walk.orders_freely = acme.ask.is_none() && listeners.iter().any(|(_, listener)| listener.orders_certificates());
     let routes = at("routes").map(|node| route::routes(walk, node, &defaults)).unwrap_or_default();
     route::warn_unreached(walk, &listeners, &routes);
     Config {
@@ -49,7 +51,7 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> Config {
         log: at("log").map(|node| log(walk, node)).unwrap_or_default(),
         admin: at("admin").map(|node| admin::admin(walk, node)).unwrap_or_default(),
         state_dir: state_dir(walk, at("state_dir")),
-        acme: at("acme").map(|node| acme::acme(walk, node)).unwrap_or_default(),
+        acme,
         workers: at("workers").and_then(|node| workers(walk, node)),
         upstreams: std::mem::take(&mut walk.upstreams),
         files: Vec::new(),

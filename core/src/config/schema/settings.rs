@@ -10,7 +10,7 @@ use super::policies::{
 use super::rules::{ACCESS_LOG as RULE_ACCESS_LOG, HOST, MAX_BODY, ON_REMOVE_KEY, RULE, RULE_TIMEOUTS, UPGRADE};
 use super::tls::LISTENER_TLS;
 use super::websocket::CLOSE_CODE;
-use super::{ADMIN, Kind, Object, TIME_OR_OFF, elsewhere, key, later};
+use super::{ACME, ADMIN, Kind, Object, TIME_OR_OFF, elsewhere, key, later};
 
 pub(in crate::config) static FILE: Object = Object {
     what: "the configuration",
@@ -69,6 +69,11 @@ pub(in crate::config) static FILE: Object = Object {
             Kind::Or(&[Kind::Words(&["auto"]), Kind::Count(1, 1024)]),
             "Worker threads; default auto, one per core. Can't change by reload.",
         ),
+        key(
+            "acme",
+            Kind::Object(&ACME),
+            "Where certificates for public names come from, on listeners with `tls: auto`.",
+        ),
         key("defaults", Kind::Object(&DEFAULTS), "What holds for every rule that doesn't say otherwise."),
         key("include", Kind::OneOrList(&Kind::Text), "Further files, as paths or patterns beside this one."),
         key(
@@ -80,7 +85,6 @@ pub(in crate::config) static FILE: Object = Object {
         later("http2"),
         later("registry"),
         later("tracing"),
-        later("acme"),
         later("cache"),
         later("redis"),
         elsewhere("max_body", "stands under `defaults:` or in a rule"),

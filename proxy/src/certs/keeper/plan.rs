@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use switchboard_core::certificate::{Cover, Names};
-use switchboard_core::config::{Acme as Settings, Certificates, Challenge, Config, ListenerTls};
+use switchboard_core::config::{Acme as Settings, Challenge, Config, Listener};
 
 use super::{Name, Stage, Task};
 use crate::certs::acme::Acme;
@@ -37,8 +37,7 @@ pub fn proves_by_token(config: &Config) -> bool {
 
 /// Whether some listener has `tls: auto`.
 fn wants_certificates(config: &Config) -> bool {
-    let auto = |tls: &ListenerTls| matches!(tls, ListenerTls::Terminate { certificates: Certificates::Auto, .. });
-    config.listeners.iter().any(|listener| listener.tls.as_ref().is_some_and(auto))
+    config.listeners.iter().any(Listener::orders_certificates)
 }
 
 fn has_plain_listener(config: &Config) -> bool {
@@ -64,12 +63,19 @@ impl Task {
             }
         }
         let names = &plan.names;
-        self.certs.retain(|name, issued| names.cover(name).is_some() && (issued.local || same_authority));
+        self.certs.retain(|name, _| names.cover(name).is_some());
         self.certs.forgive_all_but(|name| names.cover(name).is_some());
         self.names.retain(|name, known| names.cover(name) == Some(known.cover));
-        for name in names.public().filter(|_| plan.acme.is_some()) {
-            if !self.names.contains_key(name) && !self.load(name, Cover::Exact) {
-                self.names.insert(name.into(), Name::new(Stage::Due(now()), Cover::Exact));
+        if plan.acme.is_none() {
+            return;
+        }
+        // What another authority issued stays in hand until there is one of this.
+        let in_hand = self.certs.public_in_hand();
+        let wanted = names.public().map(|name| (name, Cover::Exact));
+        for (name, cover) in in_hand.iter().map(|name| (&**name, Cover::Wildcard)).chain(wanted) {
+            let cover = names.cover(name).unwrap_or(cover);
+            if !self.names.contains_key(name) && !self.load(name, cover) {
+                self.names.insert(name.into(), Name::new(Stage::Due(now()), cover));
             }
         }
     }

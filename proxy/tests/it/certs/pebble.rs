@@ -1,7 +1,7 @@
 //! A real ACME server of our own: Debian's `pebble` with its DNS, in strict mode, on ports of its own.
 
 use crate::harness::{TempDir, poll};
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -12,12 +12,25 @@ pub(super) struct Pebble {
     management: u16,
     dns: Child,
     server: Option<Child>,
+    /// The ports of the server while it doesn't run.
+    reserved: Vec<Reserved>,
     config: String,
 }
 
-/// A port that nobody listens on now.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// A port that is taken, so that nobody else gets it, and that refuses connections until it is let go.
+struct Reserved(socket2::Socket);
+
+impl Reserved {
+    fn at(port: u16) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], port)).into()).unwrap();
+        Self(socket)
+    }
+
+    fn port(&self) -> u16 {
+        self.0.local_addr().unwrap().as_socket().unwrap().port()
+    }
 }
 
 impl Pebble {
@@ -34,10 +47,12 @@ impl Pebble {
         );
         openssl("req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout own.key -out own.csr -subj /CN=pebble");
         openssl("x509 -req -in own.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out own.pem");
-        let (directory, management, dns_port) = (free_port(), free_port(), free_port());
+        let reserved = [Reserved::at(0), Reserved::at(0)];
+        let [directory, management] = [0, 1].map(|n: usize| reserved[n].port());
+        let [dns_port, dns_management] = [Reserved::at(0), Reserved::at(0)].map(|port| port.port());
         let dns = Command::new("pebble-challtestsrv")
             .args(["-defaultIPv6", "", "-defaultIPv4", "127.0.0.1", "-http01", "", "-https01", "", "-tlsalpn01", ""])
-            .args(["-management", &format!("127.0.0.1:{}", free_port()), "-dns01", &format!("127.0.0.1:{dns_port}")])
+            .args(["-management", &format!("127.0.0.1:{}", dns_management), "-dns01", &format!("127.0.0.1:{dns_port}")])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -47,7 +62,7 @@ impl Pebble {
             "certificate": "own.pem", "privateKey": "own.key", "httpPort": HTTP, "tlsPort": TLS, "ocspResponderURL": "",
             "externalAccountBindingRequired": false, "certificateValidityPeriod": {life}, "dns": {dns_port}}}}}"#
         );
-        Self { dir, directory, management, dns, server: None, config }
+        Self { dir, directory, management, dns, server: None, reserved: reserved.into(), config }
     }
 
     /// What `acme:` says about it.
@@ -61,6 +76,7 @@ impl Pebble {
         let config = config.replace("HTTP", &http.to_string()).replace("TLS", &tls.to_string());
         self.dir.write("pebble.json", &format!("{config}}}}}"));
         let log = std::fs::File::options().create(true).append(true).open(self.dir.file("log")).unwrap();
+        self.reserved.clear();
         let mut command = Command::new("pebble");
         command.args(["-config", "pebble.json", "-strict", "-dnsserver"]);
         command.arg(format!("127.0.0.1:{}", dns.trim_end_matches('}'))).current_dir(self.dir.path());
@@ -74,6 +90,7 @@ impl Pebble {
         if let Some(mut server) = self.server.take() {
             let _ = server.kill();
             let _ = server.wait();
+            self.reserved = [self.directory, self.management].map(Reserved::at).into();
         }
     }
 
