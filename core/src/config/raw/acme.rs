@@ -120,3 +120,43 @@ pub(super) fn check_wildcard(walk: &mut Walk<'_>, host: &HostPattern, at: crate:
         walk.report.error(at, ErrorKind::NeedsAsk(suffix.clone()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Acme, Challenge, Config};
+
+    #[test]
+    fn reads_each_key_and_hides_the_key_of_an_account() {
+        let check = |text: &str, expect: Acme| {
+            let config = Config::from_text(&format!("acme: {text}")).unwrap();
+            assert_eq!(config.acme, expect, "{text}");
+        };
+        check("{}", Acme::default());
+        check("{email: '', ask: off, eab: {}, directory: letsencrypt}", Acme::default());
+        let staging = "https://acme-staging-v02.api.letsencrypt.org/directory".to_owned();
+        check("{directory: letsencrypt-staging}", Acme { directory: staging, ..Acme::default() });
+        check("{email: a@b.com}", Acme { email: Some("a@b.com".to_owned()), ..Acme::default() });
+        check("{challenges: http-01}", Acme { challenges: vec![Challenge::Http01], ..Acme::default() });
+        let both = vec![Challenge::Http01, Challenge::TlsAlpn01];
+        check("{challenges: [http-01, tls-alpn-01, http-01]}", Acme { challenges: both, ..Acme::default() });
+        let ask = Some("http://127.0.0.1:9/may?who=us".to_owned());
+        check("{ask: 'http://127.0.0.1:9/may?who=us'}", Acme { ask, ..Acme::default() });
+        let eab = Config::from_text("acme: {eab: {kid: abc, key: aHVudGVyMg}}").unwrap().acme.eab.unwrap();
+        assert_eq!((&*eab.kid, &*eab.key), ("abc", &b"hunter2"[..]));
+        assert!(!format!("{eab:?}").contains("104"), "{eab:?}");
+    }
+
+    #[test]
+    fn a_wildcard_of_public_names_needs_somebody_to_ask() {
+        let check = |listen: &str, ask: &str, route: &str, sound: bool| {
+            let text = format!("listen: {{bind: ':443'{listen}}}\nacme: {{{ask}}}\nroutes: {{'{route}': :1}}");
+            assert_eq!(Config::from_text(&text).is_ok(), sound, "{text}");
+        };
+        let ask = "ask: 'http://127.0.0.1:9/'";
+        check(", tls: auto", "", "*.example.com", false);
+        check(", tls: auto", ask, "*.example.com", true);
+        check("", "", "*.example.com", true);
+        check(", tls: auto", "", "*.localhost", true);
+        check(", tls: auto", "", "*", true);
+    }
+}

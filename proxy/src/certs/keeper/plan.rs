@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
+
 use switchboard_core::certificate::{Cover, Names};
 use switchboard_core::config::{Acme as Settings, Challenge, Config, Listener};
 
 use super::{Name, Stage, Task};
 use crate::certs::acme::Acme;
-use crate::certs::ask::Service;
+use crate::certs::ask::{Gate, Service};
 use crate::certs::now;
 
 /// What a configuration wants.
@@ -53,6 +55,10 @@ impl Task {
         if !same_authority {
             // Another authority, or the same with what was missing: all that failed is tried again now.
             self.names.clear();
+            // Orders under way are given up; what they left in the store is taken up by the next try.
+            self.jobs = JoinSet::new();
+            self.ordering = 0;
+            self.gate = Gate::default();
             self.acme = plan.acme.clone().map(|acme| Arc::new(Acme::new(acme, self.store.clone(), plan.plain)));
             self.service = None;
             if let Some(url) = plan.acme.as_ref().and_then(|acme| acme.ask.as_ref()) {
