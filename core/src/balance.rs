@@ -149,7 +149,7 @@ impl Balancer {
             first: Group::compile(upstream, false),
             backup: Group::compile(upstream, true),
             slow_start: upstream.slow_start.unwrap_or(Duration::ZERO),
-            panic: None,
+            panic: upstream.outlier.map(|outlier| outlier.panic).filter(|share| share.0 > 0),
             method,
             members,
         }

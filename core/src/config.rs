@@ -424,6 +424,10 @@ pub struct Upstream {
     pub slow_start: Option<Duration>,
     /// How much it does at once.
     pub limits: Bounds,
+    /// How its endpoints are probed; `None` is not at all.
+    pub health: Option<Health>,
+    /// When failing traffic takes one of them out; `None` is `off`.
+    pub outlier: Option<Outlier>,
 }
 
 /// One address of an upstream.
@@ -441,6 +445,8 @@ pub struct Endpoint {
     pub backup: bool,
     /// Exchanges and tunnels that it may have at once; `None` is `unlimited`.
     pub max_requests: Option<u32>,
+    /// By which another upstream can take it in.
+    pub tags: Vec<String>,
 }
 
 /// Where to connect. All schemes of today (`http`, `ws`, none) are plain HTTP/1.1.

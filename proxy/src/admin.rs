@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod client;
 mod dashboard;
+mod endpoints;
 mod guard;
 pub mod metrics;
 mod reload;
@@ -141,6 +142,7 @@ fn router(plane: Arc<Plane>) -> Router {
         .route("/ready", get(status::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/v1/status", get(status::status))
+        .route("/v1/upstreams", get(endpoints::list))
         .route("/v1/reload", post(reload::reload))
         .fallback(answer::nothing_here)
         .method_not_allowed_fallback(answer::not_allowed)

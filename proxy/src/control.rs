@@ -3,8 +3,10 @@
 //! Nothing on the data path waits for it (invariant 7). It runs on the main thread with a runtime of its own.
 
 pub mod drain;
+pub mod health;
 pub mod listeners;
 pub mod picture;
+pub mod probe;
 pub mod reading;
 pub mod resolve;
 pub mod source;
@@ -158,6 +160,7 @@ impl Control {
             self.registry.generation(config, |_| {}, Some(current), now).map_err(|error| error.to_string())?;
         plan.tell_ports(&generation);
         self.names.follow(&generation).await;
+        self.process.health.follow(&generation);
         if let Some(access) = access {
             self.process.log_access_to(access);
         }

@@ -24,6 +24,7 @@ use crate::http::Connection;
 use crate::tunnel::Tunnel;
 use crate::upstream::Attempts;
 use crate::upstream::interim::Interim;
+use crate::upstream::outcome;
 use crate::upstream::send::{Attempt, send};
 
 use admit::Admitted;
@@ -154,6 +155,7 @@ async fn reach(
         };
         let sent = send(&attempt, permit.endpoint(), desk, upload, interim, record).await;
         attempts.measure(&connection.worker, &permit, sent.is_err());
+        outcome::note(&connection.worker, permit.endpoint(), record, sent.as_ref().err(), desk.answer.status);
         match sent {
             Ok(_) if attempts.again_for(desk.answer.status, rule, admitted.nature(upload)) => {
                 drop(permit);

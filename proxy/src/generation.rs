@@ -192,6 +192,7 @@ impl Registry {
             pool: PoolId { slot, serial: self.next_serial },
             bounds,
             standing,
+            passive: Default::default(),
             removal: Removal::default(),
         });
         self.endpoints.entry(endpoint.identity.clone()).or_default().push(Arc::downgrade(&live));

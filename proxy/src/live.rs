@@ -3,6 +3,8 @@
 //! Keyed by identity (DESIGN: route, rule, upstream, endpoint), made by the control thread, reached by the data path
 //! through the generation by index: never by a hash at request time, and never behind a lock.
 
+pub mod passive;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +20,7 @@ use switchboard_core::moment::Moment;
 
 use crate::generation::Current;
 use crate::upstream::line::Line;
+use passive::Passive;
 
 /// A place where an endpoint can be reached now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,6 +210,8 @@ pub struct EndpointLive {
     pub bounds: Pool,
     /// Whether it may be picked, and how much it does. Kept where other bounds make another pool.
     pub standing: Arc<Standing>,
+    /// What its traffic says of it.
+    pub passive: Passive,
     /// Set when a reload takes it away.
     pub removal: Removal,
 }

@@ -12,9 +12,11 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::certs::Certs;
+use crate::control::health::Health;
 use crate::control::resolve::Doubts;
 use crate::generation::Generation;
 use crate::listener::{Remote, Socket};
+use crate::live::passive::Suspects;
 use crate::telemetry::access_log::AccessSink;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::failures::Failures;
@@ -48,6 +50,10 @@ pub struct Process {
     pub seed: u64,
     /// Where workers say that the address of a name may be another's.
     pub doubts: Arc<Doubts>,
+    /// Where workers say that an endpoint has failed often enough.
+    pub suspects: Arc<Suspects>,
+    /// What is known of every endpoint, for the control thread and the admin plane.
+    pub health: Health,
     /// Keeps complaints about exhaustion rare.
     pub said: Quiet,
     /// Unknown hosts are told the known ones: `demo` and `dev` only.

@@ -4,7 +4,7 @@
 
 use super::{
     AccessLog, Acme, Address, Admin, Balance, Bind, Bounds, Config, Dns, Drain, Endpoint, Forwarded, Limits, Listener,
-    Log, LogFormat, LogLevel, LogSink, Pool, ProxyProtocol, Timeouts, Upstream,
+    Log, LogFormat, LogLevel, LogSink, Outlier, Pool, ProxyProtocol, Timeouts, Upstream,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -76,6 +76,8 @@ impl Upstream {
             balance: Balance::default(),
             slow_start: None,
             limits: Bounds::default(),
+            health: None,
+            outlier: Some(Outlier::default()),
         }
     }
 }
@@ -84,7 +86,7 @@ impl Endpoint {
     /// An endpoint that says nothing but its address.
     #[must_use]
     pub const fn at(written: String, address: Address) -> Self {
-        Self { written, address, host: None, weight: 1, backup: false, max_requests: None }
+        Self { written, address, host: None, weight: 1, backup: false, max_requests: None, tags: Vec::new() }
     }
 }
 

@@ -163,7 +163,9 @@ fn compare_rules(diff: &mut Diff, route: &str, old: &[Rule], new: &[Rule]) {
 }
 
 fn compare_upstreams(diff: &mut Diff, name: &str, old: &Upstream, new: &Upstream) {
-    if old.pool != new.pool || old.host != new.host {
+    // All that it says but its endpoints, which are compared one by one.
+    let itself = |upstream: &Upstream| Upstream { endpoints: Vec::new(), ..upstream.clone() };
+    if itself(old) != itself(new) {
         diff.note(ChangeKind::Changed, Subject::Upstream(name.to_owned()));
     }
     let endpoint = |address: &&String| Subject::Endpoint(name.to_owned(), (*address).clone());

@@ -2,7 +2,7 @@
 //!
 //! A part of `Config`: valid by construction, defaults filled in. `core::health` and the control thread act on it.
 
-use super::TextMatch;
+use super::{Share, TextMatch};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -137,10 +137,10 @@ pub struct Outlier {
     pub hold: Duration,
     /// How long one may last (5 min).
     pub max_hold: Duration,
-    /// How much of the upstream may be ejected at once, in hundredths of a percent (50 %).
-    pub max_ejected: u32,
-    /// Where less of the upstream than this is up, ejections are not heeded, in hundredths of a percent (30 %).
-    pub panic: u32,
+    /// How much of the upstream may be ejected at once (50 %).
+    pub max_ejected: Share,
+    /// Where less of the upstream than this is up, the ejected serve too (30 %).
+    pub panic: Share,
 }
 
 impl Default for Outlier {
@@ -150,8 +150,8 @@ impl Default for Outlier {
             latency: None,
             hold: Duration::from_secs(10),
             max_hold: Duration::from_mins(5),
-            max_ejected: 5_000,
-            panic: 3_000,
+            max_ejected: Share(Share::WHOLE.0 / 2),
+            panic: Share(Share::WHOLE.0 / 10 * 3),
         }
     }
 }

@@ -18,7 +18,7 @@ mod websocket;
 pub(super) use acme::{ACME, EAB};
 pub(super) use admin::ADMIN;
 pub(super) use balance::{BALANCE_HASH, BOUNDS, HASH_KEY};
-pub(super) use health::DNS;
+pub(super) use health::{DNS, GRPC_CHECK, HEALTH, HTTP_CHECK, MATCH, OUTLIER, TCP_CHECK, WS_CHECK};
 pub(super) use patience::{RETRY_OBJECT, WAIT_OBJECT};
 pub(super) use policies::{COOKIE_FLAGS, CORS_KEYS, HEADER_EDITS, POLICIES, QUERY_EDITS, REWRITE_KEYS, SECURITY};
 pub(super) use rules::{CONDITION, ON_REMOVE, PATH_FORM, RULE, RULE_TIMEOUTS, TEXT_FORM};

@@ -62,6 +62,7 @@ pub struct Course {
     streak: u32,
     due: Moment,
     begun: bool,
+    asked: bool,
     draws: Draws,
     last: Option<(Seen, Moment)>,
 }
@@ -70,7 +71,15 @@ impl Course {
     /// Begins with a probe at once. The seed makes its jitter differ from that of others.
     #[must_use]
     pub const fn new(seed: u64, now: Moment) -> Self {
-        Self { state: Probed::Unproven, streak: 0, due: now, begun: false, draws: Draws::new(seed), last: None }
+        Self {
+            state: Probed::Unproven,
+            streak: 0,
+            due: now,
+            begun: false,
+            asked: false,
+            draws: Draws::new(seed),
+            last: None,
+        }
     }
 
     /// What probes have come to.
@@ -85,6 +94,12 @@ impl Course {
         self.due
     }
 
+    /// Whether a probe is under way: the next one waits for its answer.
+    #[must_use]
+    pub const fn is_asked(&self) -> bool {
+        self.asked
+    }
+
     /// The last answer, and when it came.
     #[must_use]
     pub fn last(&self) -> Option<(&Seen, Moment)> {
@@ -94,6 +109,7 @@ impl Course {
     /// Takes note that a probe was sent, and sets the time of the next. The second comes early by chance, so that
     /// endpoints that began together don't stay together.
     pub fn send(&mut self, pace: &Pace, now: Moment) {
+        self.asked = true;
         let interval = u64::try_from(pace.interval.as_nanos()).unwrap_or(u64::MAX);
         let (least, spread) = match std::mem::replace(&mut self.begun, true) {
             false => (interval / 2, interval / 2),
@@ -109,6 +125,7 @@ impl Course {
 
     /// Takes an answer, and tells what changes by it.
     pub fn answer(&mut self, pace: &Pace, seen: Seen, now: Moment) -> Option<Transition> {
+        self.asked = false;
         let (to, needed) = match (self.state, seen.passed) {
             (Probed::Unproven, true) => (Probed::Passing, 1),
             (Probed::Unproven, false) => (Probed::Failing, 1),

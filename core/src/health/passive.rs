@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use crate::config::Share;
 use crate::moment::Moment;
 
 /// What ejection goes by.
@@ -15,8 +16,8 @@ pub struct Rules {
     pub hold: Duration,
     /// How long one may last at most.
     pub max_hold: Duration,
-    /// How much of the upstream may be ejected at once, in hundredths of a percent.
-    pub max_ejected: u32,
+    /// How much of the upstream may be ejected at once.
+    pub max_ejected: Share,
     /// A mean time to the first byte beyond this, and far beyond that of the others, ejects.
     pub latency: Option<Duration>,
 }
@@ -105,17 +106,17 @@ pub fn report(rules: &Rules, records: &mut [Record], index: usize, up: usize, no
     Verdict::Ejected(hold)
 }
 
-/// How many of `count` endpoints a share in hundredths of a percent allows to be out.
+/// How many of `count` endpoints a share allows to be out.
 #[must_use]
-pub fn allowed(share: u32, count: usize) -> usize {
-    count.saturating_mul(share as usize) / 10_000
+pub fn allowed(share: Share, count: usize) -> usize {
+    count.saturating_mul(share.0 as usize) / Share::WHOLE.0 as usize
 }
 
 /// The mean times to the first byte of an upstream's endpoints since the last look, and from how many answers.
 pub type Latencies = [(Duration, u32)];
 
 /// Answers below which a mean says nothing. Chosen.
-const ENOUGH: u32 = 10;
+pub const ENOUGH: u32 = 10;
 
 /// Finds the endpoint that is slow: beyond the bound, and more than twice the median of the others that answered.
 /// One at a time: when it is out, the next look compares those that are left.
@@ -138,10 +139,12 @@ mod tests {
         Duration::from_secs(count)
     }
 
+    const HALF: Share = Share(Share::WHOLE.0 / 2);
+
     const RULES: Rules = Rules {
         hold: seconds(10),
         max_hold: seconds(60),
-        max_ejected: 5_000,
+        max_ejected: HALF,
         latency: Some(Duration::from_millis(100)),
     };
 
@@ -169,8 +172,8 @@ mod tests {
 
     #[test]
     fn never_too_many_and_never_the_last() {
-        let check = |count: usize, up: usize, share: u32, expect: usize| {
-            let rules = Rules { max_ejected: share, ..RULES };
+        let check = |count: usize, up: usize, percent: u32, expect: usize| {
+            let rules = Rules { max_ejected: Share(Share::WHOLE.0 / 100 * percent), ..RULES };
             let mut records = vec![Record::default(); count];
             let mut up = up;
             for index in 0..count {
@@ -179,16 +182,16 @@ mod tests {
                 }
             }
             let out = records.iter().filter(|record| record.until().is_some()).count();
-            assert_eq!(out, expect, "{count} endpoints, {up} up, {share}");
+            assert_eq!(out, expect, "{count} endpoints, {up} up, {percent}%");
         };
-        check(1, 1, 5_000, 0);
-        check(2, 2, 5_000, 1);
-        check(3, 3, 5_000, 1);
-        check(4, 4, 5_000, 2);
-        check(4, 2, 5_000, 1);
-        check(4, 4, 10_000, 3);
-        check(10, 10, 1_000, 1);
-        check(9, 9, 1_000, 0);
+        check(1, 1, 50, 0);
+        check(2, 2, 50, 1);
+        check(3, 3, 50, 1);
+        check(4, 4, 50, 2);
+        check(4, 2, 50, 1);
+        check(4, 4, 100, 3);
+        check(10, 10, 10, 1);
+        check(9, 9, 10, 0);
     }
 
     #[test]

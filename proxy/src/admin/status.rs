@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use switchboard_core::reason::Reason;
 use switchboard_core::stamp::Stamp;
 
-use super::Plane;
+use super::{Plane, endpoints};
 use crate::listener::Socket;
 use crate::process::Process;
 use crate::telemetry::counters::Counter;
@@ -47,6 +47,7 @@ pub(super) async fn status(State(plane): State<Arc<Plane>>) -> Json<Value> {
         "workers": process.workers.len(),
         "connections": { "open": process.admission.open(), "most": process.admission.most },
         "listeners": process.sockets.load().iter().map(|socket| listener(socket)).collect::<Vec<_>>(),
+        "endpoints": endpoints::all(process),
         "totals": totals(process),
         "reasons": reasons(process),
         "access_lines_dropped": process.access.load().as_ref().as_ref().map_or(0, |access| access.sink.dropped()),

@@ -12,6 +12,7 @@ use switchboard_core::config::Config;
 use switchboard_core::moment::Moment;
 use tokio::sync::mpsc;
 
+use super::health::Health;
 use super::listeners::Listeners;
 use super::picture::Picture;
 use super::resolve::Names;
@@ -68,6 +69,7 @@ pub fn run(start: Start) -> Result<u8, String> {
     plan.tell_ports(&generation);
     let (links, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| link()).unzip();
     let (certs, wanted) = Certs::new();
+    let (suspects, seed) = (Arc::default(), seed());
     let process = Arc::new(Process {
         origin,
         started: SystemTime::now(),
@@ -80,8 +82,10 @@ pub fn run(start: Start) -> Result<u8, String> {
         leaving: false.into(),
         reload: ArcSwap::default(),
         sockets: ArcSwap::default(),
-        seed: seed(),
+        seed,
         doubts: Arc::default(),
+        health: Health::new(Arc::clone(&suspects), origin, seed),
+        suspects,
         said: Default::default(),
         failures: Default::default(),
         names_hosts,
@@ -98,6 +102,8 @@ pub fn run(start: Start) -> Result<u8, String> {
         keeper.follow(&process.generation.load().config);
         let names = Names::new(Arc::clone(&process.doubts));
         tokio::spawn(names.clone().watch());
+        tokio::spawn(process.health.clone().watch());
+        process.health.follow(&process.generation.load());
         names.follow(&process.generation.load_full()).await;
         let (asks, inbox) = mpsc::channel(ASKS);
         let (admin, lines) = Admin::start(Arc::clone(&process), asks)?;

@@ -20,6 +20,7 @@ mod explain;
 mod faults;
 mod founding;
 mod framing;
+mod health;
 mod held;
 mod hop;
 mod limits;

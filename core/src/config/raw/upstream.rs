@@ -1,11 +1,11 @@
 //! `upstreams:` and the addresses that rules give without a name.
 
-use super::{Walk, balance};
+use super::{Walk, balance, health, tags};
 use crate::config::schema::{ENDPOINT, POOL, UPSTREAM};
 use crate::config::suggest::nearest;
 use crate::config::text::{Mark, Node, Value};
 use crate::config::value::{address, amount, fault, host};
-use crate::config::{Address, Endpoint, ErrorKind, HostHeader, Pool, Upstream, WarningKind};
+use crate::config::{Address, Endpoint, ErrorKind, HostHeader, Outlier, Pool, Upstream, WarningKind};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -19,6 +19,10 @@ pub(super) fn upstreams(walk: &mut Walk<'_>, node: &Node) {
             continue;
         }
         walk.named.insert(entry.key.clone());
+    }
+    // Those that take in endpoints of others come after them.
+    let (others, own): (Vec<_>, Vec<_>) = map.entries.iter().partition(|entry| tags::takes_in(&entry.value));
+    for entry in own.into_iter().chain(others).filter(|entry| wrong_name(&entry.key).is_none()) {
         if let Some(upstream) = upstream(walk, &entry.value) {
             walk.upstreams.insert(entry.key.clone(), upstream);
         }
@@ -44,13 +48,22 @@ fn upstream(walk: &mut Walk<'_>, node: &Node) -> Option<Upstream> {
     let balance = fields.value("balance").and_then(|node| balance::balance(walk, node)).unwrap_or_default();
     let slow_start = fields.value("slow_start").and_then(|node| walk.timeout(node)).flatten();
     let limits = fields.value("limits").map(|node| balance::bounds(walk, node)).unwrap_or_default();
-    let Some(list) = fields.value("endpoints") else {
-        let words = "an upstream needs its addresses: `endpoints: [10.0.0.1:3000]`";
-        walk.report.error(fields.at, ErrorKind::Missing(words));
-        return None;
+    let health = fields.value("health").and_then(|node| health::health(walk, node));
+    let outlier = match fields.value("outlier") {
+        Some(node) => health::outlier(walk, node).flatten(),
+        None => Some(Outlier::default()),
     };
-    let endpoints = endpoints(walk, list)?;
-    Some(Upstream { pool, host, balance, slow_start, limits, ..Upstream::of(endpoints) })
+    let endpoints = match fields.value("endpoints") {
+        Some(list) => {
+            if let Some((key, entry)) = fields.first(&["from", "tags"]) {
+                let mend = "goes without `endpoints`: it takes in those of another upstream";
+                walk.report.error(entry.key_at, ErrorKind::Misplaced { key: key.to_owned(), mend });
+            }
+            endpoints(walk, list)?
+        }
+        None => tags::taken_in(walk, &fields)?,
+    };
+    Some(Upstream { pool, host, balance, slow_start, limits, health, outlier, ..Upstream::of(endpoints) })
 }
 
 fn pool(walk: &mut Walk<'_>, node: &Node) -> Pool {
@@ -104,13 +117,14 @@ fn endpoint(walk: &mut Walk<'_>, node: &Node) -> Option<Endpoint> {
     let fields = walk.fields(node, &ENDPOINT)?;
     let host = fields.value("host").and_then(|node| host_header(walk, node));
     let share = balance::member(walk, &fields);
+    let tags = fields.value("tags").map(|node| tags::words(walk, node)).unwrap_or_default();
     let Some(node) = fields.value("address") else {
         let words = "an endpoint needs its address: `address: 10.0.0.1:3000`";
         walk.report.error(fields.at, ErrorKind::Missing(words));
         return None;
     };
     let (address, written) = place(walk, node)?;
-    Some(Endpoint { host, ..share(Endpoint::at(written, address)) })
+    Some(Endpoint { host, tags, ..share(Endpoint::at(written, address)) })
 }
 
 /// Reads an address, and keeps it as written too.

@@ -1,7 +1,7 @@
 //! The keys of the file itself, of listeners and upstreams, and of the settings of the whole proxy.
 
 use super::balance::{BACKUP, BALANCE, MAX_REQUESTS, SLOW_START, UPSTREAM_LIMITS, WEIGHT};
-use super::health::DNS;
+use super::health::{DNS, FROM, HEALTH_KEY, OUTLIER_KEY, TAGS, TAGS_WANTED};
 use super::patience::{RETRY, WAIT};
 use super::policies::{
     ALLOW, COOKIES, CORS, DENY, ERROR_PAGES, MAINTENANCE, METHODS, POLICIES, REQUEST_HEADERS, RESPONSE_HEADERS,
@@ -148,8 +148,10 @@ pub(in crate::config) static UPSTREAM: Object = Object {
         key("pool", Kind::Object(&POOL), "Bounds on idle connections."),
         HOST,
         later("sticky"),
-        later("health"),
-        later("outlier"),
+        HEALTH_KEY,
+        OUTLIER_KEY,
+        FROM,
+        TAGS_WANTED,
         UPSTREAM_LIMITS,
         later("tls"),
         later("send_proxy_protocol"),
@@ -173,7 +175,7 @@ pub(in crate::config) static ENDPOINT: Object = Object {
         WEIGHT,
         BACKUP,
         MAX_REQUESTS,
-        later("tags"),
+        TAGS,
     ],
 };
 

@@ -95,7 +95,8 @@ fn addresses() {
     refuse("https://a", "later: https://");
     refuse("h2c://a:1", "later: h2c://");
     refuse("wss://a:1", "later: wss://");
-    refuse("srv://a", "later: srv://");
+    check("srv://_http._tcp.Example.com", Address::Srv("_http._tcp.example.com".to_owned()));
+    refuse("srv://_http._tcp.example.com:80", "a service has no port");
     refuse("ftp://a", "the schemes are");
     refuse("http://a/b", "add_prefix: /b");
     refuse("http://a?b", "no path");

@@ -1,0 +1,67 @@
+//! A WebSocket handshake as a check: a key of its own, a 101 that is verified, and a polite end.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use switchboard_core::config::WebSocketCheck;
+use switchboard_core::health::expect::Expect;
+use switchboard_core::websocket::{Upgrade, accept, verify_101};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::Failed;
+use super::http;
+use super::socket::Stream;
+
+/// How long the other side's Close is waited for. The verdict stands before.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Asks and judges.
+pub(super) async fn ask(
+    mut stream: Stream,
+    check: &WebSocketCheck,
+    expect: &Expect,
+    host: &str,
+) -> Result<String, Failed> {
+    let key = STANDARD.encode(drawn::<16>());
+    let mut request = format!("GET {} HTTP/1.1\r\n", check.path);
+    http::fields(&mut request, &check.headers, check.login.as_ref(), host);
+    let _ = write!(
+        request,
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let answer = http::head(&mut stream).await?;
+    let status = answer.head.status;
+    expect
+        .check_head(status, &answer.head.fields, &answer.bytes)
+        .map_err(|mismatch| Failed::new(mismatch.to_string()))?;
+    if status == 101 {
+        let upgrade = Upgrade::WebSocket(accept(key.as_bytes()));
+        verify_101(&answer.head.fields, &answer.bytes, &upgrade).map_err(|fault| Failed::new(fault.detail()))?;
+        tokio::spawn(close(stream));
+    }
+    Ok(format!("status {status}"))
+}
+
+/// Ends a WebSocket as RFC 6455 §7.1 has it: a Close with 1000, masked, and then the other's.
+async fn close(mut stream: Stream) {
+    let mask = drawn::<4>();
+    let code = 1000_u16.to_be_bytes();
+    let frame = [0x88, 0x82, mask[0], mask[1], mask[2], mask[3], code[0] ^ mask[0], code[1] ^ mask[1]];
+    let farewell = async {
+        stream.write_all(&frame).await?;
+        let mut rest = [0; 512];
+        while stream.read(&mut rest).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
+}
+
+/// Bytes that nobody can foretell.
+fn drawn<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    bytes
+}
