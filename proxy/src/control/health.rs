@@ -61,8 +61,14 @@ impl Health {
         Self { table: Arc::default(), changed: Arc::default(), suspects, origin, seed }
     }
 
-    /// Probes and judges, for ever. One task of the control thread runs this.
-    pub async fn watch(self) {
+    /// Begins, with a task on the calling thread's runtime: the control thread's.
+    pub fn start(&self, generation: &Generation) {
+        self.follow(generation);
+        tokio::spawn(self.clone().watch());
+    }
+
+    /// Probes and judges, for ever.
+    async fn watch(self) {
         loop {
             let next = self.step();
             let pause = match next {

@@ -68,13 +68,15 @@ struct State {
 }
 
 impl Names {
-    /// An empty table.
-    pub fn new(doubts: Arc<Doubts>) -> Self {
-        Self { table: Arc::default(), doubts, changed: Arc::default() }
+    /// An empty table, and a task on the calling thread's runtime that keeps it: the control thread's.
+    pub fn start(doubts: Arc<Doubts>) -> Self {
+        let names = Self { table: Arc::default(), doubts, changed: Arc::default() };
+        tokio::spawn(names.clone().watch());
+        names
     }
 
-    /// Asks again and again, for ever. One task of the control thread runs this.
-    pub async fn watch(self) {
+    /// Asks again and again, for ever.
+    async fn watch(self) {
         loop {
             let next = self.ask_due();
             let pause = next.map_or(Duration::from_hours(1), |at| at.saturating_duration_since(Instant::now()));

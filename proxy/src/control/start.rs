@@ -100,10 +100,8 @@ pub fn run(start: Start) -> Result<u8, String> {
         let signals = Signals::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
         let keeper = Keeper::start(Arc::clone(&process.certs), wanted, &state_dir);
         keeper.follow(&process.generation.load().config);
-        let names = Names::new(Arc::clone(&process.doubts));
-        tokio::spawn(names.clone().watch());
-        tokio::spawn(process.health.clone().watch());
-        process.health.follow(&process.generation.load());
+        let names = Names::start(Arc::clone(&process.doubts));
+        process.health.start(&process.generation.load());
         names.follow(&process.generation.load_full()).await;
         let (asks, inbox) = mpsc::channel(ASKS);
         let (admin, lines) = Admin::start(Arc::clone(&process), asks)?;
