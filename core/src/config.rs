@@ -36,8 +36,8 @@ pub use policy::{
 };
 pub use schema::json::json_schema;
 pub use tls::{
-    CertificateFiles, Certificates, ClientAuth, Digest, HostTls, Inspected, ListenerTls, PairPart, PemFile, TlsPolicy,
-    TlsVersion,
+    CertificateFiles, Certificates, ClientAuth, Digest, EndpointScheme, HostTls, Inspected, ListenerTls, PairPart,
+    PemFile, ProxyVersion, TlsPolicy, TlsVersion, UpstreamTls,
 };
 pub use value::regex;
 
@@ -428,6 +428,10 @@ pub struct Upstream {
     pub health: Option<Health>,
     /// When failing traffic takes one of them out; `None` is `off`.
     pub outlier: Option<Outlier>,
+    /// How TLS to those of its endpoints is done that are spoken to over it.
+    pub tls: UpstreamTls,
+    /// Whether connections to its endpoints begin with who the client is.
+    pub send_proxy_protocol: Option<ProxyVersion>,
 }
 
 /// One address of an upstream.
@@ -437,6 +441,8 @@ pub struct Endpoint {
     pub written: String,
     /// Where to connect.
     pub address: Address,
+    /// How to speak to it.
+    pub scheme: EndpointScheme,
     /// The `Host` for this endpoint, where it says so (nearest of all).
     pub host: Option<HostHeader>,
     /// Its share of the requests beside the others' (default 1).
@@ -449,7 +455,7 @@ pub struct Endpoint {
     pub tags: Vec<String>,
 }
 
-/// Where to connect. All schemes of today (`http`, `ws`, none) are plain HTTP/1.1.
+/// Where to connect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
     /// `:3000`: 127.0.0.1, then `[::1]`.

@@ -5,6 +5,9 @@
 
 mod v1;
 mod v2;
+mod write;
+
+pub use write::write;
 
 use std::net::SocketAddr;
 

@@ -170,10 +170,14 @@ pub struct Endpoint {
     pub upstream: UpstreamId,
     /// Where to connect.
     pub address: Address,
-    /// Its own name and port, as a `Host` names it: without port 80; `localhost` where there is no name.
+    /// Its own name and port, as a `Host` names it: without the port of its scheme; `localhost` where there is no name.
     pub authority: Box<str>,
     /// The `Host` that it or its upstream asks for; `None` leaves it to the rule.
     pub host: Option<HostSent>,
+    /// How TLS to it is done; `None` is not at all.
+    pub tls: Option<config::UpstreamTls>,
+    /// Whether connections to it begin with who the client is.
+    pub send_proxy_protocol: Option<config::ProxyVersion>,
 }
 
 impl Snapshot {

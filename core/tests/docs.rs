@@ -75,6 +75,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("`query` of a rule", "query_edits"),
     ("A named policy: `policies`", "policies"),
     ("An upstream: `upstreams`", "upstream"),
+    ("`tls` of an upstream", "upstream_tls"),
     ("An endpoint", "endpoint"),
     ("`balance` of an upstream", "balance_hash"),
     ("What a hash is of", "hash_key"),

@@ -146,6 +146,7 @@ async fn reach(
         admitted.write_head(connection, desk, record, permit.index());
         let attempt = Attempt {
             worker: &connection.worker,
+            peer: &connection.peer,
             client: &connection.transport,
             deadline: &connection.deadline,
             timeouts: &rule.timeouts,
@@ -193,6 +194,10 @@ fn keep(connection: &Connection, upstream: answer::Upstream) {
     let answer::Upstream { connection: kept, permit } = upstream;
     let endpoint = permit.endpoint();
     let worker = &connection.worker;
+    // It began with who this client is.
+    if endpoint.send_proxy_protocol.is_some() {
+        return;
+    }
     let share = worker.share_of(endpoint.bounds.idle);
     worker.pools.borrow_mut().put(endpoint, kept, share, worker.deadlines.about_now());
 }

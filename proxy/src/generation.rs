@@ -88,6 +88,7 @@ pub struct Registry {
     compiler: Option<Compiler>,
     /// Things that came or went since the dead were forgotten.
     touched: usize,
+    clients: tls::endpoints::Clients,
 }
 
 impl Registry {
@@ -108,6 +109,7 @@ impl Registry {
         compiler.take_touched();
         let snapshot = compiler.snapshot();
         let tls = tls::setup::Setup::new(&config, &mut self.tickets).map_err(GenerationError::Tls)?;
+        self.clients.prepare(&config).map_err(GenerationError::Tls)?;
         self.compiler = Some(compiler);
         self.number += 1;
         self.forget_dead();
@@ -168,10 +170,15 @@ impl Registry {
         now: Moment,
     ) -> Arc<EndpointLive> {
         let bounds = upstream.pool;
+        let tls = endpoint.tls.as_ref().map(|settings| self.clients.of(settings, &endpoint.address));
+        let send_proxy_protocol = endpoint.send_proxy_protocol;
+        let same = |live: &EndpointLive| {
+            live.bounds == bounds && live.tls == tls && live.send_proxy_protocol == send_proxy_protocol
+        };
         let old = self.endpoints.get(&endpoint.identity).and_then(|lives| lives.last()).and_then(Weak::upgrade);
         let (places, standing) = match old {
-            Some(live) if live.bounds == bounds => return live,
-            // Other bounds make another pool: the idle connections of the old one are closed as they age.
+            Some(live) if same(&live) => return live,
+            // Other bounds or another TLS make another pool: the idle connections of the old one are closed as they age.
             Some(live) => (Vec::clone(&live.places.load()), Arc::clone(&live.standing)),
             None => {
                 let places = fixed_places(&endpoint.address);
@@ -191,6 +198,8 @@ impl Registry {
             places: Places::new(places),
             pool: PoolId { slot, serial: self.next_serial },
             bounds,
+            tls,
+            send_proxy_protocol,
             standing,
             passive: Default::default(),
             removal: Removal::default(),
@@ -203,6 +212,7 @@ impl Registry {
     /// tells a worker that what it finds there is another's.
     fn forget_dead(&mut self) {
         self.touched = 0;
+        self.clients.forget_unused();
         self.rules.retain(|_, rule| rule.strong_count() > 0);
         self.upstreams.retain(|_, upstream| upstream.strong_count() > 0);
         self.endpoints.retain(|_, lives| {

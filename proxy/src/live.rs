@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use switchboard_core::balance::{Budget, Flag, Standing, Tally};
-use switchboard_core::config::{OnRemove, Pool};
+use switchboard_core::config::{OnRemove, Pool, ProxyVersion};
 use switchboard_core::moment::Moment;
 
 use crate::generation::Current;
+use crate::tls::endpoints::ClientTls;
 use crate::upstream::line::Line;
 use passive::Passive;
 
@@ -208,6 +209,10 @@ pub struct EndpointLive {
     pub pool: PoolId,
     /// Bounds on idle connections.
     pub bounds: Pool,
+    /// What TLS with it needs; `None` is plain.
+    pub tls: Option<ClientTls>,
+    /// Whether a connection to it begins with who the client is: then it is that client's alone.
+    pub send_proxy_protocol: Option<ProxyVersion>,
     /// Whether it may be picked, and how much it does. Kept where other bounds make another pool.
     pub standing: Arc<Standing>,
     /// What its traffic says of it.

@@ -3,8 +3,8 @@
 //! The walk of a file starts from these; tests and the proxy without a file use them as they are.
 
 use super::{
-    AccessLog, Acme, Address, Admin, Balance, Bind, Bounds, Config, Dns, Drain, Endpoint, Forwarded, Limits, Listener,
-    Log, LogFormat, LogLevel, LogSink, Outlier, Pool, ProxyProtocol, Timeouts, Upstream,
+    AccessLog, Acme, Address, Admin, Balance, Bind, Bounds, Config, Dns, Drain, Endpoint, EndpointScheme, Forwarded,
+    Limits, Listener, Log, LogFormat, LogLevel, LogSink, Outlier, Pool, ProxyProtocol, Timeouts, Upstream, UpstreamTls,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -78,6 +78,8 @@ impl Upstream {
             limits: Bounds::default(),
             health: None,
             outlier: Some(Outlier::default()),
+            tls: UpstreamTls::default(),
+            send_proxy_protocol: None,
         }
     }
 }
@@ -85,8 +87,9 @@ impl Upstream {
 impl Endpoint {
     /// An endpoint that says nothing but its address.
     #[must_use]
-    pub const fn at(written: String, address: Address) -> Self {
-        Self { written, address, host: None, weight: 1, backup: false, max_requests: None, tags: Vec::new() }
+    pub fn at(written: String, address: Address) -> Self {
+        let scheme = EndpointScheme::of(&written);
+        Self { written, address, scheme, host: None, weight: 1, backup: false, max_requests: None, tags: Vec::new() }
     }
 }
 

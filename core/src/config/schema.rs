@@ -25,7 +25,7 @@ pub(super) use rules::{CONDITION, ON_REMOVE, PATH_FORM, RULE, RULE_TIMEOUTS, TEX
 pub(super) use settings::{
     ACCESS_LOG, DEFAULTS, DRAIN, ENDPOINT, FILE, FORWARDED, LIMITS, LISTENER, LOG, POOL, TIMEOUTS, UPSTREAM,
 };
-pub(super) use tls::{CERTIFICATE, HOST_TLS, LISTENER_TLS, TLS_FORM};
+pub(super) use tls::{CERTIFICATE, HOST_TLS, LISTENER_TLS, TLS_FORM, UPSTREAM_TLS};
 
 /// A mapping with a fixed set of keys.
 #[derive(Debug)]

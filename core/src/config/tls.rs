@@ -158,3 +158,45 @@ impl super::Listener {
         matches!(self.tls, Some(ListenerTls::Terminate { certificates: Certificates::Auto, .. }))
     }
 }
+
+/// How an endpoint is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndpointScheme {
+    /// Plain: `http://`, `ws://`, or no scheme.
+    Http,
+    /// Over TLS: `https://`, `wss://`.
+    Https,
+}
+
+impl EndpointScheme {
+    /// The scheme of an address that was read already.
+    #[must_use]
+    pub fn of(address: &str) -> Self {
+        match address.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
+            Some("https" | "wss") => Self::Https,
+            Some(_) | None => Self::Http,
+        }
+    }
+}
+
+/// How TLS to the endpoints of an upstream is done. The default is how the Web does it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct UpstreamTls {
+    /// Who must have issued the endpoint's certificate; `None` is whom this system trusts.
+    pub ca: Option<PemFile>,
+    /// The name that is asked for and that the certificate must be for; `None` is the name in the address.
+    pub server_name: Option<String>,
+    /// What we show.
+    pub identity: Option<CertificateFiles>,
+    /// Take whatever certificate comes.
+    pub insecure_skip_verify: bool,
+}
+
+/// A version of the PROXY protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProxyVersion {
+    /// A line of text.
+    V1,
+    /// Binary.
+    V2,
+}

@@ -10,7 +10,7 @@ use super::{
     UpstreamIdentity,
 };
 use crate::balance::Balancer;
-use crate::config::{self, Address, Config, HostHeader, HostPattern, PathEdit, RouteKey};
+use crate::config::{self, Address, Config, EndpointScheme, HostHeader, HostPattern, PathEdit, RouteKey};
 use crate::policy::Chain;
 use crate::route::{Networks, RouteTable};
 use crate::slots::Slots;
@@ -99,8 +99,10 @@ pub(super) fn endpoint(
         identity: EndpointIdentity { upstream: Arc::clone(name), address: written.written.as_str().into() },
         upstream,
         address: written.address.clone(),
-        authority: authority(&written.address),
+        authority: authority(&written.address, written.scheme),
         host: written.host.as_ref().or(group.host.as_ref()).map(host_sent),
+        tls: (written.scheme == EndpointScheme::Https).then(|| group.tls.clone()),
+        send_proxy_protocol: group.send_proxy_protocol,
     }
 }
 
@@ -186,7 +188,11 @@ fn host_sent(host: &HostHeader) -> HostSent {
 }
 
 /// What a client would write as `Host` to reach this address (RFC 9110 §7.2).
-fn authority(address: &Address) -> Box<str> {
+fn authority(address: &Address, scheme: EndpointScheme) -> Box<str> {
+    let usual = match scheme {
+        EndpointScheme::Http => 80,
+        EndpointScheme::Https => 443,
+    };
     let (host, port) = match address {
         Address::Loopback(port) => ("localhost".to_owned(), *port),
         Address::Ip(IpAddr::V4(ip), port) => (ip.to_string(), *port),
@@ -196,7 +202,7 @@ fn authority(address: &Address) -> Box<str> {
         Address::Srv(name) => {
             (name.split('.').skip_while(|label| label.starts_with('_')).collect::<Vec<_>>().join("."), 80)
         }
-        Address::Unix(_) => ("localhost".to_owned(), 80),
+        Address::Unix(_) => ("localhost".to_owned(), usual),
     };
-    if port == 80 { host.into() } else { format!("{host}:{port}").into() }
+    if port == usual { host.into() } else { format!("{host}:{port}").into() }
 }

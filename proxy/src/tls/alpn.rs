@@ -10,3 +10,8 @@ pub const ACME: &[u8] = b"acme-tls/1";
 pub fn to_clients() -> Vec<Vec<u8>> {
     vec![HTTP_1_1.to_vec()]
 }
+
+/// What we offer to endpoints, the best first.
+pub fn to_endpoints() -> Vec<Vec<u8>> {
+    vec![HTTP_1_1.to_vec()]
+}

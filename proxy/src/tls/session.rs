@@ -19,7 +19,6 @@ pub(super) enum Session {
     /// A client of ours.
     Server(UnbufferedServerConnection),
     /// An endpoint.
-    #[expect(dead_code, reason = "addresses with https:// are not built yet")]
     Client(UnbufferedClientConnection),
 }
 

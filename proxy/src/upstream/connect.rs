@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use switchboard_core::proxy_header::{self, Ends};
 use switchboard_core::reason::Reason;
 
 use super::pool::Connection;
@@ -9,24 +10,27 @@ use super::race::{self, Failure};
 use crate::deadline::Deadline;
 use crate::error::{ProxyError, Retry};
 use crate::live::EndpointLive;
+use crate::tls::endpoints;
 use crate::transport::Transport;
 use crate::worker::Worker;
 
 /// Connects. The deadline is the exchange's; a client that goes away meanwhile ends the wait.
 ///
 /// # Errors
-/// `connect_refused` or `connect_timeout`, both safe to try elsewhere: not a byte was sent.
+/// `connect_refused`, `connect_timeout` or `tls_failed`, all safe to try elsewhere: not a byte of a request was sent.
 pub async fn connect(
     worker: &Worker,
     endpoint: &EndpointLive,
     client: &Transport,
     deadline: &Deadline,
     patience: Option<Duration>,
+    ends: Option<Ends>,
 ) -> Result<Connection, ProxyError> {
     let turn = worker.turn();
     let refused = match race::connect(endpoint, turn, &worker.process.doubts, Some(client), deadline, patience).await {
         Ok((transport, version)) => {
             worker.counters.upstream_connects.add(1);
+            let transport = open(transport, endpoint, client, deadline, patience, ends).await?;
             let opened = worker.deadlines.now();
             return Ok(Connection { transport, version, opened, reused: false });
         }
@@ -42,6 +46,36 @@ pub async fn connect(
     Err(match refused {
         Some(source) => error.because(source),
         None => error,
+    })
+}
+
+/// Says on a fresh connection what comes before a request: who the client is, and TLS.
+async fn open(
+    transport: Transport,
+    endpoint: &EndpointLive,
+    client: &Transport,
+    deadline: &Deadline,
+    patience: Option<Duration>,
+    ends: Option<Ends>,
+) -> Result<Transport, ProxyError> {
+    if let (Some(version), Transport::Plain(socket)) = (endpoint.send_proxy_protocol, &transport) {
+        let header = proxy_header::write(version, ends);
+        if !socket.try_write(&header).is_ok_and(|written| written == header.len()) {
+            let detail = "The endpoint closed the connection before it was told who the client is.";
+            return Err(ProxyError::upstream(Reason::UpstreamReset, detail).retry(Retry::Unsent));
+        }
+    }
+    let Some(tls) = &endpoint.tls else { return Ok(transport) };
+    deadline.set_in(patience);
+    endpoints::connect(transport, tls, Some(client), deadline).await.map_err(|failure| match failure {
+        endpoints::Failure::ClientGone => ProxyError::gone(),
+        endpoints::Failure::TimedOut => {
+            let detail = "The endpoint did not finish the TLS handshake in time.";
+            ProxyError::upstream(Reason::ConnectTimeout, detail).retry(Retry::Unsent)
+        }
+        endpoints::Failure::Refused(detail, source) => {
+            ProxyError::upstream(Reason::TlsFailed, detail).because(source).retry(Retry::Unsent)
+        }
     })
 }
 

@@ -2,12 +2,15 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use switchboard_core::config::Timeouts;
+use switchboard_core::forwarding::Peer;
 use switchboard_core::http1::{HeadLimits, Progress};
 use switchboard_core::moment::Moment;
+use switchboard_core::proxy_header::Ends;
 use switchboard_core::reason::Reason;
 
 use super::connect::connect;
@@ -28,6 +31,8 @@ use crate::worker::Worker;
 pub struct Attempt<'a> {
     /// The worker.
     pub worker: &'a Worker,
+    /// Who the client is.
+    pub peer: &'a Peer,
     /// The client's socket: the body comes from it, interim answers go to it.
     pub client: &'a Transport,
     /// The connection's time-out.
@@ -66,7 +71,8 @@ pub async fn send(
         None => {
             let left = (attempt.ends != Moment::NEVER).then(|| attempt.ends.since(record.clock(worker)));
             let patience = [attempt.timeouts.connect, left].into_iter().flatten().min();
-            let fresh = connect(worker, endpoint, attempt.client, attempt.deadline, patience).await?;
+            let ends = endpoint.send_proxy_protocol.and_then(|_| attempt.ends_of_client());
+            let fresh = connect(worker, endpoint, attempt.client, attempt.deadline, patience, ends).await?;
             record.connected_in(fresh.opened.since(now));
             fresh
         }
@@ -91,6 +97,15 @@ pub async fn send(
 }
 
 impl Attempt<'_> {
+    /// The two ends of the client's connection, as far as they have addresses.
+    fn ends_of_client(&self) -> Option<Ends> {
+        let source = self.peer.address()?;
+        let any = SocketAddr::new(if source.is_ipv4() { [0; 4].into() } else { [0; 16].into() }, 0);
+        let reached = self.client.local_address().unwrap_or(any);
+        let destination = SocketAddr::new(reached.ip(), self.peer.local_port().unwrap_or(reached.port()));
+        Some(Ends { source, destination })
+    }
+
     /// How long a first byte is waited for; once one has come, the rest of the head has the rule's whole time.
     fn first_byte(&self, heard: bool) -> Option<Duration> {
         let per_try = self.per_try.filter(|_| !heard);

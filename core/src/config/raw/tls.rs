@@ -5,12 +5,12 @@
 
 use super::reference::beside;
 use super::{Fields, Walk};
-use crate::config::schema::{CERTIFICATE, HOST_TLS, LISTENER_TLS};
+use crate::config::schema::{CERTIFICATE, HOST_TLS, LISTENER_TLS, UPSTREAM_TLS};
 use crate::config::text::{Node, Value};
 use crate::config::value::host;
 use crate::config::{
-    CertificateFiles, Certificates, ClientAuth, ErrorKind, HostPattern, HostTls, ListenerTls, PairPart, PemFile,
-    TlsPolicy, TlsVersion, WarningKind,
+    CertificateFiles, Certificates, ClientAuth, Endpoint, EndpointScheme, ErrorKind, HostPattern, HostTls, ListenerTls,
+    PairPart, PemFile, ProxyVersion, TlsPolicy, TlsVersion, UpstreamTls, WarningKind,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -140,10 +140,50 @@ fn certificates(walk: &mut Walk<'_>, node: &Node) -> Option<Certificates> {
     (!files.is_empty()).then_some(Certificates::Files(files))
 }
 
+/// Reads `tls:` and `send_proxy_protocol:` of an upstream with these endpoints.
+pub(super) fn to_endpoints(
+    walk: &mut Walk<'_>,
+    fields: &Fields<'_>,
+    endpoints: &[Endpoint],
+) -> (UpstreamTls, Option<ProxyVersion>) {
+    let words = [("off", None), ("false", None), ("v1", Some(ProxyVersion::V1)), ("v2", Some(ProxyVersion::V2))];
+    let proxy = fields.value("send_proxy_protocol").and_then(|node| walk.word(node, "off, v1 or v2", &words)).flatten();
+    let Some(node) = fields.value("tls") else { return (UpstreamTls::default(), proxy) };
+    if endpoints.iter().all(|endpoint| endpoint.scheme != EndpointScheme::Https) {
+        let words = "`tls` has no effect: no endpoint here begins with https:// or wss://";
+        walk.report.error(node.at, ErrorKind::Missing(words));
+    }
+    (upstream(walk, node), proxy)
+}
+
+fn upstream(walk: &mut Walk<'_>, node: &Node) -> UpstreamTls {
+    let Some(fields) = walk.fields(node, &UPSTREAM_TLS) else { return UpstreamTls::default() };
+    let shows = fields.first(&["cert", "key"]).is_some();
+    let skip = fields.value("insecure_skip_verify").and_then(|node| Some((node, walk.switch(node)?)));
+    if let Some((node, true)) = skip {
+        let words =
+            "certificates of these endpoints are not verified: anybody in between can read and change everything";
+        walk.report.warn(node.at, WarningKind::Certificate(words.to_owned()));
+    }
+    UpstreamTls {
+        ca: fields.value("ca").and_then(|node| authorities(walk, node)),
+        server_name: fields.value("server_name").and_then(|node| {
+            walk.value(node, "a name", |text| host::name("a name", text.trim_start_matches('[').trim_end_matches(']')))
+        }),
+        identity: if shows { pair_of(walk, &fields, None) } else { None },
+        insecure_skip_verify: skip.is_some_and(|(_, skip)| skip),
+    }
+}
+
 /// Reads `{cert, key, ocsp}` and has the files looked at.
-pub(super) fn pair(walk: &mut Walk<'_>, node: &Node) -> Option<CertificateFiles> {
+fn pair(walk: &mut Walk<'_>, node: &Node) -> Option<CertificateFiles> {
     let fields = walk.fields(node, &CERTIFICATE)?;
-    let [cert, key, ocsp] = ["cert", "key", "ocsp"].map(|key| fields.value(key));
+    let ocsp = fields.value("ocsp");
+    pair_of(walk, &fields, ocsp)
+}
+
+fn pair_of(walk: &mut Walk<'_>, fields: &Fields<'_>, ocsp: Option<&Node>) -> Option<CertificateFiles> {
+    let [cert, key] = ["cert", "key"].map(|key| fields.value(key));
     let (Some(cert_at), Some(key_at)) = (cert, key) else {
         if !fields.refused {
             let words = "a certificate needs both files: `{cert: a.pem, key: a.key}`";

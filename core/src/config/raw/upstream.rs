@@ -1,11 +1,11 @@
 //! `upstreams:` and the addresses that rules give without a name.
 
-use super::{Walk, balance, health, tags};
+use super::{Walk, balance, health, tags, tls};
 use crate::config::schema::{ENDPOINT, POOL, UPSTREAM};
 use crate::config::suggest::nearest;
 use crate::config::text::{Mark, Node, Value};
 use crate::config::value::{address, amount, fault, host};
-use crate::config::{Address, Endpoint, ErrorKind, HostHeader, Outlier, Pool, Upstream, WarningKind};
+use crate::config::{Address, Endpoint, EndpointScheme, ErrorKind, HostHeader, Outlier, Pool, Upstream, WarningKind};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -63,7 +63,9 @@ fn upstream(walk: &mut Walk<'_>, node: &Node) -> Option<Upstream> {
         }
         None => tags::taken_in(walk, &fields)?,
     };
-    Some(Upstream { pool, host, balance, slow_start, limits, health, outlier, ..Upstream::of(endpoints) })
+    let (tls, send_proxy_protocol) = tls::to_endpoints(walk, &fields, &endpoints);
+    let said = Upstream { pool, host, balance, slow_start, limits, health, outlier, ..Upstream::of(endpoints) };
+    Some(Upstream { tls, send_proxy_protocol, ..said })
 }
 
 fn pool(walk: &mut Walk<'_>, node: &Node) -> Pool {
@@ -135,7 +137,8 @@ fn place(walk: &mut Walk<'_>, node: &Node) -> Option<(Address, String)> {
 }
 
 fn warn_public(walk: &mut Walk<'_>, at: Mark, address: &Address, written: &str) {
-    if let Address::Ip(ip, _) = address
+    if EndpointScheme::of(written) == EndpointScheme::Http
+        && let Address::Ip(ip, _) = address
         && is_public(*ip)
     {
         walk.report.warn(at, WarningKind::PlainHttp(written.to_owned()));

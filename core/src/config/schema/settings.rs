@@ -8,7 +8,7 @@ use super::policies::{
     SECURITY_HEADERS, USE,
 };
 use super::rules::{ACCESS_LOG as RULE_ACCESS_LOG, HOST, MAX_BODY, ON_REMOVE_KEY, RULE, RULE_TIMEOUTS, UPGRADE};
-use super::tls::LISTENER_TLS;
+use super::tls::{LISTENER_TLS, UPSTREAM_TLS};
 use super::websocket::CLOSE_CODE;
 use super::{ACME, ADMIN, Kind, Object, TIME_OR_OFF, elsewhere, key, later};
 
@@ -142,7 +142,7 @@ pub(in crate::config) static UPSTREAM: Object = Object {
         key(
             "endpoints",
             Kind::OneOrList(&Kind::Or(&[Kind::Text, Kind::Object(&ENDPOINT)])),
-            "The addresses: :3000, host:3000, [::1]:3000, http://host, ws://host or unix:/path.",
+            "The addresses: :3000, host:3000, [::1]:3000, http://host, https://host, ws://host, wss://host or unix:/path.",
         ),
         BALANCE,
         key("pool", Kind::Object(&POOL), "Bounds on idle connections."),
@@ -153,8 +153,12 @@ pub(in crate::config) static UPSTREAM: Object = Object {
         FROM,
         TAGS_WANTED,
         UPSTREAM_LIMITS,
-        later("tls"),
-        later("send_proxy_protocol"),
+        key("tls", Kind::Object(&UPSTREAM_TLS), "How TLS to its https:// and wss:// endpoints is done."),
+        key(
+            "send_proxy_protocol",
+            Kind::Or(&[Kind::Off, Kind::Words(&["v1", "v2"])]),
+            "Whether each connection begins with who the client is (PROXY protocol); then none is shared. Default off.",
+        ),
         SLOW_START,
         later("default_origin"),
         elsewhere("timeouts", "stands in a rule, under `defaults:` or for the whole file"),
@@ -169,7 +173,7 @@ pub(in crate::config) static ENDPOINT: Object = Object {
         key(
             "address",
             Kind::Text,
-            "Where to connect: :3000, host:3000, [::1]:3000, http://host, ws://host or unix:/path.",
+            "Where to connect: :3000, host:3000, [::1]:3000, http://host, https://host, ws://host, wss://host or unix:/path.",
         ),
         HOST,
         WEIGHT,

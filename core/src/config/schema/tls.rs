@@ -52,3 +52,23 @@ pub(in crate::config) static TLS_FORM: Object = Object {
     name: "tls_form",
     keys: &[key("client_cert", Kind::Switch, "Whether the client has shown a certificate that was verified.")],
 };
+
+pub(in crate::config) static UPSTREAM_TLS: Object = Object {
+    what: "`tls` of an upstream",
+    name: "upstream_tls",
+    keys: &[
+        key(
+            "ca",
+            Kind::Text,
+            "The file of those who issue the endpoints' certificates (PEM); default whom the system trusts.",
+        ),
+        key("server_name", Kind::Text, "The name that is asked for and verified; default the name in the address."),
+        key("cert", Kind::Text, "The file of the certificate that we show (PEM), with `key`."),
+        key("key", Kind::Text, "The file of its private key (PEM)."),
+        key(
+            "insecure_skip_verify",
+            Kind::Switch,
+            "Take whatever certificate comes: anybody in between can read and change everything. Default false.",
+        ),
+    ],
+};

@@ -1,7 +1,7 @@
 //! Addresses: where an endpoint is dialled, and where a listener binds.
 
 use super::{Fault, Read, amount, fault, host};
-use crate::config::{Address, Bind};
+use crate::config::{Address, Bind, EndpointScheme};
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 
@@ -11,12 +11,16 @@ const BIND: &str = "a place to listen";
 /// The port of `http://` and `ws://` addresses that name none.
 const HTTP: u16 = 80;
 
+/// The port of `https://` and `wss://` addresses that name none.
+const HTTPS: u16 = 443;
+
 /// Tells an address from the name of an upstream: an address has a port or a scheme, so it has a colon.
 pub(in crate::config) fn is_address(text: &str) -> bool {
     text.contains(':')
 }
 
-/// Reads `:3000`, `host:3000`, `[::1]:3000`, `http://host`, `ws://host:3000` or `unix:/path`.
+/// Reads `:3000`, `host:3000`, `[::1]:3000`, `http://host`, `https://host`, `ws://host:3000`, `wss://host` or
+/// `unix:/path`.
 pub(in crate::config) fn address(text: &str) -> Read<Address> {
     if let Some(path) = text.strip_prefix("unix:") {
         return socket(WHAT, path).map(Address::Unix);
@@ -26,9 +30,9 @@ pub(in crate::config) fn address(text: &str) -> Read<Address> {
         None => (None, text),
     };
     match scheme.map(str::to_ascii_lowercase).as_deref() {
-        None | Some("http" | "ws") => {}
+        None | Some("http" | "ws" | "https" | "wss") => {}
         Some("srv") => return service(authority),
-        Some(later @ ("https" | "h2c" | "wss")) => return Err(Fault::NotBuilt(format!("{later}://"))),
+        Some(later @ "h2c") => return Err(Fault::NotBuilt(format!("{later}://"))),
         Some(_) => return fault(WHAT, "the schemes are http, https, h2c, ws, wss, srv and unix:/path"),
     }
     if let Some(at) = authority.find(['/', '?', '#']) {
@@ -49,6 +53,7 @@ pub(in crate::config) fn address(text: &str) -> Read<Address> {
     let (name, port) = split(WHAT, authority)?;
     let port = match port {
         Some(port) => port_number(WHAT, port, 1)?,
+        None if EndpointScheme::of(text) == EndpointScheme::Https => HTTPS,
         None if scheme.is_some() => HTTP,
         None => return fault(WHAT, format!("the port is missing; write {authority}:3000, say")),
     };
