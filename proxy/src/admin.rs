@@ -138,6 +138,7 @@ fn router(plane: Arc<Plane>) -> Router {
         .route("/dashboard.css", get(dashboard::style))
         .route("/dashboard.svg", get(dashboard::sign))
         .route("/v1/events", get(dashboard::events))
+        .route("/v1/picture", get(dashboard::picture_of_now))
         .route("/health", get(status::health))
         .route("/ready", get(status::ready))
         .route("/metrics", get(metrics::metrics))

@@ -8,6 +8,7 @@ pub(crate) mod paint;
 mod reload;
 pub(crate) mod run;
 mod trust;
+pub(crate) mod which;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,7 +62,7 @@ enum Command {
         after_help = "Example:\n  switchboard reload -c switchboard.yaml\n\nExit code 0 if the configuration is in \
                             force, 1 if it was refused or no proxy answers."
     )]
-    Reload(reload::Options),
+    Reload(which::Which),
     /// Lets this machine's browsers and tools trust the certificates of private names (`tls: auto`)
     #[command(
         after_help = "Examples:\n  switchboard trust                       as yourself: it asks for sudo where it \
@@ -76,6 +77,12 @@ enum Command {
                             1 if something does."
     )]
     Doctor(crate::doctor::Options),
+    /// Shows what the proxy does while it does it
+    #[command(
+        after_help = "Examples:\n  switchboard top -c switchboard.yaml\n  switchboard top --once | less\n\nTab goes from \
+                            table to table, q quits. In a browser the same is at the admin address."
+    )]
+    Top(crate::top::Options),
     /// Prints the JSON Schema of the configuration, for completion in editors
     #[command(after_help = "Example:\n  switchboard schema > switchboard.schema.json")]
     Schema,
@@ -122,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Reload(options) => reload::reload(&options),
         Command::Trust(options) => trust::trust(&options),
         Command::Doctor(options) => crate::doctor::run(&options),
+        Command::Top(options) => crate::top::run(&options),
         Command::Schema => {
             print(&switchboard_core::config::json_schema());
             Ok(0)

@@ -49,4 +49,6 @@ pub mod demo;
 
 pub mod doctor;
 
+pub mod top;
+
 pub mod cli;

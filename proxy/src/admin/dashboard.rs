@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Json;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::State;
 use axum::http::{HeaderName, header};
@@ -52,6 +53,11 @@ pub(super) async fn events(State(plane): State<Arc<Plane>>) -> impl IntoResponse
     // A page that was asleep needs the newest picture, not all of them.
     steps.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ([(header::CONTENT_TYPE, "text/event-stream"), FRESH], Body::new(Pictures { plane, steps }))
+}
+
+/// One picture, for `switchboard top`.
+pub(super) async fn picture_of_now(State(plane): State<Arc<Plane>>) -> impl IntoResponse {
+    ([FRESH], Json(picture::of(&plane.process)))
 }
 
 struct Pictures {

@@ -1,7 +1,7 @@
 //! The dashboard, in a real browser: what it shows is live, nothing that comes from outside becomes markup, and people
 //! who can't see it or have no mouse can use it.
 
-use crate::harness::{Node, Origin, Proxy, browser_judge, poll};
+use crate::harness::{Node, Origin, Proxy, browser_judge, poll, run};
 use serde_json::Value;
 
 const SCRIPT: &str = include_str!("node/dashboard.cjs");
@@ -47,4 +47,20 @@ fn a_browser_shows_what_happens_while_it_happens() {
     assert_eq!(line(&node, 5)["wider"], 0, "nothing sticks out on a phone");
     assert_eq!(line(&node, 6)["focused"], "skip");
     assert_eq!(line(&node, 7)["noise"], serde_json::json!([]), "nothing in the console");
+}
+
+#[test]
+fn top_prints_the_same_where_nobody_looks() {
+    let proxy = Proxy::start(1, "admin: off\nroutes:\n  a.test: { respond: hi }\n");
+    assert_eq!(proxy.get("nobody.test", "/").status(), 404);
+    let output = run(proxy.dir().path(), &["top", "-c", "switchboard.yaml"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    for part in ["switchboard ready", "a.test", "says 200 itself", "no_route", "GET nobody.test/"] {
+        assert!(text.contains(part), "{part:?} is missing in\n{text}");
+    }
+    drop(proxy);
+    let output = run(&std::env::temp_dir(), &["top", "--state-dir", "/nonexistent"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no proxy runs with the state directory /nonexistent"));
 }
