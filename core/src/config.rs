@@ -31,8 +31,8 @@ pub use health::{Check, CheckKind, Dns, Expect, Health, HttpCheck, Login, Outlie
 pub use load::{Loaded, NoSource, Source, load, load_bytes};
 pub use patience::{Causes, Retry, Wait};
 pub use policy::{
-    CookieFlags, Cors, ErrorPage, HeaderEdit, OriginPattern, PageForm, PageStatus, Policies, QueryEdits, Rewrite,
-    SecurityHeaders,
+    Concurrency, CookieFlags, Cors, ErrorPage, HeaderEdit, LimitKey, LimitScope, OriginPattern, PageForm, PageStatus,
+    Policies, QueryEdits, RateLimit, Rewrite, SecurityHeaders,
 };
 pub use schema::json::json_schema;
 pub use tls::{

@@ -4,11 +4,14 @@
 //! again when an answer's head is written. Everything here is decided from the request's facts: nothing waits, counts
 //! or looks anything up outside.
 
+pub mod cells;
 pub mod cookies;
 pub mod cors;
 mod describe;
 pub mod edits;
+pub mod limits;
 mod pages;
+pub mod places;
 mod rewrite;
 #[cfg(test)]
 mod tests;
@@ -21,6 +24,7 @@ use crate::template::TemplateError;
 
 use cors::{Cors, Preflight};
 use edits::{HeadEdits, Rendered};
+use limits::{Concurrency, LimitPlace, Rate};
 use pages::Pages;
 use rewrite::{QueryEdit, Rewrite};
 
@@ -39,6 +43,8 @@ pub struct Chain {
     hsts: Option<Box<str>>,
     cookies: CookieFlags,
     pages: Pages,
+    rates: Box<[Rate]>,
+    concurrency: Box<[Concurrency]>,
 }
 
 /// A request that a policy does not let pass.
@@ -65,6 +71,8 @@ pub struct Notes {
     pub origin: Vec<u8>,
     /// Whether the client speaks TLS.
     pub secure: bool,
+    /// The key of a limit, while it is looked up.
+    pub key: Vec<u8>,
 }
 
 impl Refusal {
@@ -89,7 +97,11 @@ impl Chain {
     /// # Errors
     ///
     /// A regular expression that does not compile or grows too large.
-    pub fn compile(written: &Policies, listeners: &[config::Listener]) -> Result<Self, regex::Error> {
+    pub fn compile(
+        written: &Policies,
+        listeners: &[config::Listener],
+        place: &LimitPlace<'_>,
+    ) -> Result<Self, regex::Error> {
         let each = |list: &[config::Condition]| -> Result<Box<[Condition]>, regex::Error> {
             list.iter().map(|one| Condition::compile(one, listeners)).collect()
         };
@@ -107,6 +119,8 @@ impl Chain {
             hsts: security.and_then(|headers| headers.hsts).map(|age| format!("max-age={}", age.as_secs()).into()),
             cookies: written.cookies,
             pages: Pages::compile(&written.error_pages),
+            rates: written.rates.iter().map(|rate| Rate::compile(rate, place)).collect(),
+            concurrency: written.concurrency.iter().map(|limit| Concurrency::compile(limit, place)).collect(),
         })
     }
 
@@ -143,6 +157,18 @@ impl Chain {
             return Err(Refusal::new(Reason::Maintenance, "This route is being worked on."));
         }
         Ok(())
+    }
+
+    /// The limits on how often, in order.
+    #[must_use]
+    pub fn rates(&self) -> &[Rate] {
+        &self.rates
+    }
+
+    /// The limits on how many at once, in order.
+    #[must_use]
+    pub fn concurrency(&self) -> &[Concurrency] {
+        &self.concurrency
     }
 
     fn verdict(&self, facts: &Facts<'_>, path: &[u8]) -> Result<(), &'static str> {

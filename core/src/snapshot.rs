@@ -241,6 +241,17 @@ impl Snapshot {
         self.listener_policies.get(listener.0 as usize)?.as_ref()
     }
 
+    /// Whether any listener has policies.
+    #[must_use]
+    pub fn has_listener_policies(&self) -> bool {
+        !self.listener_policies.is_empty()
+    }
+
+    /// What listeners forbid, in no order.
+    pub fn listener_policies(&self) -> impl Iterator<Item = &Chain> {
+        self.listener_policies.iter().flatten()
+    }
+
     /// Indexes everything by identity, so that live state can be carried over from the snapshot before.
     #[must_use]
     pub fn identities(&self) -> Identities<'_> {

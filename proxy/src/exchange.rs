@@ -56,6 +56,7 @@ pub async fn serve(connection: &mut Connection, mut desk: Box<Desk>, rest: &mut 
         Err(error) => Box::pin(own::refuse(connection, &mut desk, &mut record, upload.as_ref(), error)).await,
     };
     if !matches!(next, Next::Tunnel(_)) {
+        connection.occupied.clear();
         record.close(&connection.worker, &desk);
     }
     if matches!(next, Next::Request)

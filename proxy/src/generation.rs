@@ -13,6 +13,7 @@ use switchboard_core::snapshot::{
     CompileError, Compiler, Endpoint, EndpointIdentity, Rule, RuleIdentity, Snapshot, Upstream, UpstreamIdentity,
 };
 
+use crate::live::limits::Limits;
 use crate::live::{EndpointLive, Place, Places, PoolId, Removal, RuleLive, UpstreamLive};
 use crate::tls;
 
@@ -89,6 +90,7 @@ pub struct Registry {
     /// Things that came or went since the dead were forgotten.
     touched: usize,
     clients: tls::endpoints::Clients,
+    limits: Limits,
 }
 
 impl Registry {
@@ -113,6 +115,7 @@ impl Registry {
         self.compiler = Some(compiler);
         self.number += 1;
         self.forget_dead();
+        snapshot.listener_policies().for_each(|chain| self.limits.tie(chain));
         let generation = self.tie(config, snapshot, tls, now);
         if let Some(previous) = previous {
             retire_rules(previous, &generation, now);
@@ -143,6 +146,7 @@ impl Registry {
     }
 
     fn rule(&mut self, rule: &Rule, code: u16) -> Arc<RuleLive> {
+        rule.policy.iter().for_each(|chain| self.limits.tie(chain));
         let entry = self.rules.entry(rule.identity.clone()).or_default();
         let live = entry.upgrade().unwrap_or_else(|| {
             let live = Arc::new(RuleLive::new(&rule.identity.route));
@@ -214,6 +218,7 @@ impl Registry {
         self.touched = 0;
         self.clients.forget_unused();
         self.rules.retain(|_, rule| rule.strong_count() > 0);
+        self.limits.forget_dead();
         self.upstreams.retain(|_, upstream| upstream.strong_count() > 0);
         self.endpoints.retain(|_, lives| {
             lives.retain(|endpoint| endpoint.strong_count() > 0);

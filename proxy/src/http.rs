@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use switchboard_core::forwarding::{Peer, Scheme};
 use switchboard_core::moment::Moment;
+use switchboard_core::policy::places::Occupied;
 use switchboard_core::proxy_header::Ends;
 use switchboard_core::reason::Reason;
 use switchboard_core::route::ListenerId;
@@ -50,6 +51,8 @@ pub struct Connection {
     pub opened: Moment,
     /// Requests answered on it.
     pub served: u32,
+    /// Places that the exchange has in limits on how many at once; they go with it, or with the tunnel it becomes.
+    pub occupied: Vec<Occupied>,
     held: Option<Held>,
     remote: Option<SocketAddr>,
     local_port: Option<u16>,
@@ -131,6 +134,7 @@ impl Connection {
             opened: worker.deadlines.now(),
             served: 0,
             held: Some(held),
+            occupied: Vec::new(),
             peer,
             peer_of: generation.number,
             listener: place_of(&socket, &generation),
@@ -202,8 +206,8 @@ impl Connection {
     }
 
     /// Takes the connection's socket and its places in the counts, for a tunnel.
-    pub fn into_parts(self) -> (Transport, Option<Held>) {
-        (self.transport, self.held)
+    pub fn into_parts(self) -> (Transport, (Option<Held>, Vec<Occupied>)) {
+        (self.transport, (self.held, self.occupied))
     }
 
     /// Sends a whole answer, whose last `body` bytes are its body; the write time-out runs while the client takes nothing.

@@ -3,6 +3,7 @@
 //! Keyed by identity (DESIGN: route, rule, upstream, endpoint), made by the control thread, reached by the data path
 //! through the generation by index: never by a hash at request time, and never behind a lock.
 
+pub mod limits;
 pub mod passive;
 
 use std::fmt;

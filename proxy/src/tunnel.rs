@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use switchboard_core::message::Name;
+use switchboard_core::policy::places::Occupied;
 use switchboard_core::reason::Reason;
 use switchboard_core::snapshot::Rule;
 use switchboard_core::websocket::Upgrade;
@@ -68,7 +69,7 @@ pub struct Running {
     permit: LongPermit,
     facts: Box<Facts>,
     frames: Option<Box<Frames>>,
-    _held: Option<Held>,
+    _held: (Option<Held>, Vec<Occupied>),
 }
 
 /// All that is needed to go on with a tunnel elsewhere: its sockets, and what each still has to be given.

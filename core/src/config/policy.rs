@@ -34,6 +34,66 @@ pub struct Policies {
     pub cookies: CookieFlags,
     /// What the proxy's own answers show instead of its own page.
     pub error_pages: BTreeMap<PageStatus, ErrorPage>,
+    /// How often: of every level.
+    pub rates: Vec<RateLimit>,
+    /// How many at once: of every level.
+    pub concurrency: Vec<Concurrency>,
+}
+
+/// `rate_limit:` how often a key may ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// The level that says so: all rules that have it from there are counted together.
+    pub scope: LimitScope,
+    /// Its place among the limits of that level.
+    pub index: u32,
+    /// What is counted apart.
+    pub key: LimitKey,
+    /// So many requests …
+    pub count: u32,
+    /// … in this time.
+    pub per: Duration,
+    /// How many at once from rest (default: those of a second, at least one).
+    pub burst: u32,
+    /// Counts, and lets pass.
+    pub dry_run: bool,
+}
+
+/// `concurrency:` and `max_connections:` how many exchanges of a key may be under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Concurrency {
+    /// The level that says so.
+    pub scope: LimitScope,
+    /// Its place among the limits of that level.
+    pub index: u32,
+    /// What is counted apart.
+    pub key: LimitKey,
+    /// How many.
+    pub max: u32,
+}
+
+/// The level that a limit stands on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LimitScope {
+    /// `defaults:`
+    Defaults,
+    /// A listener, by its name.
+    Listener(String),
+    /// A policy, by its name.
+    Named(String),
+    /// A rule.
+    Rule,
+}
+
+/// What a limit counts apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LimitKey {
+    /// The client's address; an IPv6 one by its /64.
+    ClientIp,
+    /// The route.
+    Route,
+    /// Facts of the request. Requests that lack them count together.
+    Template(Template),
 }
 
 /// What becomes of the field lines with one name.

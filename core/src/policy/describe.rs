@@ -19,6 +19,8 @@ impl Chain {
         if self.maintenance {
             steps.push(("maintenance", "everything gets 503".to_owned()));
         }
+        steps.extend(self.rates().iter().map(|rate| ("rate_limit", rate.words())));
+        steps.extend(self.concurrency().iter().map(|limit| ("concurrency", limit.words())));
         if self.cors.is_some() {
             steps.push(("cors", "preflights are answered here".to_owned()));
         }

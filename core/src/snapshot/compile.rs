@@ -12,6 +12,7 @@ use super::{
 use crate::balance::Balancer;
 use crate::config::{self, Address, Config, EndpointScheme, HostHeader, HostPattern, PathEdit, RouteKey};
 use crate::policy::Chain;
+use crate::policy::limits::LimitPlace;
 use crate::route::{Networks, RouteTable};
 use crate::slots::Slots;
 use crate::target::{canonical_host, canonical_key_path};
@@ -111,7 +112,10 @@ fn listener_policies(config: &Config) -> Result<Vec<Option<Chain>>, CompileError
         return Ok(Vec::new());
     }
     let compile = |listener: &config::Listener| {
-        let chain = listener.policies.as_ref().map(|policies| Chain::compile(policies, &config.listeners));
+        let chain = listener
+            .policies
+            .as_ref()
+            .map(|policies| Chain::compile(policies, &config.listeners, &LimitPlace { route: "", rule: 0 }));
         chain.transpose().map_err(|source| CompileError::Regex { route: listener.name.clone(), source })
     };
     config.listeners.iter().map(compile).collect()
@@ -133,7 +137,8 @@ pub(super) fn compiled(
         config::Action::Redirect { to, status } => Action::Redirect { to: to.clone(), status: *status },
         config::Action::Respond { body, status } => Action::Respond { body: body.as_str().into(), status: *status },
     };
-    let policy = rule.policies.as_ref().map(|policies| Chain::compile(policies, listeners).map(Box::new));
+    let place = LimitPlace { route: key, rule: fingerprint(rule) };
+    let policy = rule.policies.as_ref().map(|policies| Chain::compile(policies, listeners, &place).map(Box::new));
     let policy = policy.transpose().map_err(|source| CompileError::Regex { route: key.to_string(), source })?;
     Ok(Rule {
         key: Arc::clone(key),

@@ -97,7 +97,10 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
         policy::note(chain, &facts, notes)?;
     }
     check_size(&rule, request.framing)?;
-    policy::screen(&generation.snapshot, &rule, &facts)?;
+    if rule.policy.is_some() || generation.snapshot.has_listener_policies() {
+        let counters = &connection.worker.counters;
+        policy::screen(record, &rule, &facts, notes, &mut connection.occupied, counters)?;
+    }
     let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
     let mut admitted = Admitted { rule, hop, upgrade: Upgrade::None, idempotent, key: None, preflight: None };
     admitted.settle(&generation.snapshot, &facts, request, notes, target)?;

@@ -3,13 +3,19 @@
 //! `admit` calls it in the chain's order, and `answer` and `own` when a head is written. A rule without policies never
 //! comes here.
 
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::LazyLock;
+
 use switchboard_core::message::Fields;
 use switchboard_core::policy::cors::Preflight;
+use switchboard_core::policy::places::Occupied;
 use switchboard_core::policy::{Chain, Notes, Refusal};
 use switchboard_core::route::Facts;
-use switchboard_core::snapshot::{Rule, Snapshot, edit_path};
+use switchboard_core::snapshot::{Rule, edit_path};
 
+use super::record::Record;
 use crate::error::ProxyError;
+use crate::telemetry::counters::Counters;
 
 impl From<Refusal> for ProxyError {
     fn from(refusal: Refusal) -> Self {
@@ -25,20 +31,43 @@ pub fn note(chain: &Chain, facts: &Facts<'_>, notes: &mut Notes) -> Result<(), P
     Ok(chain.note(facts, notes)?)
 }
 
-/// Asks what refuses, of the listener and of the rule, up to the identity.
+/// Asks what refuses, of the listener and of the rule, up to the identity. What is to be counted while the exchange
+/// lasts is left in `occupied`.
 ///
 /// # Errors
-/// `denied`, `maintenance`.
-pub fn screen(snapshot: &Snapshot, rule: &Rule, facts: &Facts<'_>) -> Result<(), ProxyError> {
-    if rule.inherit
-        && let Some(chain) = snapshot.listener_policy(facts.listener)
-    {
+/// `denied`, `maintenance`, `rate_limited`.
+pub fn screen(
+    record: &Record,
+    rule: &Rule,
+    facts: &Facts<'_>,
+    notes: &mut Notes,
+    occupied: &mut Vec<Occupied>,
+    counters: &Counters,
+) -> Result<(), ProxyError> {
+    let listener = match rule.inherit {
+        true => record.generation.snapshot.listener_policy(facts.listener),
+        false => None,
+    };
+    for chain in listener.into_iter().chain(rule.policy.as_deref()) {
         chain.screen(facts)?;
+        for rate in chain.rates() {
+            match rate.take(facts, record.started, &mut notes.key, hash) {
+                Ok(()) => {}
+                Err(_) if rate.dry_run => counters.rate_limit_dry_runs.add(1),
+                Err(refusal) => return Err(refusal.into()),
+            }
+        }
+        for limit in chain.concurrency() {
+            occupied.extend(limit.take(facts, &mut notes.key, hash)?);
+        }
     }
-    match &rule.policy {
-        Some(chain) => Ok(chain.screen(facts)?),
-        None => Ok(()),
-    }
+    Ok(())
+}
+
+/// Hashes the key of a limit with what only this process knows: nobody outside can choose keys that meet.
+fn hash(key: &[u8]) -> u64 {
+    static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    SEED.hash_one(key)
 }
 
 /// The answer to a preflight; else asks what is left after the identity, and fills in what goes up.

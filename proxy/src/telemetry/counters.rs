@@ -76,6 +76,8 @@ counters! {
     upstream_reused,
     /// Exchanges that were tried again.
     retries,
+    /// Requests that a rate limit with dry_run would have refused.
+    rate_limit_dry_runs,
     /// Tunnels opened.
     tunnels_opened,
     /// Tunnels open.

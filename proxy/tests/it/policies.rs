@@ -2,4 +2,5 @@
 
 mod access;
 mod heads;
+mod limits;
 mod targets;

@@ -4,7 +4,7 @@ use super::{Fields, Walk, policy, tls};
 use crate::config::schema::LISTENER;
 use crate::config::text::{Mark, Node, Value};
 use crate::config::value::{address, fault};
-use crate::config::{Bind, ErrorKind, Listener, ProxyProtocol};
+use crate::config::{Bind, ErrorKind, LimitScope, Listener, ProxyProtocol};
 use std::net::IpAddr;
 
 /// How many listeners there may be: each is compared with every other, and each costs a socket per worker.
@@ -48,11 +48,12 @@ fn listener(walk: &mut Walk<'_>, node: &Node) -> Option<Listener> {
     let tls = fields.value("tls").filter(|node| !is_off(node)).and_then(|node| tls::listener(walk, node));
     let https_redirect = fields.value("https_redirect").and_then(|node| walk.switch(node));
     let name = fields.value("name").and_then(|node| name(walk, node));
-    let policies = policy::level(walk, &fields).policies();
     let (bind, text) = bound(walk, &fields)?;
+    let name = name.unwrap_or(text);
+    let policies = policy::level(walk, &fields, &LimitScope::Listener(name.clone())).policies();
     Some(Listener {
         bind,
-        name: name.unwrap_or(text),
+        name,
         proxy_protocol: proxy_protocol.unwrap_or(ProxyProtocol::Off),
         max_connections,
         policies,

@@ -6,6 +6,7 @@
 mod cors;
 mod edits;
 mod files;
+mod limits;
 
 use super::{Fields, Walk, condition};
 use crate::config::schema::{COOKIE_FLAGS, POLICIES};
@@ -13,8 +14,8 @@ use crate::config::suggest::nearest;
 use crate::config::text::{Node, Value};
 use crate::config::value::{Fault, network};
 use crate::config::{
-    Cidr, Condition, CookieFlags, Cors, ErrorKind, ErrorPage, HeaderEdit, PageStatus, Policies, QueryEdits, Rewrite,
-    SecurityHeaders,
+    Cidr, Concurrency, Condition, CookieFlags, Cors, ErrorKind, ErrorPage, HeaderEdit, LimitScope, PageStatus,
+    Policies, QueryEdits, RateLimit, Rewrite, SecurityHeaders,
 };
 use std::collections::BTreeMap;
 
@@ -35,6 +36,8 @@ pub(super) struct Level {
     security_headers: Option<Option<SecurityHeaders>>,
     cookies: Option<CookieFlags>,
     error_pages: Option<BTreeMap<PageStatus, ErrorPage>>,
+    rates: Vec<RateLimit>,
+    concurrency: Vec<Concurrency>,
 }
 
 impl Level {
@@ -42,6 +45,8 @@ impl Level {
     pub(super) fn over(mut self, nearer: Self) -> Self {
         self.deny.extend(nearer.deny);
         self.allow.extend(nearer.allow);
+        self.rates.extend(nearer.rates);
+        self.concurrency.extend(nearer.concurrency);
         self.request_headers.extend(nearer.request_headers);
         self.response_headers.extend(nearer.response_headers);
         Self {
@@ -61,6 +66,8 @@ impl Level {
     pub(super) fn without_bounds(mut self) -> Self {
         self.deny.clear();
         self.allow.clear();
+        self.rates.clear();
+        self.concurrency.clear();
         self
     }
 
@@ -79,6 +86,8 @@ impl Level {
             security_headers: self.security_headers.flatten(),
             cookies: self.cookies.unwrap_or_default(),
             error_pages: self.error_pages.unwrap_or_default(),
+            rates: self.rates,
+            concurrency: self.concurrency,
         };
         (policies != Policies::default()).then(|| Box::new(policies))
     }
@@ -88,15 +97,20 @@ impl Level {
 pub(super) fn named(walk: &mut Walk<'_>, node: &Node) {
     let Some(map) = walk.map(node, "policies by name") else { return };
     for entry in &map.entries {
-        let level = walk.fields(&entry.value, &POLICIES).map(|fields| level(walk, &fields));
+        let level = walk.fields(&entry.value, &POLICIES).map(|fields| {
+            let scope = LimitScope::Named(entry.key.clone());
+            level(walk, &fields, &scope)
+        });
         walk.policies.insert(entry.key.clone(), level.unwrap_or_default());
     }
 }
 
 /// Reads the policies among the keys of an object, those that it takes in by `use` below its own.
-pub(super) fn level(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Level {
+pub(super) fn level(walk: &mut Walk<'_>, fields: &Fields<'_>, scope: &LimitScope) -> Level {
     // A listener has fewer keys than a rule.
     let at = |key| fields.object.key(key).and_then(|_| fields.value(key));
+    // That of a listener counts its sockets, whatever they carry.
+    let most = at("max_connections").filter(|_| !matches!(scope, LimitScope::Listener(_)));
     let used = at("use").map(|node| used(walk, node)).unwrap_or_default();
     let own = Level {
         deny: at("deny").map(|node| who(walk, node)).unwrap_or_default(),
@@ -111,6 +125,8 @@ pub(super) fn level(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Level {
         security_headers: at("security_headers").and_then(|node| edits::security(walk, node)),
         cookies: at("cookies").map(|node| cookies(walk, node)),
         error_pages: at("error_pages").map(|node| files::error_pages(walk, node)),
+        rates: at("rate_limit").map(|node| limits::rates(walk, node, scope)).unwrap_or_default(),
+        concurrency: limits::concurrency(walk, at("concurrency"), most, scope),
     };
     used.over(own)
 }

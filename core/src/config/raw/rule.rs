@@ -5,8 +5,8 @@ use crate::config::schema::{ON_REMOVE, RULE, RULE_TIMEOUTS};
 use crate::config::text::{Entry, Node, Value};
 use crate::config::value::{amount, fault, host, is_token, template};
 use crate::config::{
-    Action, ErrorKind, HostHeader, HostPattern, MAX_BODY, ON_REMOVE_DRAIN, OnRemove, PathEdit, Policies, Retry,
-    RouteKey, Rule, Template, TemplatePart, Timeouts, Wait, WarningKind,
+    Action, ErrorKind, HostHeader, HostPattern, LimitScope, MAX_BODY, ON_REMOVE_DRAIN, OnRemove, PathEdit, Policies,
+    Retry, RouteKey, Rule, Template, TemplatePart, Timeouts, Wait, WarningKind,
 };
 
 /// What holds for a rule that doesn't say otherwise.
@@ -293,7 +293,7 @@ fn policies(walk: &mut Walk<'_>, fields: &Fields<'_>, defaults: &Defaults, inher
         let kind = ErrorKind::Conflict { key: "rewrite".to_owned(), with: edit.to_owned(), mend };
         walk.report.error(entry.key_at, kind);
     }
-    let own = policy::level(walk, fields);
+    let own = policy::level(walk, fields, &LimitScope::Rule);
     let outer = defaults.policies.clone();
     if inherit { outer.over(own) } else { outer.without_bounds().over(own) }.policies()
 }

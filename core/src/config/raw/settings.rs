@@ -8,7 +8,8 @@ use crate::config::suggest::nearest;
 use crate::config::text::{Map, Node, Value};
 use crate::config::value::{amount, fault, network};
 use crate::config::{
-    AccessLog, Cidr, Config, Drain, ErrorKind, Forwarded, Limits, Log, LogFormat, LogLevel, LogSink, Timeouts,
+    AccessLog, Cidr, Config, Drain, ErrorKind, Forwarded, LimitScope, Limits, Log, LogFormat, LogLevel, LogSink,
+    Timeouts,
 };
 use std::path::PathBuf;
 
@@ -97,7 +98,7 @@ fn defaults(walk: &mut Walk<'_>, node: &Node, mut defaults: Defaults) -> Default
     if let Some(wait) = fields.value("wait").and_then(|node| patience::wait(walk, node)) {
         defaults.wait = wait;
     }
-    defaults.policies = policy::level(walk, &fields);
+    defaults.policies = policy::level(walk, &fields, &LimitScope::Defaults);
     defaults
 }
 

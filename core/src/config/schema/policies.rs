@@ -8,6 +8,9 @@ use super::{Key, Kind, Object, elsewhere, key, later};
 const WHO: Kind = Kind::OneOrList(&Kind::Or(&[Kind::Text, Kind::Object(&CONDITION)]));
 const TEXTS: Kind = Kind::OneOrList(&Kind::Text);
 const TEXT_OR_OFF: Kind = Kind::Or(&[Kind::Text, Kind::Off]);
+const RATES: Kind = Kind::OneOrList(&Kind::Object(&RATE_LIMIT_KEYS));
+const CONCURRENCIES: Kind = Kind::OneOrList(&Kind::Object(&CONCURRENCY_KEYS));
+const TEXT_OR_LIMIT_KEY: Kind = Kind::Or(&[Kind::Text, Kind::Object(&LIMIT_KEY)]);
 const SWITCH_OR_SECURITY: Kind = Kind::Or(&[Kind::Switch, Kind::Object(&SECURITY)]);
 const CORS_OR_OFF: Kind = Kind::Or(&[Kind::Object(&CORS_KEYS), Kind::Off]);
 
@@ -22,6 +25,21 @@ pub(super) const DENY: Key = key(
     "deny",
     WHO,
     "Who may not: networks, names of lists, conditions; any of them gets 403. Asked before `allow`; adds up over levels.",
+);
+
+pub(super) const RATE_LIMIT: Key = key(
+    "rate_limit",
+    RATES,
+    "How often a key may ask, or a list of such limits; more gets 429. Adds up over levels; each level counts its own.",
+);
+
+pub(super) const CONCURRENCY: Key =
+    key("concurrency", CONCURRENCIES, "How many exchanges of a key may be under way at once; more gets 429.");
+
+pub(super) const MAX_CONNECTIONS: Key = key(
+    "max_connections",
+    Kind::Count(1, u32::MAX as u64),
+    "How many exchanges of a route may be under way at once, streams and tunnels too; more gets 429.",
 );
 
 pub(super) const METHODS: Key =
@@ -71,6 +89,40 @@ pub(super) const QUERY: Key =
     key("query", Kind::Object(&QUERY_EDITS), "Parameters of the query on its way up: {set, remove}.");
 
 pub(super) const USE: Key = key("use", TEXTS, "Policies by their name under `policies:`.");
+
+pub(in crate::config) static RATE_LIMIT_KEYS: Object = Object {
+    what: "`rate_limit`",
+    name: "rate_limit",
+    keys: &[
+        LIMITED_BY,
+        key("rate", Kind::Text, "How often: 50/s, 1000/min, 100/h, 10/d."),
+        key("burst", Kind::Count(1, 1_000_000_000), "How many at once from rest; default those of a second."),
+        key("dry_run", Kind::Switch, "true: counts, and lets pass; default false."),
+        later("store"),
+    ],
+};
+
+pub(in crate::config) static CONCURRENCY_KEYS: Object = Object {
+    what: "`concurrency`",
+    name: "concurrency",
+    keys: &[LIMITED_BY, key("max", Kind::Count(1, u32::MAX as u64), "How many at once.")],
+};
+
+const LIMITED_BY: Key = key(
+    "key",
+    TEXT_OR_LIMIT_KEY,
+    "What counts apart: client_ip (default; IPv6 by /64), route, {header: x}, {cookie: c}, or a text with facts.",
+);
+
+pub(in crate::config) static LIMIT_KEY: Object = Object {
+    what: "the key of a limit",
+    name: "limit_key",
+    keys: &[
+        key("header", Kind::Text, "The value of this field."),
+        key("cookie", Kind::Text, "The value of this cookie."),
+        later("claim"),
+    ],
+};
 
 pub(in crate::config) static HEADER_EDITS: Object = Object {
     what: "edits of headers",
@@ -155,9 +207,9 @@ pub(in crate::config) static POLICIES: Object = Object {
         CORS,
         COOKIES,
         ERROR_PAGES,
-        later("rate_limit"),
-        later("max_connections"),
-        later("concurrency"),
+        RATE_LIMIT,
+        MAX_CONNECTIONS,
+        CONCURRENCY,
         later("bandwidth"),
         later("basic_auth"),
         later("jwt"),

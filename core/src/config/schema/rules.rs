@@ -2,8 +2,8 @@
 
 use super::patience::{RETRY, WAIT};
 use super::policies::{
-    ALLOW, COOKIES, CORS, DENY, ERROR_PAGES, MAINTENANCE, METHODS, QUERY, REQUEST_HEADERS, RESPONSE_HEADERS, REWRITE,
-    SECURITY_HEADERS, USE,
+    ALLOW, CONCURRENCY, COOKIES, CORS, DENY, ERROR_PAGES, MAINTENANCE, MAX_CONNECTIONS, METHODS, QUERY, RATE_LIMIT,
+    REQUEST_HEADERS, RESPONSE_HEADERS, REWRITE, SECURITY_HEADERS, USE,
 };
 use super::tls::TLS_FORM;
 use super::websocket::CLOSE_CODE;
@@ -73,10 +73,10 @@ pub(in crate::config) static RULE: Object = Object {
         later("try"),
         later("builtin"),
         later("paths"),
-        later("max_connections"),
-        later("concurrency"),
+        MAX_CONNECTIONS,
+        CONCURRENCY,
         later("bandwidth"),
-        later("rate_limit"),
+        RATE_LIMIT,
         later("basic_auth"),
         later("jwt"),
         later("api_keys"),

@@ -4,8 +4,8 @@ use super::balance::{BACKUP, BALANCE, MAX_REQUESTS, SLOW_START, UPSTREAM_LIMITS,
 use super::health::{DNS, FROM, HEALTH_KEY, OUTLIER_KEY, TAGS, TAGS_WANTED};
 use super::patience::{RETRY, WAIT};
 use super::policies::{
-    ALLOW, COOKIES, CORS, DENY, ERROR_PAGES, MAINTENANCE, METHODS, POLICIES, REQUEST_HEADERS, RESPONSE_HEADERS,
-    SECURITY_HEADERS, USE,
+    ALLOW, CONCURRENCY, COOKIES, CORS, DENY, ERROR_PAGES, MAINTENANCE, MAX_CONNECTIONS, METHODS, POLICIES, RATE_LIMIT,
+    REQUEST_HEADERS, RESPONSE_HEADERS, SECURITY_HEADERS, USE,
 };
 use super::rules::{ACCESS_LOG as RULE_ACCESS_LOG, HOST, MAX_BODY, ON_REMOVE_KEY, RULE, RULE_TIMEOUTS, UPGRADE};
 use super::tls::{LISTENER_TLS, UPSTREAM_TLS};
@@ -128,7 +128,7 @@ pub(in crate::config) static LISTENER: Object = Object {
         later("timeouts"),
         ALLOW,
         DENY,
-        later("rate_limit"),
+        RATE_LIMIT,
         later("http2"),
         elsewhere("port", "is part of `bind`, as in `bind: 127.0.0.1:80`"),
         elsewhere("address", "is written `bind`"),
@@ -327,9 +327,9 @@ pub(in crate::config) static DEFAULTS: Object = Object {
         COOKIES,
         ERROR_PAGES,
         USE,
-        later("rate_limit"),
-        later("max_connections"),
-        later("concurrency"),
+        RATE_LIMIT,
+        MAX_CONNECTIONS,
+        CONCURRENCY,
         later("bandwidth"),
         later("basic_auth"),
         later("jwt"),

@@ -120,6 +120,30 @@ pub(in crate::config) fn share(text: &str, most: u32) -> Read<Share> {
     }
 }
 
+/// Reads `50/s`, `1000/min`, `100/h` or `10/d` as a count and the time for it.
+pub(in crate::config) fn rate(text: &str) -> Read<(u32, Duration)> {
+    const WHAT: &str = "a rate";
+    let Some((digits, unit)) = text.split_once('/') else {
+        return fault(WHAT, "write a number and a time, such as 50/s, 1000/min or 100/h");
+    };
+    let seconds = match unit {
+        "s" => 1,
+        "min" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "m" | "minute" => return fault(WHAT, format!("write {digits}/min")),
+        "sec" | "second" => return fault(WHAT, format!("write {digits}/s")),
+        "hour" => return fault(WHAT, format!("write {digits}/h")),
+        "day" => return fault(WHAT, format!("write {digits}/d")),
+        _ => return fault(WHAT, "the times are s, min, h and d"),
+    };
+    if means_none(digits) {
+        return fault(WHAT, "at least one; to let nothing pass write `deny`");
+    }
+    let count = count(digits, 1, 1_000_000_000)?;
+    Ok((u32::try_from(count).unwrap_or(u32::MAX), Duration::from_secs(seconds)))
+}
+
 /// Reads a plain number between `least` and `most`.
 pub(in crate::config) fn count(text: &str, least: u64, most: u64) -> Read<u64> {
     const WHAT: &str = "a number that can stand here";

@@ -1,0 +1,204 @@
+//! `rate_limit`, `concurrency`, `max_connections`: how often and how many at once, by key.
+//!
+//! The chain knows the limit and how a request's key reads; where it is counted is live and outlives the snapshot, so the
+//! control thread ties it in. Without that (`explain`) nothing is counted and nothing refused.
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::Refusal;
+use super::cells::{Cells, Pace};
+use super::places::{Occupied, Places};
+use crate::config::{self, LimitKey, LimitScope};
+use crate::moment::Moment;
+use crate::reason::Reason;
+use crate::route::Facts;
+use crate::template::render;
+
+/// A limit on how often.
+#[derive(Debug)]
+pub struct Rate {
+    /// By what its cells are found again in the next snapshot.
+    pub identity: Arc<str>,
+    /// Counts, and lets pass.
+    pub dry_run: bool,
+    key: Key,
+    pace: Pace,
+    burst: u32,
+    window: Duration,
+    cells: OnceLock<Arc<Cells>>,
+}
+
+/// A limit on how many at once.
+#[derive(Debug)]
+pub struct Concurrency {
+    /// By what its places are found again in the next snapshot.
+    pub identity: Arc<str>,
+    key: Key,
+    most: u32,
+    places: OnceLock<Arc<Places>>,
+}
+
+/// What is counted apart.
+#[derive(Debug)]
+enum Key {
+    Client,
+    /// A text of the configuration: the route's key.
+    Fixed(Box<str>),
+    Template(config::Template),
+}
+
+impl Key {
+    fn new(written: &LimitKey, route: &str) -> Self {
+        match written {
+            LimitKey::ClientIp => Self::Client,
+            LimitKey::Route => Self::Fixed(route.into()),
+            LimitKey::Template(template) => Self::Template(template.clone()),
+        }
+    }
+
+    /// Writes the key of a request. One IPv6 site is one client: its /64 (case 161).
+    fn write(&self, facts: &Facts<'_>, out: &mut Vec<u8>) {
+        out.clear();
+        match self {
+            Self::Client => match facts.client_ip.map(|ip| ip.to_canonical()) {
+                Some(IpAddr::V4(ip)) => out.extend_from_slice(&ip.octets()),
+                Some(IpAddr::V6(ip)) => out.extend_from_slice(ip.octets().get(..8).unwrap_or_default()),
+                None => {}
+            },
+            Self::Fixed(text) => out.extend_from_slice(text.as_bytes()),
+            // A fact that no line could hold makes no key of its own.
+            Self::Template(template) => drop(render(template, facts, out)),
+        }
+    }
+}
+
+impl Rate {
+    pub(super) fn compile(written: &config::RateLimit, at: &LimitPlace<'_>) -> Self {
+        Self {
+            identity: at.identity(&written.scope, "rate", written.index),
+            dry_run: written.dry_run,
+            key: Key::new(&written.key, at.route),
+            pace: Pace::new(written.count, written.per, written.burst),
+            burst: written.burst,
+            window: written.per,
+            cells: OnceLock::new(),
+        }
+    }
+
+    /// Lets it count in cells that outlive the snapshot. The first word holds.
+    pub fn tie(&self, cells: impl FnOnce() -> Arc<Cells>) {
+        let _ = self.cells.get_or_init(cells);
+    }
+
+    /// Takes one request. `hash` is a keyed one; `key` is memory to write in.
+    ///
+    /// # Errors
+    ///
+    /// `rate_limited`, with the time after which the key has its turn again.
+    pub fn take(
+        &self,
+        facts: &Facts<'_>,
+        now: Moment,
+        key: &mut Vec<u8>,
+        hash: impl FnOnce(&[u8]) -> u64,
+    ) -> Result<(), Refusal> {
+        let Some(cells) = self.cells.get() else { return Ok(()) };
+        self.key.write(facts, key);
+        cells.take(hash(key), self.pace, now).map_err(|wait| self.refusal(wait))
+    }
+
+    /// The fields are those of RFC 9110 §10.2.3 and of the IETF's draft on `RateLimit`.
+    fn refusal(&self, wait: Duration) -> Refusal {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let window = self.window.as_secs().max(1);
+        Refusal {
+            reason: Reason::RateLimited,
+            detail: "This client asks more often than the route allows.",
+            fields: vec![
+                ("retry-after", seconds.to_string()),
+                ("ratelimit-policy", format!("\"rate\";q={};w={window}", self.burst)),
+                ("ratelimit", format!("\"rate\";r=0;t={seconds}")),
+            ],
+        }
+    }
+}
+
+impl Concurrency {
+    pub(super) fn compile(written: &config::Concurrency, at: &LimitPlace<'_>) -> Self {
+        Self {
+            identity: at.identity(&written.scope, "at once", written.index),
+            key: Key::new(&written.key, at.route),
+            most: written.max,
+            places: OnceLock::new(),
+        }
+    }
+
+    /// Lets it count in places that outlive the snapshot. The first word holds.
+    pub fn tie(&self, places: impl FnOnce() -> Arc<Places>) {
+        let _ = self.places.get_or_init(places);
+    }
+
+    /// Takes a place for an exchange, for as long as what comes back lives; nothing where nobody counts.
+    ///
+    /// # Errors
+    ///
+    /// `rate_limited` where the key has all its places.
+    pub fn take(
+        &self,
+        facts: &Facts<'_>,
+        key: &mut Vec<u8>,
+        hash: impl FnOnce(&[u8]) -> u64,
+    ) -> Result<Option<Occupied>, Refusal> {
+        let Some(places) = self.places.get() else { return Ok(None) };
+        self.key.write(facts, key);
+        match places.take(hash(key), self.most) {
+            Some(place) => Ok(Some(place)),
+            None => Err(Refusal::new(Reason::RateLimited, "Too many requests of this kind are under way at once.")),
+        }
+    }
+}
+
+/// Where a chain stands: by what its own limits are told from others.
+#[derive(Clone, Copy, Debug)]
+pub struct LimitPlace<'a> {
+    /// The route's key; empty on a listener.
+    pub route: &'a str,
+    /// What tells the rule from others of its route.
+    pub rule: u64,
+}
+
+impl LimitPlace<'_> {
+    fn identity(&self, scope: &LimitScope, kind: &str, index: u32) -> Arc<str> {
+        match scope {
+            LimitScope::Defaults => format!("defaults: {kind} {index}").into(),
+            LimitScope::Listener(name) => format!("listener {name}: {kind} {index}").into(),
+            LimitScope::Named(name) => format!("policy {name}: {kind} {index}").into(),
+            LimitScope::Rule => format!("route {} {:x}: {kind} {index}", self.route, self.rule).into(),
+        }
+    }
+}
+
+impl Rate {
+    pub(super) fn words(&self) -> String {
+        let shadow = if self.dry_run { ", counted only" } else { "" };
+        format!("{} at once, then one each {:?}, by {}{shadow}", self.burst, self.pace.interval(), self.key.words())
+    }
+}
+
+impl Concurrency {
+    pub(super) fn words(&self) -> String {
+        format!("{} at once, by {}", self.most, self.key.words())
+    }
+}
+
+impl Key {
+    const fn words(&self) -> &'static str {
+        match self {
+            Self::Client => "client address",
+            Self::Fixed(_) => "route",
+            Self::Template(_) => "a key of the request",
+        }
+    }
+}
