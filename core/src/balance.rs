@@ -11,19 +11,21 @@ mod key;
 mod ring;
 mod schedule;
 mod standing;
+mod sticky;
 #[cfg(test)]
 mod tests;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::config::{self, Balance, Share};
+use crate::config::{self, Balance, HashKey, Share};
 use crate::moment::Moment;
 use ring::Ring;
 
 pub use budget::Budget;
 pub use draw::{Draw, hash};
 pub use standing::{FULL, Flag, Standing};
+pub use sticky::{Bond, Key as StickyKey, Sticky};
 
 /// Endpoints from which on two are compared instead of all: the least of two is nearly as good, and costs the same
 /// for a thousand.
@@ -51,6 +53,8 @@ pub struct Balancer {
     panic: Option<Share>,
     /// Some endpoint has a `max_requests`.
     capped: bool,
+    /// The application's cookie, whose hash decides before anything else.
+    app_cookie: Option<HashKey>,
 }
 
 #[derive(Debug)]
@@ -149,6 +153,7 @@ impl Balancer {
             first: Group::compile(upstream, false),
             backup: Group::compile(upstream, true),
             slow_start: upstream.slow_start.unwrap_or(Duration::ZERO),
+            app_cookie: app_cookie(upstream),
             panic: upstream.outlier.map(|outlier| outlier.panic).filter(|share| share.0 > 0),
             method,
             members,
@@ -215,13 +220,22 @@ impl Balancer {
     }
 }
 
+/// The cookie of the application's that ties clients to endpoints, as a thing to hash.
+fn app_cookie(upstream: &config::Upstream) -> Option<HashKey> {
+    match &upstream.sticky {
+        Some(config::Sticky::App { cookie }) => Some(HashKey::Cookie(cookie.clone())),
+        Some(config::Sticky::Ours { .. }) | None => None,
+    }
+}
+
 impl Group {
     fn compile(upstream: &config::Upstream, backup: bool) -> Self {
         let members = (0..).zip(&upstream.endpoints).filter(|(_, endpoint)| endpoint.backup == backup);
         let weights: Vec<(u32, u32)> = members.clone().map(|(place, endpoint)| (place, endpoint.weight)).collect();
         let same = weights.iter().all(|(_, weight)| Some(*weight) == weights.first().map(|(_, first)| *first));
         let by_weight = !same && !matches!(upstream.balance, Balance::Random | Balance::Hash { .. });
-        let ring = matches!(upstream.balance, Balance::Hash { .. }) && !weights.is_empty();
+        let hashed = matches!(upstream.balance, Balance::Hash { .. }) || app_cookie(upstream).is_some();
+        let ring = hashed && !weights.is_empty();
         Self {
             places: weights.iter().map(|(place, _)| *place).collect(),
             schedule: if by_weight { schedule::schedule(&weights) } else { Box::default() },

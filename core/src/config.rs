@@ -23,7 +23,7 @@ mod value;
 
 pub use acme::{Acme, Challenge, ExternalAccount};
 pub use admin::Admin;
-pub use balance::{Balance, Bounds, HashKey, Share};
+pub use balance::{Balance, Bounds, HashKey, Share, Sticky};
 pub use defaults::{MAX_BODY, ON_REMOVE_DRAIN};
 pub use diff::{Change, ChangeKind, Diff, Subject, diff};
 pub use error::{ConfigError, ErrorKind, Excerpt, Place, Warning, WarningKind};
@@ -432,6 +432,8 @@ pub struct Upstream {
     pub tls: UpstreamTls,
     /// Whether connections to its endpoints begin with who the client is.
     pub send_proxy_protocol: Option<ProxyVersion>,
+    /// What ties a client to an endpoint.
+    pub sticky: Option<Sticky>,
 }
 
 /// One address of an upstream.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::balance::Balancer;
+use crate::balance::{Balancer, Sticky};
 use crate::config::{self, Address, Config, PathEdit, Template, Timeouts};
 use crate::policy::Chain;
 use crate::route::{Facts, FindError, ListenerId, Networks, RouteTable, RuleId, Trace};
@@ -159,6 +159,8 @@ pub struct Upstream {
     pub balancer: Balancer,
     /// How much they do at once.
     pub limits: config::Bounds,
+    /// What ties clients to them, where that is a cookie of ours.
+    pub sticky: Option<Sticky>,
 }
 
 /// One address of an upstream.

@@ -82,6 +82,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("An endpoint", "endpoint"),
     ("`balance` of an upstream", "balance_hash"),
     ("What a hash is of", "hash_key"),
+    ("`sticky` of an upstream", "sticky"),
     ("`limits` of an upstream", "upstream_limits"),
     ("`pool` of an upstream", "pool"),
     ("`health` of an upstream", "health"),

@@ -12,6 +12,7 @@ pub mod resolve;
 pub mod source;
 pub mod start;
 pub mod state;
+pub mod sticky_key;
 pub mod watch;
 
 use std::path::PathBuf;

@@ -6,12 +6,15 @@
 pub mod admit;
 pub mod again;
 pub mod answer;
+pub mod bond;
 pub mod hold;
 pub mod own;
 pub mod policy;
 pub mod record;
 pub mod secure;
 pub mod upload;
+
+use std::rc::Rc;
 
 use switchboard_core::http1::Framing;
 use switchboard_core::message::Version;
@@ -28,6 +31,7 @@ use crate::upstream::outcome;
 use crate::upstream::send::{Attempt, send};
 
 use admit::Admitted;
+use bond::Bonds;
 use record::Record;
 use upload::Upload;
 
@@ -133,6 +137,9 @@ async fn reach(
     let rule = &admitted.rule;
     let limits = switchboard_core::http1::HeadLimits::from(&record.generation.snapshot.limits);
     let mut attempts = Attempts::new(&record.generation, upstream, admitted.key);
+    let sticky = record.generation.sticky_key.is_some().then(|| Rc::clone(&record.generation));
+    let bonds = sticky.as_deref().and_then(|generation| Bonds::read(generation, upstream, connection, desk, admitted));
+    attempts.bound = bonds.as_ref().and_then(Bonds::place);
     let ends = rule.timeouts.total.map_or(Moment::NEVER, |total| record.started + total);
     loop {
         let permit = match attempts.pick(&connection.worker, rule, record.started) {
@@ -145,6 +152,9 @@ async fn reach(
         };
         record.attempt(permit.index(), &connection.worker);
         admitted.write_head(connection, desk, record, permit.index());
+        if let Some(bonds) = &bonds {
+            bonds.write_up(desk);
+        }
         let attempt = Attempt {
             worker: &connection.worker,
             peer: &connection.peer,
@@ -163,7 +173,10 @@ async fn reach(
                 drop(permit);
                 Box::pin(again::repeat(connection, upload, attempts.made() > 1, ends)).await?;
             }
-            Ok(kept) => return Ok(answer::Upstream { connection: kept, permit }),
+            Ok(kept) => {
+                let cookie = bonds.as_ref().map_or_else(Vec::new, |bonds| bonds.set(attempts.last_place(), desk));
+                return Ok(answer::Upstream { connection: kept, permit, cookie });
+            }
             // An answer of ours would begin in the middle of an interim head that the client does not take.
             Err(_) if interim.owes() => return Err(ProxyError::gone()),
             Err(error) => {
@@ -192,7 +205,7 @@ fn body_of(desk: &Desk, record: &Record, admitted: &Admitted) -> Upload {
 
 /// Puts a connection that can serve again back into its pool.
 fn keep(connection: &Connection, upstream: answer::Upstream) {
-    let answer::Upstream { connection: kept, permit } = upstream;
+    let answer::Upstream { connection: kept, permit, .. } = upstream;
     let endpoint = permit.endpoint();
     let worker = &connection.worker;
     // It began with who this client is.

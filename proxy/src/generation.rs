@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::{Arc, Weak};
 
-use switchboard_core::balance::{Flag, Standing};
+use switchboard_core::balance::{Flag, Standing, StickyKey};
 use switchboard_core::config::{Address, Config};
 use switchboard_core::moment::Moment;
 use switchboard_core::slots::Slots;
@@ -32,6 +33,8 @@ pub struct Generation {
     pub snapshot: Snapshot,
     /// Whether authorities may ask for tokens by plain HTTP: what an exchange reads before its route.
     pub proves_by_token: bool,
+    /// What signs sticky sessions, where an upstream has them.
+    pub sticky_key: Option<Arc<StickyKey>>,
     /// By rule id.
     pub rules: Slots<Arc<RuleLive>>,
     /// By upstream id.
@@ -91,6 +94,7 @@ pub struct Registry {
     touched: usize,
     clients: tls::endpoints::Clients,
     limits: Limits,
+    sticky_key: Option<Arc<StickyKey>>,
 }
 
 impl Registry {
@@ -124,6 +128,17 @@ impl Registry {
         Ok(generation)
     }
 
+    /// The key of sticky sessions, read or made when an upstream first has them.
+    fn sticky_key(&mut self, snapshot: &Snapshot, state_dir: &Path) -> Option<Arc<StickyKey>> {
+        if self.sticky_key.is_none() && snapshot.upstreams().iter().any(|upstream| upstream.sticky.is_some()) {
+            let key = crate::control::sticky_key::key(state_dir);
+            let complain =
+                |error: &_| tracing::error!(%error, "sticky sessions are off: the system gives no random bytes");
+            self.sticky_key = key.inspect_err(complain).ok().map(Arc::new);
+        }
+        self.sticky_key.clone()
+    }
+
     /// Ties a snapshot to the live things of its parts.
     fn tie(&mut self, config: Config, snapshot: Snapshot, tls: Arc<tls::setup::Setup>, now: Moment) -> Generation {
         let mut rules = Slots::default();
@@ -141,8 +156,10 @@ impl Registry {
             endpoints.set(at, Some(live));
         }
         let proves_by_token = crate::certs::keeper::proves_by_token(&config);
+        let sticky_key = self.sticky_key(&snapshot, &config.state_dir);
         let config = Arc::new(config);
-        Generation { number: self.number, config, snapshot, proves_by_token, rules, upstreams, endpoints, tls }
+        let number = self.number;
+        Generation { number, config, snapshot, proves_by_token, sticky_key, rules, upstreams, endpoints, tls }
     }
 
     fn rule(&mut self, rule: &Rule, code: u16) -> Arc<RuleLive> {

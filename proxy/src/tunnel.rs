@@ -101,7 +101,7 @@ impl Tunnel {
         ahead: Vec<u8>,
         upstream: Upstream,
     ) -> Box<Self> {
-        let Upstream { connection: kept, permit } = upstream;
+        let Upstream { connection: kept, permit, .. } = upstream;
         let mut to_client = Vec::new();
         if connection.transport.takes_heads() {
             // A client that is gone is found by the first use of the tunnel.

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use crate::config::Share;
 
+use super::ring::Ring;
 use super::{Ask, Balancer, COMPARED, Draw, FULL, Group, Method, Refusal, Standing, Tally};
 
 /// How many turns or numbers are tried before every endpoint is looked at.
@@ -95,16 +96,21 @@ impl<'s, S: Fn(usize) -> &'s Standing> Pick<'_, S> {
         if group.places.is_empty() {
             return None;
         }
+        let most = match &self.balancer.method {
+            Method::Hash { most, .. } => *most,
+            _ => None,
+        };
+        // What is chosen by a key has a ring, whatever those without a key are chosen by.
+        if let (Some(key), Some(ring)) = (self.ask.key, &group.ring) {
+            return self.by_hash(group, ring, key, most, draw);
+        }
         match &self.balancer.method {
             Method::Only => self.any(group, draw),
             Method::RoundRobin => self.in_turn(group, draw),
             Method::Random => self.by_chance(group, draw),
             Method::LeastRequests => self.least(group, draw, |pick, place, share| pick.load(place, share)),
             Method::PeakEwma => self.least(group, draw, |pick, place, share| pick.cost(place, share)),
-            Method::Hash { most, .. } => match self.ask.key {
-                Some(key) => self.by_hash(group, key, *most, draw),
-                None => self.in_turn(group, draw),
-            },
+            Method::Hash { .. } => self.in_turn(group, draw),
         }
     }
 
@@ -167,8 +173,7 @@ impl<'s, S: Fn(usize) -> &'s Standing> Pick<'_, S> {
 
     /// The first that is fit from where the key belongs, passing over those that have more than `most` of the average load
     /// of their weight.
-    fn by_hash(&self, group: &Group, key: u64, most: Option<Share>, draw: &mut Draw) -> Option<u32> {
-        let ring = group.ring.as_ref()?;
+    fn by_hash(&self, group: &Group, ring: &Ring, key: u64, most: Option<Share>, draw: &mut Draw) -> Option<u32> {
         let bound = |place: &u32| match most {
             None => true,
             Some(share) => {

@@ -13,6 +13,9 @@ impl Balancer {
     /// without take turns: sent to one endpoint, they would be all its load.
     #[must_use]
     pub fn key(&self, facts: &Facts<'_>) -> Option<u64> {
+        if let Some(key) = self.app_cookie.as_ref().and_then(|by| key(by, facts)) {
+            return Some(key);
+        }
         match &self.method {
             Method::Hash { by, .. } => key(by, facts),
             Method::Only | Method::RoundRobin | Method::Random | Method::LeastRequests | Method::PeakEwma => None,

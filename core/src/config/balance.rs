@@ -71,3 +71,24 @@ impl Default for Bounds {
         Self { connections: None, queue: 1024, queue_timeout: Duration::from_secs(5) }
     }
 }
+
+/// What ties a client to an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sticky {
+    /// A cookie of ours.
+    Ours {
+        /// Its name.
+        cookie: String,
+        /// How long it binds (2 h).
+        ttl: Duration,
+        /// It is set where the application sets this one; `None` is at once.
+        when_set: Option<String>,
+        /// Upstreams with the same group share it.
+        group: Option<String>,
+    },
+    /// The hash of a cookie of the application's.
+    App {
+        /// Its name.
+        cookie: String,
+    },
+}

@@ -80,6 +80,7 @@ impl Upstream {
             outlier: Some(Outlier::default()),
             tls: UpstreamTls::default(),
             send_proxy_protocol: None,
+            sticky: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     Action, Endpoint, EndpointId, EndpointIdentity, HostSent, Rule, RuleIdentity, Snapshot, Upstream, UpstreamId,
     UpstreamIdentity,
 };
-use crate::balance::Balancer;
+use crate::balance::{Balancer, Sticky};
 use crate::config::{self, Address, Config, EndpointScheme, HostHeader, HostPattern, PathEdit, RouteKey};
 use crate::policy::Chain;
 use crate::policy::limits::LimitPlace;
@@ -81,6 +81,7 @@ pub(super) fn without_routes(config: &Config) -> Result<Snapshot, CompileError> 
 /// An upstream whose endpoints have these numbers.
 pub(super) fn upstream(name: Arc<str>, written: &config::Upstream, endpoints: Vec<EndpointId>) -> Upstream {
     Upstream {
+        sticky: Sticky::compile(&name, written),
         identity: UpstreamIdentity(name),
         endpoints,
         pool: written.pool,

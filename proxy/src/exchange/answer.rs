@@ -11,10 +11,10 @@ use switchboard_core::reason::Reason;
 use switchboard_core::websocket::verify_101;
 
 use super::admit::Admitted;
-use super::policy;
 use super::record::Record;
 use super::upload::Upload;
 use super::{Next, keep, knows_chunks, must_close};
+use super::{bond, policy};
 use crate::desk::Desk;
 use crate::error::{ProxyError, Side};
 use crate::http::Connection;
@@ -33,6 +33,8 @@ pub struct Upstream {
     pub connection: pool::Connection,
     /// Its place in the endpoint's count.
     pub permit: Permit,
+    /// The line that binds the client to it; nearly always none.
+    pub cookie: Vec<u8>,
 }
 
 /// Relays the answer on `desk`. Once its head is on its way nothing can be answered any more: what goes wrong then
@@ -54,6 +56,7 @@ pub async fn relay(
     let undecided = interim.expected() && !upload.is_received();
     let close = must_close(connection, desk, record) || undecided;
     let coding = write_head(desk, record, admitted, framing, close)?;
+    bond::add(&mut desk.output, &upstream.cookie);
     record.status = desk.answer.status;
     let trailers = record.generation.snapshot.limits.trailers as usize;
     let body = BodyDecoder::new(framing, trailers);
@@ -347,6 +350,7 @@ pub async fn switch_protocols(
     };
     output.clear();
     forwarding::write_response(output, &answer.fields, bytes, &plan);
+    bond::add(output, &upstream.cookie);
     record.status = 101;
     // What the client sent ahead stands behind its head and body; the body has gone up already.
     let mut ahead = desk.input.filled().get(desk.request.len + upload.consumed..).unwrap_or_default().to_vec();

@@ -30,6 +30,8 @@ pub struct Attempts {
     generation: Rc<Current>,
     upstream: UpstreamId,
     key: Option<u64>,
+    /// The place that the client is bound to.
+    pub bound: Option<usize>,
     /// Places among the upstream's endpoints, in the order of the attempts.
     tried: [usize; REMEMBERED],
     made: usize,
@@ -67,6 +69,7 @@ impl Attempts {
             generation: Rc::clone(generation),
             upstream,
             key,
+            bound: None,
             tried: [0; REMEMBERED],
             made: 0,
             last: None,
@@ -140,7 +143,7 @@ impl Attempts {
         let standing =
             |place: usize| -> &Standing { &generation.endpoints[upstream.endpoints[place].index()].standing };
         let tried = self.tried.get(..self.made.min(REMEMBERED)).unwrap_or_default();
-        let ask = Ask { key: self.key, bound: None, tried, now };
+        let ask = Ask { key: self.key, bound: self.bound, tried, now };
         let mut draw = worker.draw.get();
         let picked = upstream.balancer.pick(&live.tally, standing, &ask, &mut draw);
         worker.draw.set(draw);
@@ -175,9 +178,19 @@ impl Attempts {
         if !allowed || !nature.replayable || !self.has_tries(&rule.retry) || !(free || self.pays(rule)) {
             return Err(error);
         }
+        // A kept connection that ended says little of its endpoint: a session is worth a second look there.
+        let stale = matches!(error.retry, Retry::Stale | Retry::Unwritten);
+        if stale && self.bound == Some(self.last_place()) {
+            self.tried[(self.made - 1) % REMEMBERED] = usize::MAX;
+        }
         self.repeats = !free;
         self.last = Some(error);
         Ok(!free && self.made > 1)
+    }
+
+    /// The place of the last attempt among the upstream's endpoints.
+    pub const fn last_place(&self) -> usize {
+        self.tried[self.made.saturating_sub(1) % REMEMBERED]
     }
 
     /// Attempts made.

@@ -3,6 +3,7 @@
 mod hold;
 mod limits;
 mod retry;
+mod sticky;
 mod ways;
 
 use crate::harness::{Origin, Proxy, run};

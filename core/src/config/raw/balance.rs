@@ -1,13 +1,17 @@
 //! How an upstream chooses among its endpoints: `balance:`, and what an endpoint says of its share.
 
 use super::{Fields, Walk};
-use crate::config::schema::{BALANCE_HASH, BOUNDS};
+use crate::config::schema::{BALANCE_HASH, BOUNDS, STICKY_OBJECT};
 use crate::config::text::{Node, Value};
 use crate::config::value::{amount, fault, is_token};
-use crate::config::{Balance, Bounds, Endpoint, ErrorKind, HashKey, Share};
+use crate::config::{Balance, Bounds, Endpoint, ErrorKind, HashKey, Share, Sticky};
+use std::time::Duration;
 
 /// The largest weight: heavier ones say no more than the same shares with less.
 const HEAVIEST: u64 = 65_536;
+
+/// How long a cookie of ours binds where nothing else is said.
+const STICKY_TTL: Duration = Duration::from_hours(2);
 
 /// Reads `balance:`: a word, or `{hash: …}`.
 pub(super) fn balance(walk: &mut Walk<'_>, node: &Node) -> Option<Balance> {
@@ -115,4 +119,35 @@ pub(super) fn bounds(walk: &mut Walk<'_>, node: &Node) -> Bounds {
         bounds.queue_timeout = time;
     }
     bounds
+}
+
+/// Reads `sticky:`.
+pub(super) fn sticky(walk: &mut Walk<'_>, node: &Node) -> Option<Sticky> {
+    let fields = walk.fields(node, &STICKY_OBJECT)?;
+    let cookie = fields.value("cookie").map(|node| token(walk, node));
+    let ttl = fields.value("ttl").and_then(|node| {
+        walk.value(node, "a duration", |text| match amount::duration(text)? {
+            time if time.as_secs() > 0 => Ok(time),
+            _ => fault("a duration", "a cookie lasts a second at least"),
+        })
+    });
+    let when_set = fields.value("when_set").and_then(|node| token(walk, node));
+    let group = fields.value("group").and_then(|node| walk.text(node, "a name"));
+    match (cookie, fields.entry("app_cookie")) {
+        (Some(cookie), None) => Some(Sticky::Ours { cookie: cookie?, ttl: ttl.unwrap_or(STICKY_TTL), when_set, group }),
+        (None, Some(app)) if fields.entries.len() == 1 => token(walk, &app.value).map(|cookie| Sticky::App { cookie }),
+        (_, Some(app)) => {
+            let (key, with) = ("app_cookie".to_owned(), fields.entries.iter().find(|(name, _)| *name != "app_cookie"));
+            let with = with.map_or("cookie", |(name, _)| *name).to_owned();
+            let mend = "the hash of the application's cookie needs no other key; leave the others out";
+            walk.report.error(app.key_at, ErrorKind::Conflict { key, with, mend });
+            None
+        }
+        (None, None) if fields.refused => None,
+        (None, None) => {
+            walk.report
+                .error(node.at, ErrorKind::Missing("write {cookie: name} for one of ours, or {app_cookie: name}"));
+            None
+        }
+    }
 }

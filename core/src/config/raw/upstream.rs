@@ -53,6 +53,7 @@ fn upstream(walk: &mut Walk<'_>, node: &Node) -> Option<Upstream> {
         Some(node) => health::outlier(walk, node).flatten(),
         None => Some(Outlier::default()),
     };
+    let sticky = fields.value("sticky").and_then(|node| balance::sticky(walk, node));
     let endpoints = match fields.value("endpoints") {
         Some(list) => {
             if let Some((key, entry)) = fields.first(&["from", "tags"]) {
@@ -64,7 +65,7 @@ fn upstream(walk: &mut Walk<'_>, node: &Node) -> Option<Upstream> {
         None => tags::taken_in(walk, &fields)?,
     };
     let (tls, send_proxy_protocol) = tls::to_endpoints(walk, &fields, &endpoints);
-    let said = Upstream { pool, host, balance, slow_start, limits, health, outlier, ..Upstream::of(endpoints) };
+    let said = Upstream { pool, host, balance, slow_start, limits, sticky, health, outlier, ..Upstream::of(endpoints) };
     Some(Upstream { tls, send_proxy_protocol, ..said })
 }
 

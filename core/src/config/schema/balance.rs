@@ -83,3 +83,24 @@ pub(in crate::config) static BOUNDS: Object = Object {
         key("queue_timeout", Kind::Duration, "How long one waits; default 5s."),
     ],
 };
+
+const STICKY_FORM: Kind = Kind::Object(&STICKY_OBJECT);
+
+pub(super) const STICKY: Key =
+    key("sticky", STICKY_FORM, "What ties a client to the endpoint that it has; default nothing.");
+
+pub(in crate::config) static STICKY_OBJECT: Object = Object {
+    what: "`sticky`",
+    name: "sticky",
+    keys: &[
+        key("cookie", Kind::Text, "A cookie of the proxy's, signed, set with the first answer (a 101 too); its name."),
+        key("ttl", Kind::Duration, "How long it binds; renewed when half is over. Default 2h."),
+        key("when_set", Kind::Text, "Set it only where the application sets this cookie of its own."),
+        key("group", Kind::Text, "Upstreams with the same group share it: HTTP and WebSocket of the same servers."),
+        key(
+            "app_cookie",
+            Kind::Text,
+            "Instead: the same endpoint for the same value of this cookie of the application's.",
+        ),
+    ],
+};

@@ -1,6 +1,6 @@
 //! The keys of the file itself, of listeners and upstreams, and of the settings of the whole proxy.
 
-use super::balance::{BACKUP, BALANCE, MAX_REQUESTS, SLOW_START, UPSTREAM_LIMITS, WEIGHT};
+use super::balance::{BACKUP, BALANCE, MAX_REQUESTS, SLOW_START, STICKY, UPSTREAM_LIMITS, WEIGHT};
 use super::health::{DNS, FROM, HEALTH_KEY, OUTLIER_KEY, TAGS, TAGS_WANTED};
 use super::patience::{RETRY, WAIT};
 use super::policies::{
@@ -147,7 +147,7 @@ pub(in crate::config) static UPSTREAM: Object = Object {
         BALANCE,
         key("pool", Kind::Object(&POOL), "Bounds on idle connections."),
         HOST,
-        later("sticky"),
+        STICKY,
         HEALTH_KEY,
         OUTLIER_KEY,
         FROM,

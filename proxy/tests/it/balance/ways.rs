@@ -105,11 +105,14 @@ fn least_requests_counts_streams() {
         let mut first = proxy.send(tunnel);
         assert_eq!(first.head().status(), 101);
         // Whichever has the tunnel gets nothing while the other has nothing to do.
-        let free = proxy.ask(GET).text();
-        assert_eq!(ask(&proxy, GET, 5), free.repeat(5));
+        // (An exchange counts a moment longer than its answer takes to arrive, so a run may have a stray.)
+        let free = poll("five in a row", || {
+            let answers = ask(&proxy, GET, 5);
+            ["aaaaa", "bbbbb"].contains(&answers.as_str()).then(|| answers[..1].to_owned())
+        });
         let mut second = proxy.send("GET / HTTP/1.1\r\nHost: t.test\r\nAccept: text/event-stream\r\n\r\n");
         assert_eq!(second.head().status(), 200);
-        assert_eq!(ask(&proxy, GET, 6), "aaabbb", "each has one");
+        poll("turns where each has one", || (ask(&proxy, GET, 6) == "aaabbb").then_some(()));
         drop(first);
         let other = if free == "a" { "b" } else { "a" };
         poll("the end of the tunnel to count", || (ask(&proxy, GET, 4) == other.repeat(4)).then_some(()));
