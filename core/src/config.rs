@@ -20,6 +20,7 @@ mod suggest;
 mod text;
 mod tls;
 mod value;
+pub mod websocket;
 
 pub use acme::{Acme, Challenge, ExternalAccount};
 pub use admin::Admin;
@@ -40,6 +41,7 @@ pub use tls::{
     PemFile, ProxyVersion, TlsPolicy, TlsVersion, UpstreamTls,
 };
 pub use value::regex;
+pub use websocket::WebSocket;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -191,6 +193,8 @@ pub struct Rule {
     pub access_log: bool,
     /// What happens to streams and tunnels when the rule is removed.
     pub on_remove: OnRemove,
+    /// Limits of its WebSockets; `None` where it has none.
+    pub websocket: Option<WebSocket>,
     /// Its policies, merged with those of the levels around it; `None` where there is none.
     pub policies: Option<Box<Policies>>,
     /// Whether what its listener forbids binds it too (`inherit`).

@@ -106,6 +106,8 @@ pub struct Rule {
     pub retry: config::Retry,
     /// How requests are held while no endpoint can take them.
     pub wait: Option<config::Wait>,
+    /// Limits of its WebSockets; `None` where it has none.
+    pub websocket: Option<Box<config::WebSocket>>,
     /// By what its live state is found again in the next snapshot.
     pub identity: RuleIdentity,
     /// Its policies; most rules have none.

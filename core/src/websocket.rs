@@ -6,6 +6,7 @@
 //! not judged here. What flows afterwards is [`frame`]'s.
 
 pub mod frame;
+pub mod rate;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -113,9 +113,11 @@ async fn exchange(
     let Action::Proxy(upstream) = rule.action else {
         return Box::pin(own::answer_rule(connection, desk, record, &admitted)).await;
     };
+    let place = crate::tunnel::quota::enter(record, &admitted)?; // 429, 503
     let upload = upload.insert(body_of(desk, record, &admitted));
     let mut interim = Interim::new(desk.request.version, admitted.hop.expect_continue);
-    let upstream = reach(connection, desk, record, &admitted, upstream, upload, &mut interim).await?;
+    let mut upstream = reach(connection, desk, record, &admitted, upstream, upload, &mut interim).await?;
+    upstream.place = place;
     upload.forget();
     record.upstream_status = desk.answer.status;
     if desk.answer.status == 101 {
@@ -175,7 +177,7 @@ async fn reach(
             }
             Ok(kept) => {
                 let cookie = bonds.as_ref().map_or_else(Vec::new, |bonds| bonds.set(attempts.last_place(), desk));
-                return Ok(answer::Upstream { connection: kept, permit, cookie });
+                return Ok(answer::Upstream { connection: kept, permit, cookie, place: None });
             }
             // An answer of ours would begin in the middle of an interim head that the client does not take.
             Err(_) if interim.owes() => return Err(ProxyError::gone()),

@@ -133,6 +133,8 @@ pub struct RuleLive {
     pub route: Arc<str>,
     /// Set when a reload takes its route away. A rule that is only changed keeps its streams.
     pub removal: Removal,
+    /// WebSockets that it counts.
+    pub tunnels: crate::tunnel::quota::Quota,
     /// What it last said of its streams' end: nanoseconds that they may go on, `KEEP` for as long as they like.
     drain: AtomicU64,
     /// The code that its WebSockets are then closed with.
@@ -154,7 +156,13 @@ const KEEP: u64 = u64::MAX;
 impl RuleLive {
     /// Makes one for a route.
     pub fn new(route: &Arc<str>) -> Self {
-        Self { route: Arc::clone(route), removal: Removal::default(), drain: KEEP.into(), code: 1012.into() }
+        Self {
+            route: Arc::clone(route),
+            removal: Removal::default(),
+            drain: KEEP.into(),
+            code: 1012.into(),
+            tunnels: Default::default(),
+        }
     }
 
     /// Follows what the rule says now. `code` is what the whole proxy drains with.

@@ -218,7 +218,7 @@ impl Drop for Admitted {
 }
 
 /// One IPv6 site counts as one client: its /64.
-fn client_key(ip: IpAddr) -> IpAddr {
+pub fn client_key(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) & !u128::from(u64::MAX)).into()),
         v4 @ IpAddr::V4(_) => v4,

@@ -7,8 +7,10 @@ mod facts;
 mod flow;
 mod frames;
 mod goodbye;
+mod keep;
 mod lane;
 mod patience;
+pub mod quota;
 
 use std::future::Future;
 use std::os::fd::OwnedFd;
@@ -23,7 +25,7 @@ use switchboard_core::reason::Reason;
 use switchboard_core::snapshot::Rule;
 use switchboard_core::websocket::Upgrade;
 
-use switchboard_core::websocket::frame::{self, Bounds};
+use switchboard_core::websocket::frame;
 
 use crate::deadline::Deadline;
 use crate::desk::Desk;
@@ -40,6 +42,7 @@ use facts::Facts;
 use flow::{Flow, Stop};
 use frames::{Frames, Sealed};
 use goodbye::Goodbye;
+use quota::Place;
 
 /// Why a tunnel ended, where neither side simply ended it.
 type End = Option<(Side, Reason)>;
@@ -54,6 +57,7 @@ pub struct Tunnel {
     listed: Option<Listed>,
     facts: Box<Facts>,
     frames: Option<Box<Frames>>,
+    place: Option<Box<Place>>,
 }
 
 /// A tunnel at work. One per WebSocket: its size is memory, and a test holds it to its budget.
@@ -70,6 +74,7 @@ pub struct Running {
     facts: Box<Facts>,
     frames: Option<Box<Frames>>,
     _held: (Option<Held>, Vec<Occupied>),
+    _place: Option<Box<Place>>,
 }
 
 /// All that is needed to go on with a tunnel elsewhere: its sockets, and what each still has to be given.
@@ -101,7 +106,7 @@ impl Tunnel {
         ahead: Vec<u8>,
         upstream: Upstream,
     ) -> Box<Self> {
-        let Upstream { connection: kept, permit, .. } = upstream;
+        let Upstream { connection: kept, permit, place, .. } = upstream;
         let mut to_client = Vec::new();
         if connection.transport.takes_heads() {
             // A client that is gone is found by the first use of the tunnel.
@@ -130,18 +135,32 @@ impl Tunnel {
                 let head = desk.answer_input.filled();
                 let agreed = desk.answer.fields.named(Name::SecWebSocketExtensions);
                 let bits = agreed.fold(0, |bits, field| bits | frame::extension_bits(field.value.of(head)));
-                Box::new(Frames::new(bits, Bounds::NONE, Bounds::NONE))
+                let clock = &worker.deadlines;
+                Box::new(Frames::new(bits, rule.websocket.as_deref(), clock.about_now(), clock))
             }),
             permit: permit.outlive(),
+            place,
         })
     }
 
     /// Gives the tunnel its client and a task of its own; the connection's task ends.
     pub fn launch(self, worker: Rc<Worker>, connection: Connection) {
-        let Self { upstream, up, down, permit, listed, facts, frames } = self;
+        let Self { upstream, up, down, permit, listed, facts, frames, place } = self;
         let (client, held) = connection.into_parts();
-        let running =
-            Running { client, upstream, up, down, deadline: None, worker, listed, permit, facts, frames, _held: held };
+        let running = Running {
+            client,
+            upstream,
+            up,
+            down,
+            deadline: None,
+            worker,
+            listed,
+            permit,
+            facts,
+            frames,
+            _place: place,
+            _held: held,
+        };
         tokio::task::spawn_local(running);
     }
 }
@@ -210,6 +229,13 @@ impl Running {
     fn heed_frames(&mut self) {
         let Some(frames) = &mut self.frames else { return };
         let Sealed { up, down } = frames.heed(&self.worker.deadlines);
+        if let (None, Some(keep)) = (frames.goodbye, &mut frames.keep) {
+            let lanes = [&mut frames.up, &mut frames.down];
+            if let Some(goodbye) = keep.count([&self.up, &self.down], lanes, &self.worker.deadlines) {
+                frames.begin_goodbye(goodbye);
+            }
+            return;
+        }
         let Some(Goodbye { code, .. }) = frames.goodbye else { return };
         if up && !frames.up.has_closed_sink() {
             frame::write_close(self.up.own_frames(), code, Some(self.worker.mask()));

@@ -29,6 +29,7 @@ pub(super) use settings::{
     ACCESS_LOG, DEFAULTS, DRAIN, ENDPOINT, FILE, FORWARDED, LIMITS, LISTENER, LOG, POOL, TIMEOUTS, UPSTREAM,
 };
 pub(super) use tls::{CERTIFICATE, HOST_TLS, LISTENER_TLS, TLS_FORM, UPSTREAM_TLS};
+pub(super) use websocket::{MAX_TUNNELS, SIDES_RATE, SIDES_SIZE, WEBSOCKET};
 
 /// A mapping with a fixed set of keys.
 #[derive(Debug)]

@@ -51,6 +51,7 @@ pub(crate) fn respond(body: &str) -> Rule {
         timeouts: NO_TIMEOUTS,
         access_log: true,
         on_remove: OnRemove::Keep,
+        websocket: None,
         policies: None,
         inherit: true,
         retry: Retry::default(),

@@ -23,6 +23,7 @@ use crate::relay::{Coding, Pump, PumpError, Waits};
 use crate::streams::Listed;
 use crate::transport::Gone;
 use crate::tunnel::Tunnel;
+use crate::tunnel::quota::Place;
 use crate::upstream::interim::Interim;
 use crate::upstream::pool;
 
@@ -35,6 +36,8 @@ pub struct Upstream {
     pub permit: Permit,
     /// The line that binds the client to it; nearly always none.
     pub cookie: Vec<u8>,
+    /// Its place among the rule's WebSockets, where these are counted.
+    pub place: Option<Box<Place>>,
 }
 
 /// Relays the answer on `desk`. Once its head is on its way nothing can be answered any more: what goes wrong then

@@ -86,7 +86,11 @@ impl Flow {
                 }
                 return Poll::Ready(Stop::Ended);
             }
-            let held = lane.as_ref().map_or(0, |lane| lane.lead_in(scratch));
+            let held = match &lane {
+                None => 0,
+                Some(lane) if lane.is_paused() => return Poll::Pending,
+                Some(lane) => lane.lead_in(scratch),
+            };
             match source.poll_read(context, scratch.get_mut(held..).unwrap_or_default()) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(_)) => return Poll::Ready(Stop::SourceFailed),
@@ -99,7 +103,11 @@ impl Flow {
                 }
                 Poll::Ready(Ok(read)) => {
                     self.moved += read as u64;
-                    let bytes = scratch.get(..held + read).unwrap_or_default();
+                    let mut bytes = scratch.get(..held + read).unwrap_or_default();
+                    if let Some(lane) = lane.as_mut().filter(|lane| lane.awaits_pong()) {
+                        let Some(ours) = lane.swallow(bytes) else { continue };
+                        bytes = bytes.get(ours..).unwrap_or_default();
+                    }
                     let passed = lane.as_mut().map_or(bytes.len(), |lane| lane.pass(bytes));
                     if let Err(stop) = self.offer(context, sink, bytes.get(..passed).unwrap_or_default()) {
                         return Poll::Ready(stop);

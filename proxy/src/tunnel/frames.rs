@@ -5,11 +5,13 @@
 use std::time::Duration;
 
 use switchboard_core::access;
+use switchboard_core::config::WebSocket;
 use switchboard_core::moment::Moment;
-use switchboard_core::websocket::frame::{Bounds, Halt, Sender, Until};
+use switchboard_core::websocket::frame::{Halt, Sender, Until};
 
 use super::flow::Flow;
 use super::goodbye::{Goodbye, meaning};
+use super::keep::{self, Keep};
 use super::lane::{Lane, Noted};
 use crate::deadline::Deadlines;
 use crate::error::Side;
@@ -22,6 +24,8 @@ pub(super) struct Frames {
     pub(super) up: Lane,
     /// From the endpoint.
     pub(super) down: Lane,
+    /// What its rule asks of it by the clock.
+    pub(super) keep: Option<Box<Keep>>,
     /// An end that the proxy has decided on.
     pub(super) goodbye: Option<Goodbye>,
     /// Who sent a Close first, and with which code.
@@ -42,15 +46,16 @@ pub(super) struct Sealed {
 }
 
 impl Frames {
-    pub(super) fn new(extensions: u8, client: Bounds, server: Bounds) -> Self {
-        Self {
-            up: Lane::new(Sender::Client, extensions, client),
-            down: Lane::new(Sender::Server, extensions, server),
-            goodbye: None,
-            closed: None,
-            slowest_pong: None,
-            pings: [None; 2],
+    /// Begins `now`, held to a rule's `limits`. `extensions` is what the handshake agreed on.
+    pub(super) fn new(extensions: u8, limits: Option<&WebSocket>, now: Moment, clock: &Deadlines) -> Self {
+        let [client, server] = keep::bounds(limits);
+        let mut up = Lane::new(Sender::Client, extensions, client);
+        let mut down = Lane::new(Sender::Server, extensions, server);
+        let keep = Keep::new(limits, now, clock);
+        if let Some(keep) = &keep {
+            keep.attach(&mut up, &mut down);
         }
+        Self { up, down, keep, goodbye: None, closed: None, slowest_pong: None, pings: [None; 2] }
     }
 
     /// Whether there is something for [`Self::heed`].
@@ -64,6 +69,8 @@ impl Frames {
         if self.goodbye.is_none() {
             self.goodbye = Some(goodbye);
             self.closed = self.closed.or(Some((Side::Proxy, goodbye.code)));
+            self.up.pause(false);
+            self.down.pause(false);
             self.up.seal_at(Until::Message);
             self.down.seal_at(Until::Message);
         }

@@ -3,7 +3,7 @@
 //! A flow asks its lane about each read. A lane that is sealed passes nothing any more: the sink has had, or will now
 //! get, its Close, and what the source still says is only looked through for its own.
 
-use switchboard_core::websocket::frame::{Bounds, Halt, MOST_LEFT, Scan, Scanner, Sender, Tally, Until};
+use switchboard_core::websocket::frame::{Bounds, Halt, MOST_LEFT, Scan, Scanner, Sender, Tally, Until, is_pong_of};
 
 /// One direction.
 #[derive(Debug)]
@@ -14,6 +14,15 @@ pub(super) struct Lane {
     held: [u8; MOST_LEFT],
     held_len: u8,
     sealed: bool,
+    /// Each read is looked at, not only the unusual: there is a rate, or a pong of ours to be taken out.
+    watched: bool,
+    metered: bool,
+    /// Nothing is read for now: a rate is used up.
+    paused: bool,
+    /// The payload of our Ping that this side has not answered.
+    awaited: Option<[u8; 8]>,
+    /// Bytes that were ours: they are no sign of life between the peers.
+    swallowed: u64,
     /// The sink has had the source's Close.
     closed_sink: bool,
     /// What came since the tunnel looked.
@@ -40,6 +49,11 @@ impl Lane {
             held: [0; MOST_LEFT],
             held_len: 0,
             sealed: false,
+            watched: false,
+            metered: false,
+            paused: false,
+            awaited: None,
+            swallowed: 0,
             closed_sink: false,
             noted: Noted::default(),
         }
@@ -91,7 +105,7 @@ impl Lane {
     #[inline]
     pub(super) fn pass(&mut self, bytes: &[u8]) -> usize {
         let scan = self.scanner.scan(bytes, &self.bounds);
-        if scan.taken == bytes.len() && !self.sealed && is_ordinary(&scan) {
+        if scan.taken == bytes.len() && !self.watched && is_ordinary(&scan) {
             self.held_len = 0;
             return scan.taken;
         }
@@ -102,7 +116,7 @@ impl Lane {
     fn pass_rare(&mut self, bytes: &[u8], scan: &Scan) -> usize {
         let Noted { ping, pong, close, .. } = self.noted;
         self.noted = Noted {
-            any: self.noted.any || !is_ordinary(scan),
+            any: self.noted.any || self.metered || !is_ordinary(scan),
             ping: ping || scan.ping,
             pong: pong || scan.pong,
             close: close || scan.close,
@@ -130,7 +144,69 @@ impl Lane {
 
     fn seal(&mut self) {
         self.sealed = true;
+        self.watched = true;
+        self.paused = false;
         self.bounds = Bounds::NONE;
+    }
+
+    /// Has the tunnel look at each read.
+    pub(super) const fn meter(&mut self) {
+        self.metered = true;
+        self.watched = true;
+    }
+
+    /// Stops reading, or goes on.
+    pub(super) const fn pause(&mut self, paused: bool) {
+        self.paused = paused && !self.sealed;
+    }
+
+    #[inline]
+    pub(super) const fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Whether a frame of the proxy's own may stand behind what has gone on.
+    pub(super) const fn may_interject(&self) -> bool {
+        !self.sealed && !self.closed_sink && self.scanner.is_between_frames()
+    }
+
+    /// Waits for the Pong with this payload, or no longer.
+    pub(super) const fn await_pong(&mut self, payload: Option<[u8; 8]>) {
+        self.awaited = payload;
+    }
+
+    /// Whether our Ping is unanswered.
+    pub(super) const fn awaits_pong(&self) -> bool {
+        self.awaited.is_some()
+    }
+
+    /// How many bytes were ours.
+    pub(super) const fn swallowed(&self) -> u64 {
+        self.swallowed
+    }
+
+    /// Takes the Pong of our Ping off the front of what was read. Returns how many bytes that are; `None` where it has
+    /// still to come whole. A Pong of ours that stands elsewhere goes on: to its reader it is a heartbeat.
+    #[cold]
+    pub(super) fn swallow(&mut self, bytes: &[u8]) -> Option<usize> {
+        let Some(payload) = self.awaited.filter(|_| self.scanner.is_between_frames()) else { return Some(0) };
+        let size = match bytes {
+            [0x8A, 0x88, ..] => 14,
+            [0x8A, 8, ..] => 10,
+            [0x8A] => 14,
+            _ => return Some(0),
+        };
+        if bytes.len() < size {
+            self.hold(bytes);
+            return None;
+        }
+        if !is_pong_of(bytes, payload) {
+            return Some(0);
+        }
+        self.awaited = None;
+        self.held_len = 0;
+        self.swallowed += size as u64;
+        Some(size)
     }
 
     /// Wants the lane sealed at the next boundary of this kind. Notes it where it stands at one already.

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use switchboard_core::moment::Moment;
 use switchboard_core::reason::Reason;
+use switchboard_core::websocket::frame;
 
+use super::frames::Frames;
+use super::keep::Due;
 use super::{End, Running, goodbye};
 use crate::error::Side;
 
@@ -15,7 +18,8 @@ impl Running {
     pub(super) fn poll_patience(&mut self, context: &Context<'_>) -> Poll<End> {
         let still = self.up.stalled_since.is_none() && self.down.stalled_since.is_none();
         let open = self.up.ended_at.is_none() && self.down.ended_at.is_none();
-        if still && open && self.frames.as_ref().is_none_or(|frames| frames.goodbye.is_none()) {
+        let unbound = |frames: &Frames| frames.goodbye.is_none() && frames.keep.is_none();
+        if still && open && self.frames.as_deref().is_none_or(unbound) {
             self.deadline = None;
             return Poll::Pending;
         }
@@ -30,6 +34,7 @@ impl Running {
         {
             return Poll::Ready(self.goodbye());
         }
+        let kept = self.tend(context);
         let clock = &self.worker.deadlines;
         let timeouts = self.facts.timeouts();
         // The side that has stalled for longest: the other may come and go meanwhile.
@@ -42,7 +47,7 @@ impl Running {
         let by_message = latest(since, Some(goodbye::PATIENCE_FOR_MESSAGES));
         let now = clock.about_now();
         let hurried = now >= by_message;
-        let next = by_write.min(by_fin).min(if hurried { by_goodbye } else { by_message });
+        let next = kept.min(by_write).min(by_fin).min(if hurried { by_goodbye } else { by_message });
         let deadline = self.deadline.get_or_insert_with(|| clock.place());
         deadline.register(context);
         deadline.set(next);
@@ -65,6 +70,35 @@ impl Running {
             return self.fail(side, reason);
         }
         Poll::Pending
+    }
+
+    /// Does what the rule's limits ask for by the clock. Returns when they will next ask.
+    fn tend(&mut self, context: &Context<'_>) -> Moment {
+        let Some(frames) = &mut self.frames else { return Moment::NEVER };
+        let (None, Some(keep)) = (frames.goodbye, &mut frames.keep) else { return Moment::NEVER };
+        let now = self.worker.deadlines.about_now();
+        let due = keep.due([&self.up, &self.down], [&frames.up, &frames.down], now);
+        match due {
+            Due::Nothing => return keep.next(),
+            Due::Resume => keep.resume([&mut frames.up, &mut frames.down], now),
+            Due::End(goodbye) => frames.begin_goodbye(goodbye),
+            Due::Ping => {
+                let payload = std::array::from_fn(|_| self.worker.deadlines.chance());
+                let asked = [frames.down.may_interject(), frames.up.may_interject()];
+                if asked[0] {
+                    frame::write_ping(self.down.own_frames(), payload, None);
+                    frames.up.await_pong(Some(payload));
+                }
+                if asked[1] {
+                    frame::write_ping(self.up.own_frames(), payload, Some(self.worker.mask()));
+                    frames.down.await_pong(Some(payload));
+                }
+                keep.pinged(asked, now);
+            }
+        }
+        // What there is to send or to read now is the flows' business.
+        context.waker().wake_by_ref();
+        frames.keep.as_ref().map_or(Moment::NEVER, |keep| keep.next())
     }
 }
 

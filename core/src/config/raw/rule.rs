@@ -1,12 +1,12 @@
 //! One rule: its condition, its one action, and what is done to an exchange on the way.
 
-use super::{Fields, Walk, condition, patience, policy, upstream};
+use super::{Fields, Walk, condition, patience, policy, upstream, websocket};
 use crate::config::schema::{ON_REMOVE, RULE, RULE_TIMEOUTS};
 use crate::config::text::{Entry, Node, Value};
 use crate::config::value::{amount, fault, host, is_token, template};
 use crate::config::{
     Action, ErrorKind, HostHeader, HostPattern, LimitScope, MAX_BODY, ON_REMOVE_DRAIN, OnRemove, PathEdit, Policies,
-    Retry, RouteKey, Rule, Template, TemplatePart, Timeouts, Wait, WarningKind,
+    Retry, RouteKey, Rule, Template, TemplatePart, Timeouts, Wait, WarningKind, WebSocket,
 };
 
 /// What holds for a rule that doesn't say otherwise.
@@ -19,6 +19,7 @@ pub(super) struct Defaults {
     pub(super) timeouts: Timeouts,
     pub(super) access_log: bool,
     pub(super) on_remove: OnRemove,
+    pub(super) websocket: Option<WebSocket>,
     pub(super) policies: policy::Level,
     pub(super) retry: Retry,
     pub(super) wait: Option<Wait>,
@@ -33,6 +34,7 @@ impl Default for Defaults {
             timeouts: Timeouts::default(),
             access_log: true,
             on_remove: OnRemove::Drain(ON_REMOVE_DRAIN),
+            websocket: None,
             policies: policy::Level::default(),
             retry: Retry::default(),
             wait: None,
@@ -52,6 +54,7 @@ impl Defaults {
             timeouts: self.timeouts,
             access_log: self.access_log,
             on_remove: self.on_remove,
+            websocket: self.websocket,
             policies: self.policies.clone().policies(),
             inherit: true,
             retry: self.retry.clone(),
@@ -87,6 +90,7 @@ pub(super) fn long(
     let on_remove = fields.value("on_remove").and_then(|node| self::on_remove(walk, node));
     let retry = fields.value("retry").and_then(|node| patience::retry(walk, node));
     let wait = fields.value("wait").and_then(|node| patience::wait(walk, node));
+    let websocket = fields.value("websocket").and_then(|node| websocket::websocket(walk, node));
     if let Some(node) = fields.value("also") {
         for item in walk.one_or_list(node) {
             also.extend(walk.value(item, "a host", host::pattern).map(|host| (host, item.clone())));
@@ -104,6 +108,7 @@ pub(super) fn long(
         on_remove: on_remove.unwrap_or(base.on_remove),
         retry: retry.unwrap_or(base.retry),
         wait: wait.unwrap_or(base.wait),
+        websocket: websocket.or(base.websocket),
         action: base.action,
         policies,
         inherit,
@@ -348,7 +353,7 @@ pub(super) fn on_remove(walk: &mut Walk<'_>, node: &Node) -> Option<OnRemove> {
     let fields = walk.fields(node, &ON_REMOVE)?;
     match fields.first(&["drain", "close"]) {
         Some(("drain", time)) => walk.span(&time.value).map(OnRemove::Drain),
-        Some((_, code)) => super::websocket::close_code(walk, &code.value).map(OnRemove::Close),
+        Some((_, code)) => websocket::close_code(walk, &code.value).map(OnRemove::Close),
         None if fields.refused => None,
         None => {
             walk.report.error(node.at, ErrorKind::Missing("write keep, {drain: 5m} or {close: 1012}"));

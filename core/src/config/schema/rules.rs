@@ -6,7 +6,7 @@ use super::policies::{
     REQUEST_HEADERS, RESPONSE_HEADERS, REWRITE, SECURITY_HEADERS, USE,
 };
 use super::tls::TLS_FORM;
-use super::websocket::CLOSE_CODE;
+use super::websocket::{CLOSE_CODE, WEBSOCKET_KEY};
 use super::{Key, Kind, Object, SIZE_OR_UNLIMITED, TIME_OR_OFF, elsewhere, key, later};
 
 pub(in crate::config) static RULE: Object = Object {
@@ -84,7 +84,7 @@ pub(in crate::config) static RULE: Object = Object {
         later("auth"),
         later("detect"),
         later("mirror"),
-        later("websocket"),
+        WEBSOCKET_KEY,
         later("sse"),
         later("compress"),
         later("cache"),

@@ -9,7 +9,7 @@ use super::policies::{
 };
 use super::rules::{ACCESS_LOG as RULE_ACCESS_LOG, HOST, MAX_BODY, ON_REMOVE_KEY, RULE, RULE_TIMEOUTS, UPGRADE};
 use super::tls::{LISTENER_TLS, UPSTREAM_TLS};
-use super::websocket::CLOSE_CODE;
+use super::websocket::{CLOSE_CODE, WEBSOCKET_KEY};
 use super::{ACME, ADMIN, Kind, Object, TIME_OR_OFF, elsewhere, key, later};
 
 pub(in crate::config) static FILE: Object = Object {
@@ -337,7 +337,7 @@ pub(in crate::config) static DEFAULTS: Object = Object {
         later("forward_auth"),
         later("auth"),
         later("detect"),
-        later("websocket"),
+        WEBSOCKET_KEY,
         later("sse"),
         later("compress"),
         later("cache"),
