@@ -5,13 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use switchboard_core::answer::words;
-use switchboard_core::balance::Flag;
 use switchboard_core::snapshot::Action;
 
 use crate::admin::status;
 use crate::certs;
+use crate::control::health::view::View;
 use crate::generation::Generation;
-use crate::live::EndpointLive;
 use crate::process::Process;
 use crate::telemetry::failures::Failure;
 
@@ -39,7 +38,7 @@ pub(super) fn of(process: &Process) -> Value {
         "totals": status::totals(process),
         "reasons": status::reasons(process),
         "routes": routes(&generation),
-        "upstreams": upstreams(&generation),
+        "upstreams": upstreams(process),
         "failures": failures.iter().take(FAILURES).map(failure).collect::<Vec<_>>(),
         "certificates": process.certs.status().iter().take(ROWS).map(certificate).collect::<Vec<_>>(),
     })
@@ -56,34 +55,40 @@ fn routes(generation: &Generation) -> Vec<Value> {
     rules.map(|rule| route(&rule.key, &rule.action)).collect()
 }
 
-fn upstreams(generation: &Generation) -> Vec<Value> {
-    let endpoint = |index: usize| {
-        let live = generation.endpoints.get(index)?;
-        let (state, why) = state(live);
-        Some(json!({ "name": &*live.name, "state": state, "why": why, "in_flight": live.standing.active() }))
-    };
-    let upstreams = generation.snapshot.upstreams().iter().take(ROWS);
-    let upstream = upstreams.map(|upstream| {
-        let endpoints = upstream.endpoints.iter().take(ROWS).filter_map(|id| endpoint(id.index()));
-        json!({ "name": &*upstream.identity.0, "endpoints": endpoints.collect::<Vec<_>>() })
-    });
-    upstream.collect()
+/// Each upstream with its endpoints, as health sees them.
+fn upstreams(process: &Process) -> Vec<Value> {
+    let mut upstreams: Vec<(String, Vec<Value>)> = Vec::new();
+    for view in process.health.view().iter().take(ROWS) {
+        let (state, why) = state(view);
+        let endpoint = json!({ "name": &*view.endpoint, "state": state, "why": why, "in_flight": view.active });
+        match upstreams.last_mut() {
+            Some((name, endpoints)) if **name == *view.upstream => endpoints.push(endpoint),
+            Some(_) | None => upstreams.push((view.upstream.to_string(), vec![endpoint])),
+        }
+    }
+    let shown = upstreams.into_iter().map(|(name, endpoints)| json!({ "name": name, "endpoints": endpoints }));
+    shown.collect()
 }
 
 /// A word for what an endpoint is, and why.
-fn state(live: &EndpointLive) -> (&'static str, String) {
-    let flags = [
-        (Flag::Maint, "maint", "taken out by the operator"),
-        (Flag::Drain, "drain", "ends what it has, by the operator"),
-        (Flag::Unresolved, "unresolved", "its name does not resolve"),
-        (Flag::Failing, "failing", "its probes fail"),
-        (Flag::Ejected, "ejected", "it failed requests lately"),
-        (Flag::Ramp, "ramp", "it came up lately and gets less at first"),
-    ];
-    match flags.iter().find(|(flag, ..)| live.standing.has(*flag)) {
-        Some((_, state, why)) => (state, (*why).to_owned()),
-        None => ("up", String::new()),
-    }
+fn state(view: &View) -> (&str, String) {
+    let state = view.state.first().map_or("up", |state| state);
+    let why = match state {
+        "maint" => "taken out by the operator".to_owned(),
+        "drain" => "ends what it has, by the operator".to_owned(),
+        "unresolved" => "its name does not resolve".to_owned(),
+        "failing" => match &view.last {
+            Some((seen, ago)) => format!("{} ({} s ago)", seen.words, ago.as_secs()),
+            None => "its probes fail".to_owned(),
+        },
+        "ejected" => match view.ejected_for {
+            Some(rest) => format!("it failed requests; tried again in {} s", rest.as_secs()),
+            None => "it failed requests".to_owned(),
+        },
+        "ramp" => "it came up lately and gets less at first".to_owned(),
+        _ => String::new(),
+    };
+    (state, why)
 }
 
 fn failure(failure: &Failure) -> Value {

@@ -52,19 +52,24 @@ pub(crate) struct Node {
 impl Node {
     /// Runs a script with arguments, with the judge's packages at hand.
     pub(crate) fn run(judge: &std::path::Path, script: &str, arguments: &[&str]) -> Self {
-        Self::start(judge, script, arguments, Stdio::null())
+        Self::start(judge, script, arguments, Stdio::null(), "")
+    }
+
+    /// The same, with `PORT` in its environment.
+    pub(crate) fn run_on(judge: &std::path::Path, script: &str, arguments: &[&str], port: &str) -> Self {
+        Self::start(judge, script, arguments, Stdio::null(), port)
     }
 
     /// The same, for a script that is told when to go on ([`Node::say`]).
     pub(crate) fn run_with_input(judge: &std::path::Path, script: &str, arguments: &[&str]) -> Self {
-        Self::start(judge, script, arguments, Stdio::piped())
+        Self::start(judge, script, arguments, Stdio::piped(), "")
     }
 
-    fn start(judge: &std::path::Path, script: &str, arguments: &[&str], input: Stdio) -> Self {
+    fn start(judge: &std::path::Path, script: &str, arguments: &[&str], input: Stdio, port: &str) -> Self {
         let dir = TempDir::new();
         let file = dir.write("script.cjs", script);
         let mut command = Command::new("node");
-        command.arg(file).args(arguments).env("NODE_PATH", judge.join("node_modules"));
+        command.arg(file).args(arguments).env("NODE_PATH", judge.join("node_modules")).env("PORT", port);
         let mut child = command.stdin(input).stdout(Stdio::piped()).spawn().unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (theirs, pipe) = (Arc::clone(&lines), child.stdout.take().unwrap());

@@ -24,6 +24,16 @@ const say = (value) => console.log(JSON.stringify(value));
   await lines.next(); // Something failed, by a path that would be markup.
   await page.waitForSelector('#failures .bad');
   say({ failure: await page.innerText('#failures tbody tr'), images: await page.locator('#failures img').count() });
+  for (;;) {
+    const { value } = await lines.next(); // `killed`, as often as that is tried; then something else.
+    if (value !== 'killed') break;
+    const begun = Date.now();
+    const red = page.locator('#upstreams tr', { has: page.locator('.bad') });
+    await red.waitFor();
+    say({ red: await red.innerText(), after_ms: Date.now() - begun });
+    await page.waitForFunction(() => !document.querySelector('#upstreams .bad'));
+    say({ green: true });
+  }
   await page.evaluate(readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8'));
   for (const scheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme: scheme });
