@@ -200,7 +200,7 @@ fn sentence(error: &Error) -> &'static str {
         Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "The certificate of the endpoint is for another name; `server_name` says which one to verify.",
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
             "The certificate of the endpoint was issued by nobody who is trusted here; `ca` says who may issue it."
         }
         // webpki's own word for it does not come as a type.

@@ -45,8 +45,11 @@ impl Handshake {
                 }
             }
             let over = !self.session.common().is_handshaking();
-            // Tickets have time until there is something to say.
-            while !(over && self.owes_only_tickets()) && self.sent < self.leftover.own.len() {
+            // Tickets go with the answer to what has come already. Else at once: a client that gathers small writes
+            // waits for our word before it asks.
+            while !(over && self.owes_only_tickets() && !self.leftover.plain.is_empty())
+                && self.sent < self.leftover.own.len()
+            {
                 self.sent += ready!(socket.poll_write(context, &[IoSlice::new(self.rest())]))?;
             }
             if over {

@@ -97,8 +97,10 @@ impl Session {
                 Ok(Event::Again) => {}
                 Ok(event) => return (used, Ok(event)),
                 Err(error) => {
-                    let rest = input.get_mut(used..).unwrap_or_default();
-                    let _ = self.step(rest, sink, own);
+                    // What stands in the queue, the alert last. Bytes are not looked at again.
+                    while self.common().wants_write() {
+                        let _ = self.step(input.get_mut(used..).unwrap_or_default(), sink, own);
+                    }
                     return (used, Err(error));
                 }
             }

@@ -287,8 +287,14 @@ impl State {
         if !own.is_empty() {
             self.owed.push(&own, 0);
         }
-        if event.map_err(broken)? == Event::Ended {
-            self.end = Some(End::Said);
+        match event {
+            Ok(Event::Ended) => self.end = Some(End::Said),
+            Ok(Event::Again | Event::Blocked | Event::Open) => {}
+            Err(error) => {
+                // Whoever reads again all the same finds a connection that was cut.
+                self.end = Some(End::Cut);
+                return Err(broken(error));
+            }
         }
         Ok(filled)
     }

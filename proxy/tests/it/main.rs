@@ -31,4 +31,5 @@ mod proxying;
 mod reload;
 mod sse;
 mod target;
+mod tls;
 mod tunnel;

@@ -1,0 +1,72 @@
+//! Endpoints over TLS: verified, named, and what a client is told where they are not what they should be.
+
+use super::peer::Authority;
+use crate::harness::{Origin, Proxy, assert_own_answer, on_workers};
+
+/// A proxy whose routes lead to another proxy's TLS, and the answers that it gives for them.
+fn front(workers: usize, authority: &Authority, back: &Proxy, routes: &str) -> Proxy {
+    let at = format!("https://127.0.0.1:{}", back.port());
+    let ca = authority.path("ca.pem").display().to_string();
+    Proxy::start(workers, &routes.replace("{AT}", &at).replace("{CA}", &ca))
+}
+
+fn back(workers: usize, authority: &Authority, pair: &str) -> Proxy {
+    let text = format!(
+        "listen: {{ bind: 127.0.0.1:0, tls: {{ certificates: {} }} }}\nroutes: {{ \"*\": {{ respond: back }} }}\n",
+        authority.pair(pair)
+    );
+    Proxy::start(workers, &text)
+}
+
+#[test]
+fn an_endpoint_that_is_what_it_says_answers() {
+    let authority = Authority::new();
+    authority.issue("a", &["a.internal", "127.0.0.1"]);
+    on_workers(|workers| {
+        let back = back(workers, &authority, "a");
+        let routes = "upstreams:\n  by-name: { endpoints: [\"{AT}\"], tls: { ca: {CA}, server_name: a.internal }, host: a.internal }\n  \
+                      by-address: { endpoints: [\"{AT}\"], tls: { ca: {CA} }, host: upstream }\n  \
+                      anybody: { endpoints: [\"{AT}\"], tls: { insecure_skip_verify: true }, host: upstream }\n\
+                      routes: { t.test/name: by-name, t.test/address: by-address, t.test/anybody: anybody }\n";
+        let front = front(workers, &authority, &back, routes);
+        for path in ["/name", "/name", "/address", "/anybody"] {
+            assert_eq!(front.get("t.test", path).text(), "back", "{path}");
+        }
+        front.wait_log("not verified: anybody in between");
+    });
+}
+
+#[test]
+fn case_169_an_endpoint_that_is_not() {
+    let authority = Authority::new();
+    authority.issue("a", &["a.internal"]);
+    let stranger = Authority::new();
+    on_workers(|workers| {
+        let back = back(workers, &authority, "a");
+        let strange = stranger.path("ca.pem").display().to_string();
+        let routes = "upstreams:\n  wrong-name: { endpoints: [\"{AT}\"], tls: { ca: {CA} } }\n  \
+                      stranger: { endpoints: [\"{AT}\"], tls: { ca: {STRANGE}, server_name: a.internal } }\n  \
+                      system: { endpoints: [\"{AT}\"], tls: { server_name: a.internal } }\n\
+                      routes: { t.test/name: wrong-name, t.test/stranger: stranger, t.test/system: system }\n";
+        let front = front(workers, &authority, &back, &routes.replace("{STRANGE}", &strange));
+        for (path, says) in
+            [("/name", "for another name"), ("/stranger", "issued by nobody"), ("/system", "issued by nobody")]
+        {
+            let answer = front.get("t.test", path);
+            assert_own_answer(&answer, 502, "tls_failed");
+            assert!(answer.text().contains(says), "{path}: {}", answer.text());
+        }
+    });
+}
+
+#[test]
+fn case_170_an_endpoint_that_speaks_plain_text() {
+    on_workers(|workers| {
+        let origin = Origin::start(|wire, _| wire.offer("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"));
+        let text = format!("routes: {{ t.test: \"https://{}\" }}\n", origin.address());
+        let proxy = Proxy::start(workers, &text);
+        let answer = proxy.get("t.test", "/");
+        assert_own_answer(&answer, 502, "tls_failed");
+        assert!(!answer.text().contains("evil"), "{}", answer.text());
+    });
+}
