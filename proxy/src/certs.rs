@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use rustls::sign::CertifiedKey;
-use switchboard_core::certificate::Names;
+use switchboard_core::certificate::{Issuer, Names, issuer_of};
 use tokio::sync::{mpsc, oneshot};
 
 use challenges::Challenges;
@@ -111,6 +111,16 @@ impl Certs {
         self.wanted.try_send(Wanted { name: name.into(), reply }).ok()?;
         // The keeper drops it when [`PATIENCE`] is over: workers have no timers of tokio's.
         answer.await.ok()?
+    }
+
+    /// Whether a handshake for a name gets a certificate: one of a public authority is in hand, one of our own is made.
+    pub fn serves(&self, name: &str) -> bool {
+        let known = self.names.load();
+        match issuer_of(name) {
+            Issuer::Local => known.cover(name).is_some(),
+            Issuer::Public => known.cover(name).is_some() && self.held(name).is_some(),
+            Issuer::Nobody => false,
+        }
     }
 
     /// The certificate that proves to an authority that we answer for a name, for a handshake with ALPN `acme-tls/1`

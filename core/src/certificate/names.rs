@@ -83,12 +83,13 @@ pub struct Names {
 }
 
 impl Names {
-    /// Collects the hosts of all routes of a configuration, `also:` included.
+    /// Collects the hosts of all routes of a configuration, `also:` included, without those that no listener with
+    /// `tls: auto` decrypts.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let mut names = Self::default();
         for (key, route) in &config.routes {
-            for host in std::iter::once(&key.host).chain(&route.also) {
+            for host in std::iter::once(&key.host).chain(&route.also).filter(|host| !passes_through(config, host)) {
                 match host {
                     HostPattern::Exact(name) => drop(names.exact.insert(name.clone())),
                     HostPattern::Suffix(suffix) => drop(names.suffixes.insert(suffix.clone())),
@@ -127,6 +128,12 @@ impl Names {
     pub fn single_labels(&self) -> impl Iterator<Item = &str> {
         self.exact.iter().map(String::as_str).filter(|name| !name.contains(['.', ':']) && *name != "localhost")
     }
+}
+
+/// Whether every listener with `tls: auto` gives the bytes of a host on as they come.
+fn passes_through(config: &Config, host: &HostPattern) -> bool {
+    let mut automatic = config.listeners.iter().filter(|listener| listener.orders_certificates()).peekable();
+    automatic.peek().is_some() && automatic.all(|listener| listener.passes_through(host))
 }
 
 #[cfg(test)]

@@ -157,6 +157,16 @@ impl super::Listener {
     pub const fn orders_certificates(&self) -> bool {
         matches!(self.tls, Some(ListenerTls::Terminate { certificates: Certificates::Auto, .. }))
     }
+
+    /// Whether the bytes of a host go on as they come.
+    #[must_use]
+    pub fn passes_through(&self, host: &HostPattern) -> bool {
+        match &self.tls {
+            Some(ListenerTls::Terminate { hosts, .. }) => matches!(hosts.get(host), Some(HostTls::Passthrough)),
+            Some(ListenerTls::Passthrough) => true,
+            None => false,
+        }
+    }
 }
 
 /// How an endpoint is spoken to.

@@ -31,6 +31,7 @@ pub fn text(process: &Process) -> String {
     this_process(&mut page, process);
     workers(&mut page, process);
     listeners(&mut page, process);
+    certificates(&mut page, process);
     page.finish()
 }
 
@@ -69,6 +70,29 @@ fn this_process(page: &mut Page, process: &Process) {
         page.one("process_open_fds", Kind::Gauge, "Open descriptors.", descriptors);
     }
 }
+
+/// When certificates that come by themselves end, and which of them are in trouble.
+fn certificates(page: &mut Page, process: &Process) {
+    const END: &str = "switchboard_certificate_expiry_timestamp_seconds";
+    const TROUBLE: &str = "switchboard_certificate_trouble";
+    let rows = process.certs.status();
+    if rows.is_empty() {
+        return;
+    }
+    page.family(END, Kind::Gauge, "When the certificate of a name ends, since 1970.");
+    for row in rows.iter().take(MOST_CERTIFICATES) {
+        if let Some(end) = row.not_after {
+            page.sample(END, &[("name", &row.name)], page::number(end));
+        }
+    }
+    page.family(TROUBLE, Kind::Gauge, "Whether the last try to get or renew the certificate of a name failed.");
+    for row in rows.iter().take(MOST_CERTIFICATES) {
+        page.sample(TROUBLE, &[("name", &row.name)], f64::from(u8::from(row.trouble.is_some())));
+    }
+}
+
+/// Names that a page tells of at most: those under wildcards are chosen by others.
+const MOST_CERTIFICATES: usize = 1000;
 
 /// What the workers count, added up.
 fn workers(page: &mut Page, process: &Process) {

@@ -60,7 +60,7 @@ fn redirect(
         return None;
     }
     let host = std::str::from_utf8(facts.destination.host()).ok()?;
-    let port = generation.tls.port_for(host)?;
+    let port = generation.tls.port_for(host, &connection.worker.process.certs)?;
     target.clear();
     target.extend_from_slice(b"https://");
     target.extend_from_slice(host.as_bytes());

@@ -19,6 +19,7 @@ use super::alpn;
 use super::files::{self, Pair};
 use super::provider::provider;
 use super::table::Table;
+use crate::certs::Certs;
 
 /// The TLS of all listeners.
 #[derive(Debug, Default)]
@@ -106,8 +107,8 @@ impl Setup {
     }
 
     /// The port at which a host has TLS, for who came without: of the first listener with a certificate for it.
-    pub fn port_for(&self, host: &str) -> Option<u16> {
-        let mut having = self.listeners.iter().flatten().filter(|endpoint| endpoint.serves(host));
+    pub fn port_for(&self, host: &str, certs: &Certs) -> Option<u16> {
+        let mut having = self.listeners.iter().flatten().filter(|endpoint| endpoint.serves(host, certs));
         having.next().map(|endpoint| endpoint.port.load(Ordering::Relaxed)).filter(|port| *port != 0)
     }
 
@@ -137,10 +138,11 @@ impl Endpoint {
     }
 
     /// Whether HTTPS for a host is served here.
-    fn serves(&self, host: &str) -> bool {
+    fn serves(&self, host: &str, certs: &Certs) -> bool {
         match (self.treatment(Some(host)), &self.table) {
             (Treatment::Terminate(_), Some(table)) => table.covers(host),
-            (Treatment::Terminate(_) | Treatment::Passthrough, _) => false,
+            (Treatment::Terminate(_), None) => certs.serves(host),
+            (Treatment::Passthrough, _) => false,
         }
     }
 }

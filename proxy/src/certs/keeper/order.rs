@@ -13,6 +13,9 @@ use crate::certs::{chance, now};
 /// Orders under way at once: enough for a quick start with many names, few enough for any authority.
 const ORDERS: usize = 4;
 
+/// How soon the operator's service is asked again about a name that is in hand, in seconds.
+const AGAIN: u64 = 3600;
+
 /// What a job comes back with.
 pub(super) enum Done {
     /// The operator's service has said yes, no, or nothing.
@@ -27,6 +30,9 @@ impl Task {
     /// Takes a certificate from the store into hand, if there is one.
     pub(super) fn load(&mut self, name: &str, cover: Cover) -> bool {
         let Some(issued) = self.acme.as_ref().and_then(|acme| acme.stored(name)) else { return false };
+        if issued.not_after <= now() {
+            return false;
+        }
         let due = renewal(issued.not_before, issued.not_after, chance());
         let known = self.names.entry(name.into()).or_insert_with(|| Name::new(Stage::Due(due), cover));
         if known.failures == 0 {
@@ -95,7 +101,10 @@ impl Task {
         }
         for name in again {
             match self.service.clone() {
-                Some(service) => self.spawn_question(service, name),
+                Some(service) => {
+                    self.gate.enter_again();
+                    self.spawn_question(service, name);
+                }
                 None => drop(self.names.remove(&name)),
             }
         }
@@ -125,8 +134,14 @@ impl Task {
         }
         match self.names.get_mut(name) {
             Some(known) if yes => known.stage = Stage::Due(0),
-            // What is in hand is used to its end; then the service is asked again.
-            Some(_) => drop(self.names.remove(name)),
+            Some(known) => match self.certs.issued(name).map(|issued| issued.not_after) {
+                // What is in hand is used to its end; until then the service may think better of it.
+                Some(end) if now() < end => known.stage = Stage::Due(now() + AGAIN),
+                Some(_) | None => {
+                    self.names.remove(name);
+                    self.certs.retain(|held, _| held != name);
+                }
+            },
             None => {}
         }
     }

@@ -9,27 +9,41 @@ use super::{NAME, Outcome, Root, command, has};
 struct Family {
     directory: &'static str,
     extension: &'static str,
-    /// Takes up what was put in or taken out.
+    /// Takes up what was put in.
     refresh: &'static [&'static str],
+    /// Takes up what was taken out, and leaves no link to it behind.
+    forget: &'static [&'static str],
 }
 
 const FAMILIES: &[Family] = &[
     // Debian, Ubuntu, Alpine
-    Family { directory: "/usr/local/share/ca-certificates", extension: "crt", refresh: &["update-ca-certificates"] },
+    Family {
+        directory: "/usr/local/share/ca-certificates",
+        extension: "crt",
+        refresh: &["update-ca-certificates"],
+        forget: &["update-ca-certificates", "--fresh"],
+    },
     // Fedora, RHEL
     Family {
         directory: "/etc/pki/ca-trust/source/anchors",
         extension: "pem",
         refresh: &["update-ca-trust", "extract"],
+        forget: &["update-ca-trust", "extract"],
     },
     // Arch
     Family {
         directory: "/etc/ca-certificates/trust-source/anchors",
         extension: "crt",
         refresh: &["trust", "extract-compat"],
+        forget: &["trust", "extract-compat"],
     },
     // openSUSE
-    Family { directory: "/usr/share/pki/trust/anchors", extension: "pem", refresh: &["update-ca-certificates"] },
+    Family {
+        directory: "/usr/share/pki/trust/anchors",
+        extension: "pem",
+        refresh: &["update-ca-certificates"],
+        forget: &["update-ca-certificates"],
+    },
 ];
 
 const STORE: &str = "the system's store";
@@ -88,7 +102,7 @@ pub(super) fn remove() -> Vec<Outcome> {
         })
         .collect();
     if outcomes.iter().any(|one| one.result.is_ok())
-        && let Err(why) = as_root(family.refresh)
+        && let Err(why) = as_root(family.forget)
     {
         outcomes.push(outcome(Err(why)));
     }

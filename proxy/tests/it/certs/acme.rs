@@ -8,7 +8,11 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-const LISTEN: &str = "listen:\n  - {bind: 127.0.0.1:0, name: plain, https_redirect: false}\n  - {bind: 127.0.0.1:0, name: public, tls: auto}\n";
+const LISTEN: &str =
+    "listen:\n  - {bind: 127.0.0.1:0, name: plain}\n  - {bind: 127.0.0.1:0, name: public, tls: auto}\n";
+
+/// The key of an account at an authority that wants to know its customers.
+const KEY: &str = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
 
 /// A configuration with routes; `acme` is what stands in `acme:` besides where the server is.
 fn config(pebble: &Pebble, acme: &str, routes: &str) -> String {
@@ -43,7 +47,7 @@ fn orders_by_both_challenges_for_the_names_of_routes() {
         return;
     }
     on_workers(|workers| {
-        let mut pebble = Pebble::new(86_400);
+        let mut pebble = Pebble::new(86_400, None);
         let proxy = pair(workers, &mut pebble);
         let at = proxy.address_of("public");
         let mut routes = String::from("x.localhost: {respond: x}");
@@ -80,7 +84,8 @@ fn poll_files(directory: &Path) -> Vec<std::path::PathBuf> {
 fn case_172_to_174_without_a_pending_order(proxy: &Proxy) {
     let ask = |host: &str, path: &str| proxy.get(host, path);
     let path = "/.well-known/acme-challenge/abc_DEF-123";
-    assert_eq!(ask("http.example.com", path).text(), "http-01", "case 172: an ordinary route");
+    let location = ask("http.example.com", path).field("location").map(str::to_owned);
+    assert!(location.is_some_and(|to| to.ends_with(path)), "case 172: as any request, redirected to https");
     assert_eq!(ask("nobody.example.com", path).status(), 404, "case 173");
     let shown = handshake(proxy.address_of("public"), &["-servername", "alpn.example.com", "-alpn", "acme-tls/1"]);
     assert!(!shown.contains("BEGIN CERTIFICATE") && shown.contains("alert"), "case 174: {shown}");
@@ -91,7 +96,7 @@ fn renews_in_time_and_keeps_what_it_has_while_the_authority_is_down() {
     if !has_judge("pebble", "renews_in_time_and_keeps_what_it_has_while_the_authority_is_down") {
         return;
     }
-    let mut pebble = Pebble::new(12);
+    let mut pebble = Pebble::new(12, None);
     let proxy = pair(2, &mut pebble);
     let (http, tls) = (proxy.address_of("plain").port(), proxy.address_of("public").port());
     proxy.write_config(&config(&pebble, "challenges: [tls-alpn-01]", "a.example.com: {respond: a}"));
@@ -112,7 +117,7 @@ fn asks_before_it_orders_for_a_name_under_a_wildcard() {
     if !has_judge("pebble", "asks_before_it_orders_for_a_name_under_a_wildcard") {
         return;
     }
-    let mut pebble = Pebble::new(86_400);
+    let mut pebble = Pebble::new(86_400, Some(KEY));
     let proxy = pair(2, &mut pebble);
     let asked = Origin::start(|wire, _| {
         while let Some(request) = wire.request() {
@@ -120,7 +125,13 @@ fn asks_before_it_orders_for_a_name_under_a_wildcard() {
             wire.offer(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"));
         }
     });
-    let ask = format!("challenges: [tls-alpn-01], ask: \"http://{}/may\"", asked.address());
+    // An authority that wants to know its customers says so, in words that name the key.
+    proxy.write_config(&config(&pebble, "challenges: [tls-alpn-01]", "only.example.com: {respond: o}"));
+    proxy.wait_log("set acme.eab");
+    let ask = format!(
+        "challenges: [tls-alpn-01], eab: {{kid: customer, key: {KEY}}}, ask: \"http://{}/may\"",
+        asked.address()
+    );
     proxy.write_config(&config(&pebble, &ask, "'*.p.example.com': {respond: p}, only.example.com: {respond: o}"));
     wait_certificate(&proxy, "only.example.com", None);
     let at = proxy.address_of("public");
@@ -142,7 +153,7 @@ fn a_crash_between_order_and_store_loses_nothing() {
         return;
     }
     let state = TempDir::new();
-    let mut pebble = Pebble::new(86_400);
+    let mut pebble = Pebble::new(86_400, None);
     let none = config(&pebble, "challenges: [http-01]", "x.localhost: {respond: x}");
     let routes = config(&pebble, "challenges: [http-01]", "k.example.com: {respond: k}");
     let mut proxy = Proxy::start_with(1, &none, on_state(&state));

@@ -11,6 +11,7 @@ pub(super) struct Pebble {
     directory: u16,
     management: u16,
     dns: Child,
+    dns_port: u16,
     server: Option<Child>,
     /// The ports of the server while it doesn't run.
     reserved: Vec<Reserved>,
@@ -34,8 +35,9 @@ impl Reserved {
 }
 
 impl Pebble {
-    /// Makes it, with a certificate of its own; it doesn't answer before `start`. Certificates hold for `life` seconds.
-    pub(super) fn new(life: u64) -> Self {
+    /// Makes it, with a certificate of its own; it doesn't answer before `start`. Certificates hold for `life` seconds; with
+    /// a `key` it serves those alone who have the account of that name (RFC 8555 §7.3.4).
+    pub(super) fn new(life: u64, key: Option<&str>) -> Self {
         let dir = TempDir::new();
         let openssl = |line: &str| {
             let output = Command::new("openssl").args(line.split(' ')).current_dir(dir.path()).output().unwrap();
@@ -57,12 +59,14 @@ impl Pebble {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        let (required, key) = (key.is_some(), key.unwrap_or("bm9uZQ"));
         let config = format!(
             r#"{{"pebble": {{"listenAddress": "127.0.0.1:{directory}", "managementListenAddress": "127.0.0.1:{management}",
             "certificate": "own.pem", "privateKey": "own.key", "httpPort": HTTP, "tlsPort": TLS, "ocspResponderURL": "",
-            "externalAccountBindingRequired": false, "certificateValidityPeriod": {life}, "dns": {dns_port}}}}}"#
+            "externalAccountBindingRequired": {required}, "externalAccountMACKeys": {{"customer": "{key}"}},
+            "certificateValidityPeriod": {life}}}}}"#
         );
-        Self { dir, directory, management, dns, server: None, reserved: reserved.into(), config }
+        Self { dir, directory, management, dns, dns_port, server: None, reserved: reserved.into(), config }
     }
 
     /// What `acme:` says about it.
@@ -72,14 +76,13 @@ impl Pebble {
 
     /// Starts it, with nothing in its memory; it looks for proofs on these ports.
     pub(super) fn start(&mut self, http: u16, tls: u16) {
-        let (config, dns) = self.config.split_once(", \"dns\": ").unwrap();
-        let config = config.replace("HTTP", &http.to_string()).replace("TLS", &tls.to_string());
-        self.dir.write("pebble.json", &format!("{config}}}}}"));
+        let config = self.config.replace("HTTP", &http.to_string()).replace("TLS", &tls.to_string());
+        self.dir.write("pebble.json", &config);
         let log = std::fs::File::options().create(true).append(true).open(self.dir.file("log")).unwrap();
         self.reserved.clear();
         let mut command = Command::new("pebble");
         command.args(["-config", "pebble.json", "-strict", "-dnsserver"]);
-        command.arg(format!("127.0.0.1:{}", dns.trim_end_matches('}'))).current_dir(self.dir.path());
+        command.arg(format!("127.0.0.1:{}", self.dns_port)).current_dir(self.dir.path());
         command.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_AUTHZREUSE", "0");
         self.server = Some(command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
         poll("pebble to answer", || std::net::TcpStream::connect(("127.0.0.1", self.directory)).ok());
