@@ -40,7 +40,7 @@ pub use tls::{
     CertificateFiles, Certificates, ClientAuth, Digest, EndpointScheme, HostTls, Inspected, ListenerTls, PairPart,
     PemFile, ProxyVersion, TlsPolicy, TlsVersion, UpstreamTls,
 };
-pub use value::regex;
+pub use value::{duration, regex};
 pub use websocket::WebSocket;
 
 use std::collections::BTreeMap;

@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod client;
 mod dashboard;
+mod drains;
 mod endpoints;
 mod guard;
 pub mod metrics;
@@ -39,6 +40,7 @@ pub(crate) struct Plane {
     asks: mpsc::Sender<Ask>,
     token: Token,
     guessing: guard::Guessing,
+    drains: drains::Drains,
 }
 
 /// The admin plane of a running proxy, as the control thread holds it.
@@ -110,6 +112,7 @@ impl Admin {
             asks: self.asks.clone(),
             token,
             guessing: guard::Guessing::default(),
+            drains: drains::Drains::default(),
         });
         let router = router(Arc::clone(&plane));
         let socket = server::unix(&self.socket, router.clone())
@@ -145,6 +148,8 @@ fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/status", get(status::status))
         .route("/v1/upstreams", get(endpoints::list))
         .route("/v1/reload", post(reload::reload))
+        .route("/v1/drains", post(drains::begin))
+        .route("/v1/drains/{id}", get(drains::look))
         .fallback(answer::nothing_here)
         .method_not_allowed_fallback(answer::not_allowed)
         .layer(DefaultBodyLimit::max(MOST_BODY))

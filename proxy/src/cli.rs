@@ -3,6 +3,7 @@
 //! 0 is success, 1 is a configuration or a request that was refused, 2 is a command line that makes no sense.
 
 mod check;
+mod drain;
 mod explain;
 pub(crate) mod paint;
 mod reload;
@@ -63,6 +64,14 @@ enum Command {
                             force, 1 if it was refused or no proxy answers."
     )]
     Reload(which::Which),
+    /// Ends the streams and WebSockets of a route or an endpoint, one after the other, and shows how far that is
+    #[command(
+        after_help = "Examples:\n  switchboard drain example.com/ws --spread 60s --code 1012\n  switchboard drain \
+                            10.0.0.1:3000\n\nWebSockets get a Close between two messages, those first that have been \
+                            silent for longest. New ones are served as before: to keep them away, take the route or \
+                            the endpoint out of the configuration."
+    )]
+    Drain(drain::Options),
     /// Lets this machine's browsers and tools trust the certificates of private names (`tls: auto`)
     #[command(
         after_help = "Examples:\n  switchboard trust                       as yourself: it asks for sudo where it \
@@ -127,6 +136,7 @@ pub fn main() -> ExitCode {
         Command::Demo(options) => crate::demo::run(&options),
         Command::Explain(options) => explain::explain(&options),
         Command::Reload(options) => reload::reload(&options),
+        Command::Drain(options) => drain::drain(&options),
         Command::Trust(options) => trust::trust(&options),
         Command::Doctor(options) => crate::doctor::run(&options),
         Command::Top(options) => crate::top::run(&options),

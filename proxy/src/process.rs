@@ -99,6 +99,8 @@ pub enum Command {
     Generation,
     /// Finish what is under way; close what is idle.
     Drain,
+    /// End these streams, one after the other.
+    DrainStreams(Arc<crate::streams::draining::Draining>),
     /// Close streams and tunnels now.
     CloseStreams,
     /// Close everything and stop.

@@ -3,6 +3,8 @@
 //! Everything that lives long is listed here with its rule and endpoint, so that a removal, a drain and later a
 //! hand-over to another process reach it. An entry costs nothing while its stream is silent.
 
+pub mod draining;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use switchboard_core::moment::Moment;
 
 use crate::deadline::{Deadline, Deadlines};
 use crate::live::{Ending, EndpointLive, RuleLive};
+use draining::{Draining, Ticket};
 
 /// What a stream is told from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,7 @@ struct Entry {
     moved: Cell<u64>,
     waker: RefCell<Option<Waker>>,
     deadline: RefCell<Option<Deadline>>,
+    ticket: RefCell<Option<Ticket>>,
 }
 
 /// A stream's place in the list; free again when dropped.
@@ -98,6 +102,7 @@ impl Streams {
             moved: Cell::new(self.moves.get()),
             waker: RefCell::new(None),
             deadline: RefCell::new(None),
+            ticket: RefCell::new(None),
         });
         let mut entries = self.entries.borrow_mut();
         let place = Some(Rc::clone(&entry));
@@ -153,6 +158,16 @@ impl Streams {
         let count = entries.len();
         self.pace(entries, pace);
         count
+    }
+
+    /// Does this worker's part of a drain that somebody asked for.
+    pub fn drain_some(&self, draining: &Arc<Draining>) {
+        let Draining { which, spread, code, .. } = &**draining;
+        for entry in self.entries.borrow().iter().flatten().filter(|entry| entry.is(which)) {
+            *entry.ticket.borrow_mut() = Some(draining.ticket());
+        }
+        self.drain(which, Pace { from: self.deadlines.about_now(), spread: *spread, code: *code });
+        draining.looked();
     }
 
     /// Spreads the ends evenly, those first that have been silent for longest. Each is early by a random part of a

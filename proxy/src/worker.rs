@@ -133,6 +133,7 @@ impl Worker {
                     self.streams.heed_removals(spread);
                 }
                 Command::Drain => self.drain(),
+                Command::DrainStreams(draining) => self.streams.drain_some(&draining),
                 Command::CloseStreams => self.streams.close_all(self.generation().snapshot.drain.code),
                 Command::Quit => break,
             }

@@ -35,6 +35,12 @@ pub(super) fn fault<T>(expected: &'static str, mend: impl Into<String>) -> Read<
 /// The most memory that one compiled expression may take.
 const REGEX_BYTES: usize = 1 << 20;
 
+/// Reads a duration as the configuration writes it (`250ms`, `5s`, `2h`); `None` where it is none.
+#[must_use]
+pub fn duration(text: &str) -> Option<std::time::Duration> {
+    amount::duration(text).ok()
+}
+
 /// Compiles a regular expression as the whole proxy does: linear time, bounded size, Unicode on.
 ///
 /// # Errors

@@ -1,8 +1,9 @@
 //! Frames in tunnels: what the log knows of them, and how the proxy says goodbye.
 
 use super::life::{handing_out, tunnel};
-use crate::harness::ws::{CLOSE, PING, PONG, TEXT, expect_close, frame, next_frame};
-use crate::harness::{Pair, on_workers};
+use crate::harness::ws::{CLOSE, PING, PONG, TEXT, expect_close, frame, next_frame, open};
+use crate::harness::{Pair, Proxy, on_workers, run};
+use std::time::{Duration, Instant};
 
 const BINARY: u8 = 0x82;
 
@@ -69,5 +70,61 @@ fn shutdown_closes_with_a_code_between_messages() {
         let line = proxy.wait_access_of("/ws");
         assert_eq!((line["reason"].as_str(), line["closed_by"].as_str()), (Some("draining"), Some("proxy")), "{line}");
         assert_eq!(line["close_code"].as_u64(), Some(1001), "{line}");
+    });
+}
+
+#[test]
+fn drain_on_demand_is_paced_and_shows_progress() {
+    on_workers(|workers| {
+        let (origin, take) = handing_out();
+        let to = origin.address();
+        let proxy = Proxy::start(workers, &format!("routes:\n  t.test: {to}\n  other.test: {to}\n"));
+        let mut other = proxy.connect();
+        open(&mut other, "other.test", "/ws");
+        let _other = take.recv_timeout(crate::harness::PATIENCE).unwrap();
+        let mut clients = Vec::new();
+        let mut servers = Vec::new();
+        for _ in 0..6 {
+            let mut client = proxy.connect();
+            open(&mut client, "t.test", "/ws");
+            clients.push(client);
+            servers.push(take.recv_timeout(crate::harness::PATIENCE).unwrap());
+        }
+        // The one that has said something last goes last on its worker.
+        let text = frame(TEXT, b"awake", true);
+        clients[0].send(&text);
+        servers[0].expect(&text);
+        let config = proxy.config();
+        let drained = std::thread::scope(|scope| {
+            let start = Instant::now();
+            let asked = scope.spawn(|| {
+                let config = config.to_str().unwrap();
+                run(proxy.dir().path(), &["drain", "t.test", "--spread", "1200ms", "--code", "3001", "-c", config])
+            });
+            let ends: Vec<_> = clients
+                .iter_mut()
+                .zip(&mut servers)
+                .map(|(client, server)| {
+                    scope.spawn(move || {
+                        expect_close(client, 3001);
+                        let end = start.elapsed();
+                        expect_close(server, 3001);
+                        client.send(frame(CLOSE, &3001_u16.to_be_bytes(), true));
+                        server.send(frame(CLOSE, &3001_u16.to_be_bytes(), false));
+                        client.gone();
+                        end
+                    })
+                })
+                .collect();
+            let ends: Vec<Duration> = ends.into_iter().map(|end| end.join().unwrap()).collect();
+            let (first, last) = (ends.iter().min().unwrap(), ends.iter().max().unwrap());
+            assert!(*last - *first >= Duration::from_millis(400), "all at once: {ends:?}");
+            asked.join().unwrap()
+        });
+        let said = String::from_utf8_lossy(&drained.stdout);
+        assert!(drained.status.success() && said.contains("6 of 6 streams have ended"), "{drained:?}");
+        assert!(!other.stirred(), "another route's tunnel was ended");
+        let unknown = run(proxy.dir().path(), &["drain", "nobody", "-c", config.to_str().unwrap()]);
+        assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
     });
 }
