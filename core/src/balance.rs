@@ -23,7 +23,9 @@ use crate::moment::Moment;
 use ring::Ring;
 
 pub use budget::Budget;
+pub(crate) use draw::mix;
 pub use draw::{Draw, hash};
+pub(crate) use key::key;
 pub use standing::{FULL, Flag, Standing};
 pub use sticky::{Bond, Key as StickyKey, Sticky};
 

@@ -24,7 +24,7 @@ pub mod websocket;
 
 pub use acme::{Acme, Challenge, ExternalAccount};
 pub use admin::Admin;
-pub use balance::{Balance, Bounds, HashKey, Share, Sticky};
+pub use balance::{Balance, Bounds, HashKey, Share, ShareOf, Sticky};
 pub use defaults::{MAX_BODY, ON_REMOVE_DRAIN};
 pub use diff::{Change, ChangeKind, Diff, Subject, diff};
 pub use error::{ConfigError, ErrorKind, Excerpt, Place, Warning, WarningKind};
@@ -339,6 +339,8 @@ pub struct Condition {
     pub protocol: Vec<Protocol>,
     /// Paths.
     pub path: Vec<PathMatch>,
+    /// This share of the requests.
+    pub share: Option<ShareOf>,
     /// `tls: {client_cert: …}`: whether the client has shown a certificate that was verified.
     pub client_cert: Option<bool>,
     /// `not:` this must not hold.
@@ -438,6 +440,8 @@ pub struct Upstream {
     pub send_proxy_protocol: Option<ProxyVersion>,
     /// What ties a client to an endpoint.
     pub sticky: Option<Sticky>,
+    /// The `Origin` of a WebSocket handshake that has none.
+    pub default_origin: Option<String>,
 }
 
 /// One address of an upstream.

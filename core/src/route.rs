@@ -15,6 +15,7 @@ mod condition;
 mod hash;
 mod names;
 mod networks;
+mod share;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -163,6 +163,8 @@ pub struct Upstream {
     pub limits: config::Bounds,
     /// What ties clients to them, where that is a cookie of ours.
     pub sticky: Option<Sticky>,
+    /// The `Origin` of a WebSocket handshake that has none, as a line.
+    pub default_origin: Option<Box<[u8]>>,
 }
 
 /// One address of an upstream.

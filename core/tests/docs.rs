@@ -60,6 +60,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("A certificate, in `tls`", "certificate"),
     ("A rule: `routes`", "rule"),
     ("A condition: `when`", "condition"),
+    ("`share` in a condition", "share"),
     ("A form of text, in a condition", "text_form"),
     ("A form of path, in a condition", "path_form"),
     ("`tls` in a condition", "tls_form"),

@@ -17,6 +17,15 @@ impl Share {
     }
 }
 
+/// A share of the requests, as a condition asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ShareOf {
+    /// How many.
+    pub of: Share,
+    /// What stays on one side: the same for the same. `None` lets each request fall as it may.
+    pub by: Option<HashKey>,
+}
+
 /// How an endpoint is chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum Balance {

@@ -81,6 +81,7 @@ impl Upstream {
             tls: UpstreamTls::default(),
             send_proxy_protocol: None,
             sticky: None,
+            default_origin: None,
         }
     }
 }

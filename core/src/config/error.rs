@@ -301,6 +301,8 @@ impl fmt::Display for ErrorKind {
 /// What is allowed and probably not meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WarningKind {
+    /// An origin has a path, which is no part of it; what is left is used.
+    OriginPath(String),
     /// The last rule of a route has a `when`.
     NothingAnswers(String),
     /// No rule can answer on this listener.
@@ -318,6 +320,7 @@ pub enum WarningKind {
 impl fmt::Display for WarningKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::OriginPath(origin) => write!(f, "a path is no part of an origin; {} is used", Quoted(origin)),
             Self::NothingAnswers(route) => write!(
                 f,
                 "the last rule of {} has a `when`: what it refuses goes to a shorter path of the host or gets 404 \

@@ -10,6 +10,7 @@ use regex::bytes::Regex;
 
 use crate::config::{self, Cidr, Protocol};
 use crate::message::Name;
+use crate::route::share::ShareTest;
 use crate::route::{Facts, ListenerId, Networks, values};
 use crate::target::canonical_key_path;
 
@@ -25,6 +26,7 @@ pub struct Condition {
     clients: Option<(Networks, Box<[Cidr]>)>,
     client_cert: Option<bool>,
     paths: Box<[PathTest]>,
+    share: Option<ShareTest>,
     headers: Box<[(Name, Test)]>,
     query: Box<[Test]>,
     cookies: Box<[Test]>,
@@ -73,6 +75,7 @@ enum Part<'c> {
     Client(&'c [Cidr]),
     ClientCert(bool),
     Path(&'c [PathTest]),
+    Share(&'c ShareTest),
     Header(Name, &'c Test),
     Query(&'c Test),
     Cookie(&'c Test),
@@ -99,12 +102,23 @@ impl Condition {
             clients: (!written.client_ip.is_empty()).then_some(clients),
             client_cert: written.client_cert,
             paths: written.path.iter().map(PathTest::compile).collect::<Result<_, _>>()?,
+            share: written.share.clone().map(ShareTest::new),
             headers: headers.collect(),
             query: each(&written.query)?,
             cookies: each(&written.cookies)?,
             not: written.not.as_deref().map(|not| Self::compile(not, listeners).map(Box::new)).transpose()?,
             any: written.any.iter().map(|any| Self::compile(any, listeners)).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Lets the shares of a route's rules fall independently of each other: the second of two rules with `share: 50%`
+    /// gets half of what the first leaves.
+    #[must_use]
+    pub fn salted(mut self, salt: u32) -> Self {
+        self.share = self.share.map(|share| share.salted(salt));
+        self.not = self.not.map(|not| Box::new(not.salted(salt)));
+        self.any = self.any.into_iter().map(|any| any.salted(salt)).collect();
+        self
     }
 
     /// Tells whether it holds, else which part does not. `path` is the canonical path, or its second reading.
@@ -167,6 +181,9 @@ impl Condition {
             self.cookies.iter().find(|test| !test.meets(values::cookie(facts, test.name.as_bytes()), of))
         {
             return mismatch(Part::Cookie(test));
+        }
+        if let Some(test) = self.share.as_ref().filter(|test| !test.holds(facts)) {
+            return mismatch(Part::Share(test));
         }
         if self.not.as_ref().is_some_and(|not| not.check_values(facts, path, of.within_not()).is_ok()) {
             return mismatch(Part::Not);

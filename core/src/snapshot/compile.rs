@@ -82,6 +82,10 @@ pub(super) fn without_routes(config: &Config) -> Result<Snapshot, CompileError> 
 pub(super) fn upstream(name: Arc<str>, written: &config::Upstream, endpoints: Vec<EndpointId>) -> Upstream {
     Upstream {
         sticky: Sticky::compile(&name, written),
+        default_origin: written
+            .default_origin
+            .as_ref()
+            .map(|origin| format!("origin: {origin}\r\n").into_bytes().into()),
         identity: UpstreamIdentity(name),
         endpoints,
         pool: written.pool,

@@ -136,8 +136,9 @@ impl Compiler {
         upstreams: &BTreeMap<String, config::Upstream>,
     ) -> Result<(), CompileError> {
         let places = places_of(key, route)?;
-        let conditions = route.rules.iter().map(|rule| {
-            let when = rule.when.as_ref().map(|when| Condition::compile(when, &self.listeners));
+        let conditions = (0..).zip(&route.rules).map(|(index, rule)| {
+            let compile = |when| Condition::compile(when, &self.listeners).map(|when| when.salted(index));
+            let when = rule.when.as_ref().map(compile);
             when.transpose().map_err(|source| CompileError::Regex { route: key.to_string(), source })
         });
         let conditions = conditions.collect::<Result<Vec<_>, _>>()?;

@@ -15,10 +15,10 @@ use switchboard_core::target::Destination;
 use switchboard_core::template;
 use switchboard_core::websocket::{self, Handshake, Upgrade};
 
-use super::policy;
 use super::record::Record;
 use super::secure;
 use super::upload::Upload;
+use super::{bond, policy};
 use crate::desk::Desk;
 use crate::error::ProxyError;
 use crate::http::Connection;
@@ -213,5 +213,12 @@ impl Admitted {
         };
         desk.output.clear();
         forwarding::write_request(&mut desk.output, &desk.request.fields, bytes, &connection.peer, &self.hop, &plan);
+        if plan.upgrade.is_some()
+            && let Some(endpoint) = endpoint
+            && let Some(line) = &record.generation.snapshot.upstream(endpoint.upstream).default_origin
+            && desk.request.fields.matching(bytes, b"origin").next().is_none()
+        {
+            bond::add(&mut desk.output, line);
+        }
     }
 }

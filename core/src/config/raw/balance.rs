@@ -1,10 +1,10 @@
 //! How an upstream chooses among its endpoints: `balance:`, and what an endpoint says of its share.
 
 use super::{Fields, Walk};
-use crate::config::schema::{BALANCE_HASH, BOUNDS, STICKY_OBJECT};
+use crate::config::schema::{BALANCE_HASH, BOUNDS, SHARE_OBJECT, STICKY_OBJECT};
 use crate::config::text::{Node, Value};
 use crate::config::value::{amount, fault, is_token};
-use crate::config::{Balance, Bounds, Endpoint, ErrorKind, HashKey, Share, Sticky};
+use crate::config::{Balance, Bounds, Endpoint, ErrorKind, HashKey, Share, ShareOf, Sticky, WarningKind};
 use std::time::Duration;
 
 /// The largest weight: heavier ones say no more than the same shares with less.
@@ -150,4 +150,47 @@ pub(super) fn sticky(walk: &mut Walk<'_>, node: &Node) -> Option<Sticky> {
             None
         }
     }
+}
+
+/// Reads `share:` of a condition.
+pub(super) fn share(walk: &mut Walk<'_>, node: &Node) -> Option<ShareOf> {
+    let read = |text: &str| amount::share(text, 100);
+    let Value::Map(_) = &node.value else {
+        return walk.value(node, "a share", read).map(|of| ShareOf { of, by: None });
+    };
+    let fields = walk.fields(node, &SHARE_OBJECT)?;
+    let by = fields.value("by").map(|node| hash_key(walk, node));
+    let Some(of) = fields.value("of") else {
+        walk.report.error(node.at, ErrorKind::Missing("say how many: {of: 5%, by: client_ip}"));
+        return None;
+    };
+    let of = walk.value(of, "a share", read)?;
+    Some(ShareOf {
+        of,
+        by: match by {
+            Some(by) => Some(by?),
+            None => None,
+        },
+    })
+}
+
+/// Reads `default_origin:`. A path is no part of an origin: it is trimmed, with a warning.
+pub(super) fn default_origin(walk: &mut Walk<'_>, node: &Node) -> Option<String> {
+    const WHAT: &str = "an origin";
+    let origin = walk.value(node, WHAT, |text| {
+        let Some((scheme, rest)) = text.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))
+        else {
+            return fault(WHAT, format!("begin with http:// or https://; write http://{text}"));
+        };
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
+        if host.is_empty() || !host.bytes().all(plain) {
+            return fault(WHAT, "write a scheme, a host and perhaps a port: http://127.0.0.1:8080");
+        }
+        Ok((format!("{scheme}://{host}"), rest.len() > host.len()))
+    })?;
+    if origin.1 {
+        walk.report.warn(node.at, WarningKind::OriginPath(origin.0.clone()));
+    }
+    Some(origin.0)
 }

@@ -1,6 +1,6 @@
 //! `when:` the conditions of rules.
 
-use super::{Walk, policy};
+use super::{Walk, balance, policy};
 use crate::config::schema::{CONDITION, PATH_FORM, TEXT_FORM, TLS_FORM};
 use crate::config::suggest::nearest;
 use crate::config::text::{Node, Value};
@@ -29,6 +29,7 @@ pub(super) fn condition(walk: &mut Walk<'_>, node: &Node) -> Option<Condition> {
         protocol: many(walk, each("protocol"), protocol),
         path: many(walk, each("path"), path),
         client_cert: each("tls").and_then(|node| client_cert(walk, node)),
+        share: each("share").and_then(|node| balance::share(walk, node)),
         not: each("not").and_then(|node| condition(walk, node)).map(Box::new),
         any: many(walk, each("any"), condition),
     })

@@ -53,6 +53,7 @@ fn upstream(walk: &mut Walk<'_>, node: &Node) -> Option<Upstream> {
         Some(node) => health::outlier(walk, node).flatten(),
         None => Some(Outlier::default()),
     };
+    let default_origin = fields.value("default_origin").and_then(|node| balance::default_origin(walk, node));
     let sticky = fields.value("sticky").and_then(|node| balance::sticky(walk, node));
     let endpoints = match fields.value("endpoints") {
         Some(list) => {
@@ -65,7 +66,18 @@ fn upstream(walk: &mut Walk<'_>, node: &Node) -> Option<Upstream> {
         None => tags::taken_in(walk, &fields)?,
     };
     let (tls, send_proxy_protocol) = tls::to_endpoints(walk, &fields, &endpoints);
-    let said = Upstream { pool, host, balance, slow_start, limits, sticky, health, outlier, ..Upstream::of(endpoints) };
+    let said = Upstream {
+        pool,
+        host,
+        balance,
+        slow_start,
+        limits,
+        sticky,
+        default_origin,
+        health,
+        outlier,
+        ..Upstream::of(endpoints)
+    };
     Some(Upstream { tls, send_proxy_protocol, ..said })
 }
 

@@ -104,3 +104,29 @@ pub(in crate::config) static STICKY_OBJECT: Object = Object {
         ),
     ],
 };
+
+const SHARE_FORMS: Kind = Kind::Or(&[Kind::Share, Kind::Object(&SHARE_OBJECT)]);
+
+pub(super) const SHARE: Key = key("share", SHARE_FORMS, "This share of the requests: 5%, or {of: 5%, by: client_ip}.");
+
+const HASHED: Kind = Kind::Or(&[Kind::Words(&["client_ip", "path"]), Kind::Object(&HASH_KEY)]);
+
+pub(in crate::config) static SHARE_OBJECT: Object = Object {
+    what: "`share`",
+    name: "share",
+    keys: &[
+        key("of", Kind::Share, "How many of the requests."),
+        key(
+            "by",
+            HASHED,
+            "What stays on its side, the same for the same: client_ip, {header}, {cookie}, {query} or path. Who has no \
+             such thing is not among them. Default: each request falls as it may.",
+        ),
+    ],
+};
+
+pub(super) const DEFAULT_ORIGIN: Key = key(
+    "default_origin",
+    Kind::Text,
+    "The Origin that a WebSocket handshake without one gets on its way up, such as http://127.0.0.1; default none.",
+);

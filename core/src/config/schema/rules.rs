@@ -1,5 +1,6 @@
 //! The keys of a route and its rules: conditions, actions, policies.
 
+use super::balance::SHARE;
 use super::patience::{RETRY, WAIT};
 use super::policies::{
     ALLOW, CONCURRENCY, COOKIES, CORS, DENY, ERROR_PAGES, MAINTENANCE, MAX_CONNECTIONS, METHODS, QUERY, RATE_LIMIT,
@@ -193,7 +194,7 @@ pub(in crate::config) static CONDITION: Object = Object {
         ),
         key("not", Kind::Object(&CONDITION), "This must not hold."),
         key("any", Kind::List(&Kind::Object(&CONDITION)), "At least one of these must hold."),
-        later("share"),
+        SHARE,
         key("tls", Kind::Object(&TLS_FORM), "What is known of the client's TLS."),
         elsewhere("method", "is written `methods`"),
         elsewhere("host", "can't be a condition; the host stands in the key of the route"),

@@ -1,6 +1,6 @@
 //! The keys of the file itself, of listeners and upstreams, and of the settings of the whole proxy.
 
-use super::balance::{BACKUP, BALANCE, MAX_REQUESTS, SLOW_START, STICKY, UPSTREAM_LIMITS, WEIGHT};
+use super::balance::{BACKUP, BALANCE, DEFAULT_ORIGIN, MAX_REQUESTS, SLOW_START, STICKY, UPSTREAM_LIMITS, WEIGHT};
 use super::health::{DNS, FROM, HEALTH_KEY, OUTLIER_KEY, TAGS, TAGS_WANTED};
 use super::patience::{RETRY, WAIT};
 use super::policies::{
@@ -160,7 +160,7 @@ pub(in crate::config) static UPSTREAM: Object = Object {
             "Whether each connection begins with who the client is (PROXY protocol); then none is shared. Default off.",
         ),
         SLOW_START,
-        later("default_origin"),
+        DEFAULT_ORIGIN,
         elsewhere("timeouts", "stands in a rule, under `defaults:` or for the whole file"),
         elsewhere("servers", "is written `endpoints`"),
     ],

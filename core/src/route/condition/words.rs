@@ -27,6 +27,7 @@ impl Mismatch<'_> {
             }
             Part::ClientCert(true) => "the client has shown no certificate".to_owned(),
             Part::ClientCert(false) => "the client has shown a certificate".to_owned(),
+            Part::Share(test) => test.words(),
             Part::Path(wanted) => format!("the path is {}, which {}", text(path), alternatives(wanted)),
             Part::Header(id, test) => {
                 test.words("header", values::header(facts, id, test.name.as_bytes()).map(text).collect())

@@ -119,3 +119,68 @@ fn least_requests_counts_streams() {
         drop(second);
     });
 }
+
+/// A share by header: the same user on the same side, and about as many as it says.
+#[test]
+fn a_share_of_the_users_goes_elsewhere() {
+    on_workers(|workers| {
+        let origins = letters(2);
+        let yaml = format!(
+            "routes:\n  t.test:\n    - {{ when: {{ share: {{ of: 30%, by: {{ header: x-user }} }} }}, to: \"{}\" }}\n    - {{ to: \"{}\" }}\n",
+            origins[0].address(),
+            origins[1].address()
+        );
+        let proxy = Proxy::start(workers, &yaml);
+        let request = |user: usize| format!("GET / HTTP/1.1\r\nHost: t.test\r\nX-User: {user}\r\n\r\n");
+        let mut client = proxy.connect();
+        let mut side = |user| {
+            client.send(request(user));
+            client.response().text()
+        };
+        let sides: Vec<String> = (0..300).map(&mut side).collect();
+        let share = sides.iter().filter(|side| *side == "a").count();
+        assert!((60..120).contains(&share), "{share} of 300 for 30%");
+        assert_eq!((0..300).map(side).collect::<Vec<_>>(), sides);
+        assert_eq!(proxy.ask(GET).text(), "b", "who has no such header is not among them");
+    });
+}
+
+/// Each request for itself; the shares of two rules fall independently of each other.
+#[test]
+fn a_share_of_the_requests_goes_elsewhere() {
+    on_workers(|workers| {
+        let origins = letters(3);
+        let at = addresses(&origins);
+        let yaml = format!(
+            "routes:\n  t.test:\n    - {{ when: {{ share: 50% }}, to: \"{}\" }}\n    - {{ when: {{ share: 50% }}, to: \"{}\" }}\n    \
+             - {{ to: \"{}\" }}\n",
+            at[0], at[1], at[2]
+        );
+        let proxy = Proxy::start(workers, &yaml);
+        let mut client = proxy.connect();
+        let mut counts = [0; 3];
+        for _ in 0..400 {
+            client.send(GET);
+            counts[usize::from(client.response().text().as_bytes()[0] - b'a')] += 1;
+        }
+        assert!((150..250).contains(&counts[0]) && (60..140).contains(&counts[1]), "{counts:?} for 200, 100, 100");
+    });
+}
+
+#[test]
+fn a_handshake_without_an_origin_gets_one() {
+    on_workers(|workers| {
+        let origin = Origin::ok();
+        let proxy = group(workers, &[origin.address()], "default_origin: http://127.0.0.1", "");
+        let ask = |lines: &str| {
+            proxy.ask(format!("GET / HTTP/1.1\r\nHost: t.test\r\n{lines}\r\n"));
+        };
+        let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        ask(upgrade);
+        ask(&format!("{upgrade}Origin: https://a.test\r\n"));
+        ask("");
+        let seen: Vec<_> = origin.requests().iter().map(|request| request.field("origin").map(str::to_owned)).collect();
+        assert_eq!(seen, [Some("http://127.0.0.1".to_owned()), Some("https://a.test".to_owned()), None]);
+    });
+}
