@@ -26,6 +26,8 @@ pub const RESPOND: &str = "respond";
 pub const TOKEN: &str = "acme_challenge";
 /// The code of an answer that a `redirect:` rule gives.
 pub const REDIRECT: &str = "redirect";
+/// The code of an answer that the service of `forward_auth` gave.
+pub const FORWARD_AUTH: &str = "forward_auth";
 /// The code of an answer to a preflight.
 pub const PREFLIGHT: &str = "preflight";
 
@@ -154,6 +156,13 @@ impl Answer {
         self.fields.retain(|(field, _)| *field != "content-security-policy");
         self.body.clear();
         self.body.extend_from_slice(page.as_bytes());
+    }
+
+    /// Fills it with what `forward_auth` was answered: a status, whole lines, a body.
+    pub fn pass_on(&mut self, status: u16, lines: &[u8], body: &[u8], request_id: &str) {
+        self.start(status, FORWARD_AUTH, request_id);
+        self.lines.extend_from_slice(lines);
+        self.body.extend_from_slice(body);
     }
 
     /// Fills it with the answer to a preflight: 204, and these lines, each with its CRLF.

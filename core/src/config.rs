@@ -32,8 +32,8 @@ pub use health::{Check, CheckKind, Dns, Expect, Health, HttpCheck, Login, Outlie
 pub use load::{Loaded, NoSource, Source, load, load_bytes};
 pub use patience::{Causes, Retry, Wait};
 pub use policy::{
-    Concurrency, CookieFlags, Cors, ErrorPage, HeaderEdit, LimitKey, LimitScope, OriginPattern, PageForm, PageStatus,
-    Policies, QueryEdits, RateLimit, Rewrite, SecurityHeaders,
+    ApiKeys, BasicAuth, Concurrency, CookieFlags, Cors, ErrorPage, ForwardAuth, HeaderEdit, LimitKey, LimitScope,
+    OriginPattern, PageForm, PageStatus, Policies, QueryEdits, RateLimit, Rewrite, SecurityHeaders,
 };
 pub use schema::json::json_schema;
 pub use tls::{

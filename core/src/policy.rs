@@ -9,6 +9,8 @@ pub mod cookies;
 pub mod cors;
 mod describe;
 pub mod edits;
+pub mod forward;
+pub mod identity;
 pub mod limits;
 mod pages;
 pub mod places;
@@ -20,10 +22,12 @@ use crate::config::{self, CookieFlags, Policies};
 use crate::message::Fields;
 use crate::reason::Reason;
 use crate::route::{Condition, Facts};
+use crate::snapshot::UpstreamId;
 use crate::template::TemplateError;
 
 use cors::{Cors, Preflight};
 use edits::{HeadEdits, Rendered};
+use identity::{Identity, Way};
 use limits::{Concurrency, LimitPlace, Rate};
 use pages::Pages;
 use rewrite::{QueryEdit, Rewrite};
@@ -45,6 +49,7 @@ pub struct Chain {
     pages: Pages,
     rates: Box<[Rate]>,
     concurrency: Box<[Concurrency]>,
+    identity: Option<Identity>,
 }
 
 /// A request that a policy does not let pass.
@@ -73,6 +78,8 @@ pub struct Notes {
     pub secure: bool,
     /// The key of a limit, while it is looked up.
     pub key: Vec<u8>,
+    /// Lines that say who asks, each with its CRLF.
+    pub who: Vec<u8>,
 }
 
 impl Refusal {
@@ -121,6 +128,7 @@ impl Chain {
             pages: Pages::compile(&written.error_pages),
             rates: written.rates.iter().map(|rate| Rate::compile(rate, place)).collect(),
             concurrency: written.concurrency.iter().map(|limit| Concurrency::compile(limit, place)).collect(),
+            identity: Identity::compile(written),
         })
     }
 
@@ -169,6 +177,21 @@ impl Chain {
     #[must_use]
     pub fn concurrency(&self) -> &[Concurrency] {
         &self.concurrency
+    }
+
+    /// What a request has to prove, if anything.
+    #[must_use]
+    pub const fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    /// Gives each upstream that the chain asks its number.
+    pub(crate) fn resolve(&mut self, number: impl Fn(&str) -> Option<UpstreamId>) {
+        for way in self.identity.iter_mut().flat_map(|identity| identity.ways.iter_mut()) {
+            if let Way::Forward(forward) = way {
+                forward.upstream = number(&forward.name);
+            }
+        }
     }
 
     fn verdict(&self, facts: &Facts<'_>, path: &[u8]) -> Result<(), &'static str> {
@@ -249,9 +272,10 @@ impl Chain {
 
     /// Edits the fields of a request: marks lines as dropped, and leaves lines to add in `notes.up_lines`.
     pub fn edit_request(&self, fields: &mut Fields, bytes: &[u8], notes: &mut Notes) {
-        let Notes { up, up_lines, .. } = notes;
+        let Notes { up, up_lines, who, .. } = notes;
         up_lines.clear();
         self.up.apply(fields, bytes, up, up_lines);
+        up_lines.extend_from_slice(who);
     }
 
     /// Whether `request_headers` names a line that the proxy writes itself: see [`HeadEdits::strip_own`].
@@ -311,6 +335,7 @@ impl Notes {
         self.down.clear();
         self.up_lines.clear();
         self.origin.clear();
+        self.who.clear();
     }
 }
 

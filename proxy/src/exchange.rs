@@ -102,7 +102,12 @@ async fn exchange(
     {
         return Box::pin(own::answer_token(connection, desk, record, &answer)).await;
     }
-    let admitted = admit::admit(connection, desk, record)?; // 400, 403, 404, 405, 413, 414, 503
+    let mut admitted = admit::admit(connection, desk, record)?; // 400, 403, 404, 405, 413, 414, 429, 503
+    if admitted.identity().is_some()
+        && let Some(answer) = Box::pin(who(connection, desk, record, &mut admitted)).await?
+    {
+        return Box::pin(own::answer_for_service(connection, desk, record, *answer)).await;
+    }
     let rule = &admitted.rule;
     if admitted.hop.max_forwards == Some(0) {
         return Box::pin(own::answer_options(connection, desk, record)).await;
@@ -124,6 +129,22 @@ async fn exchange(
         return answer::switch_protocols(connection, desk, record, &admitted, upload, upstream).await; // 502
     }
     answer::relay(connection, desk, record, &admitted, upload, upstream, &mut interim).await
+}
+
+/// Asks who is there, and then the rest of the policies. `Some` is the answer of a service that was asked.
+async fn who(
+    connection: &Connection,
+    desk: &mut Desk,
+    record: &Record,
+    admitted: &mut admit::Admitted,
+) -> Result<Option<Box<switchboard_core::answer::Answer>>, ProxyError> {
+    if let Some(identity) = admitted.identity()
+        && let Some(answer) = policy::identity::identify(connection, desk, record, admitted, identity).await?
+    {
+        return Ok(Some(answer)); // 401, and what the service says
+    }
+    admitted.resume(connection, desk, record)?;
+    Ok(None)
 }
 
 /// Asks endpoints until one answers: picks, sends, and where that fails tries again, waits or gives up.

@@ -2,7 +2,7 @@
 //!
 //! `raw::policy` makes them, `policy::Chain` compiles them. Their order in a file never counts: the chain's is fixed.
 
-use super::{Condition, Template};
+use super::{Condition, Secret, Template};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +38,52 @@ pub struct Policies {
     pub rates: Vec<RateLimit>,
     /// How many at once: of every level.
     pub concurrency: Vec<Concurrency>,
+    /// A name and a password.
+    pub basic_auth: Option<BasicAuth>,
+    /// A key.
+    pub api_keys: Option<ApiKeys>,
+    /// The word of another service.
+    pub forward_auth: Option<ForwardAuth>,
+    /// One of the three is enough; else each that is given must hold.
+    pub auth_any: bool,
+}
+
+/// `basic_auth:` names and hashes of passwords (RFC 7617).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BasicAuth {
+    /// What a browser shows (default `restricted`).
+    pub realm: String,
+    /// From the file, in order; where a name stands twice, the last holds.
+    pub users: Vec<(String, Secret)>,
+}
+
+/// `api_keys:` names and SHA-256 hashes of keys.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKeys {
+    /// The field that carries a key, lower case (default `x-api-key`).
+    pub header: String,
+    /// From the file.
+    pub keys: Vec<(String, [u8; 32])>,
+}
+
+impl std::fmt::Debug for ApiKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&String> = self.keys.iter().map(|(name, _)| name).collect();
+        f.debug_struct("ApiKeys").field("header", &self.header).field("keys", &names).finish()
+    }
+}
+
+/// `forward_auth:` a service that is asked before each request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardAuth {
+    /// The upstream in `Config::upstreams` that stands for its address.
+    pub upstream: String,
+    /// Its host and port.
+    pub host: String,
+    /// Path and query of the question.
+    pub path: String,
+    /// Fields of its answer that the upstream gets, lower case.
+    pub copy_headers: Vec<String>,
 }
 
 /// `rate_limit:` how often a key may ask.

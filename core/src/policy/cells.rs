@@ -67,11 +67,26 @@ struct Cell {
 
 impl Default for Cells {
     fn default() -> Self {
-        Self { places: (0..KEYS / WAYS).map(|_| Place::default()).collect() }
+        Self::with_keys(KEYS)
     }
 }
 
 impl Cells {
+    /// A table for so many keys, a multiple of eight.
+    #[must_use]
+    pub fn with_keys(keys: usize) -> Self {
+        Self { places: (0..(keys / WAYS).max(1)).map(|_| Place::default()).collect() }
+    }
+
+    /// How long the key with this hash would have to wait now; `None` is not at all. Takes nothing.
+    #[must_use]
+    pub fn wait(&self, hash: u64, pace: Pace, now: Moment) -> Option<Duration> {
+        let tag = hash.max(1);
+        let index = usize::try_from(hash >> 32).unwrap_or(0) % self.places.len();
+        let cell = self.places.get(index)?.cells.iter().find(|cell| cell.tag.load(Ordering::Relaxed) == tag)?;
+        pace.next(cell.taken.load(Ordering::Relaxed), now.as_nanos()).err()
+    }
+
     /// Takes one request of the key with this hash, which is a keyed one: who can choose hashes can crowd out a key.
     ///
     /// # Errors

@@ -24,6 +24,9 @@ impl Chain {
         if self.cors.is_some() {
             steps.push(("cors", "preflights are answered here".to_owned()));
         }
+        if let Some(identity) = &self.identity {
+            steps.push(("identity", identity.words()));
+        }
         if !self.methods.is_empty() {
             steps.push(("methods", format!("{}, others get 405", self.methods.join(", "))));
         }

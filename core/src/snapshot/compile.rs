@@ -144,7 +144,8 @@ pub(super) fn compiled(
     };
     let place = LimitPlace { route: key, rule: fingerprint(rule) };
     let policy = rule.policies.as_ref().map(|policies| Chain::compile(policies, listeners, &place).map(Box::new));
-    let policy = policy.transpose().map_err(|source| CompileError::Regex { route: key.to_string(), source })?;
+    let mut policy = policy.transpose().map_err(|source| CompileError::Regex { route: key.to_string(), source })?;
+    policy.iter_mut().for_each(|chain| chain.resolve(&upstreams));
     Ok(Rule {
         key: Arc::clone(key),
         index,

@@ -8,6 +8,7 @@ use switchboard_core::http1::{Framing, RequestHead};
 use switchboard_core::message::{Fields, Name};
 use switchboard_core::policy::Notes;
 use switchboard_core::policy::cors::Preflight;
+use switchboard_core::policy::identity::Identity;
 use switchboard_core::reason::Reason;
 use switchboard_core::route::{Facts, NoTrace};
 use switchboard_core::snapshot::{Action, Rule, Snapshot};
@@ -72,18 +73,7 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
         request_id.clear();
         request_id.extend_from_slice(id.of(bytes));
     }
-    let facts = Facts {
-        method,
-        destination: &destination,
-        fields: &request.fields,
-        head: bytes,
-        client_ip: hop.client,
-        listener: connection.listener,
-        listener_port: connection.peer.local_port().unwrap_or(0),
-        scheme: hop.scheme(bytes, &connection.peer),
-        request_id,
-        client_cert: connection.secure.as_ref().is_some_and(|secure| secure.certificate.is_some()),
-    };
+    let facts = facts(connection, request, bytes, request_id, &hop, &destination);
     if let Some(rule) = secure::look(connection, &generation, &facts, target)? {
         return Ok(Admitted { rule, hop, upgrade: Upgrade::None, idempotent: false, key: None, preflight: None });
     }
@@ -103,6 +93,13 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
     }
     let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
     let mut admitted = Admitted { rule, hop, upgrade: Upgrade::None, idempotent, key: None, preflight: None };
+    if let Some(chain) = &admitted.rule.policy {
+        admitted.preflight = policy::preflight(chain, &facts, notes)?;
+        // The rest comes when it is known who asks: `resume`.
+        if admitted.preflight.is_some() || chain.identity().is_some() {
+            return Ok(admitted);
+        }
+    }
     admitted.settle(&generation.snapshot, &facts, request, notes, target)?;
     if let Some(chain) = &admitted.rule.policy {
         chain.edit_request(&mut request.fields, bytes, notes);
@@ -124,6 +121,28 @@ pub fn token(connection: &Connection, desk: &Desk, record: &mut Record) -> Optio
     let destination = Destination::parse(method, target, hosts, desk.request.version).ok()?;
     record.client = connection.peer.ip();
     challenges.answer(destination.host(), destination.path())
+}
+
+fn facts<'a>(
+    connection: &Connection,
+    request: &'a RequestHead,
+    bytes: &'a [u8],
+    request_id: &'a [u8],
+    hop: &Hop,
+    destination: &'a Destination<'a>,
+) -> Facts<'a> {
+    Facts {
+        method: request.method.of(bytes),
+        destination,
+        fields: &request.fields,
+        head: bytes,
+        client_ip: hop.client,
+        listener: connection.listener,
+        listener_port: connection.peer.local_port().unwrap_or(0),
+        scheme: hop.scheme(bytes, &connection.peer),
+        request_id,
+        client_cert: connection.secure.as_ref().is_some_and(|secure| secure.certificate.is_some()),
+    }
 }
 
 /// All that the target's parser has to see of `Host`: none, one, or that there are several.
@@ -159,6 +178,49 @@ impl Admitted {
         Nature { repeatable, replayable: upload.is_replayable() }
     }
 
+    /// What the request has to prove before it goes on by [`Admitted::resume`].
+    pub fn identity(&self) -> Option<&Identity> {
+        self.rule.policy.as_ref()?.identity().filter(|_| self.preflight.is_none())
+    }
+
+    /// Goes on once it is known who asks: as `admit` ends where nothing has to be proved.
+    ///
+    /// # Errors
+    /// What is refused, with its reason and a sentence.
+    pub fn resume(&mut self, connection: &Connection, desk: &mut Desk, record: &Record) -> Result<(), ProxyError> {
+        let Desk { input, request, request_id, target, notes, .. } = desk;
+        let bytes = input.filled();
+        let destination = self.destination(request, bytes)?;
+        let facts = facts(connection, request, bytes, request_id, &self.hop, &destination);
+        self.settle(&record.generation.snapshot, &facts, request, notes, target)?;
+        if let Some(chain) = &self.rule.policy {
+            chain.edit_request(&mut request.fields, bytes, notes);
+        }
+        Ok(())
+    }
+
+    /// Lends the facts of the request on `desk`.
+    ///
+    /// # Errors
+    /// None that `admit` has not found.
+    pub fn with_facts<T>(
+        &self,
+        connection: &Connection,
+        desk: &Desk,
+        lend: impl FnOnce(&Facts<'_>) -> T,
+    ) -> Result<T, ProxyError> {
+        let bytes = desk.input.filled();
+        let destination = self.destination(&desk.request, bytes)?;
+        Ok(lend(&facts(connection, &desk.request, bytes, &desk.request_id, &self.hop, &destination)))
+    }
+
+    /// The destination, which `admit` has read before.
+    fn destination<'a>(&self, request: &RequestHead, bytes: &'a [u8]) -> Result<Destination<'a>, ProxyError> {
+        let host = self.hop.host.map(|host| host.of(bytes));
+        Destination::parse(request.method.of(bytes), request.target.of(bytes), host, request.version)
+            .map_err(|error| ProxyError::client(error.reason(), error.detail()))
+    }
+
     /// Asks what comes behind the identity, and settles where the request goes and as what.
     fn settle(
         &mut self,
@@ -170,7 +232,7 @@ impl Admitted {
     ) -> Result<(), ProxyError> {
         let rule = &self.rule;
         if let Some(chain) = &rule.policy {
-            self.preflight = policy::settle(chain, facts, notes)?;
+            policy::settle(chain, facts, notes)?;
         }
         target.clear();
         match &rule.action {

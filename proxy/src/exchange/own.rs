@@ -8,7 +8,7 @@ use std::io;
 use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use switchboard_core::answer::{Answer, Explanation, Form, PREFLIGHT, REDIRECT, RESPOND, TOKEN, Wire};
+use switchboard_core::answer::{Answer, Explanation, FORWARD_AUTH, Form, PREFLIGHT, REDIRECT, RESPOND, TOKEN, Wire};
 use switchboard_core::http1::{BodyDecoder, Framing};
 use switchboard_core::message::Name;
 use switchboard_core::policy::Chain;
@@ -165,6 +165,20 @@ pub async fn answer_options(
 ) -> Result<Next, ProxyError> {
     let mut answer = Answer::new();
     answer.respond(204, "", &String::from_utf8_lossy(&desk.request_id));
+    finish(connection, desk, record, answer, None, false).await
+}
+
+/// Passes on what the service of `forward_auth` says to the client.
+///
+/// # Errors
+/// `client_gone`
+pub async fn answer_for_service(
+    connection: &mut Connection,
+    desk: &mut Desk,
+    record: &mut Record,
+    answer: Answer,
+) -> Result<Next, ProxyError> {
+    record.answered = FORWARD_AUTH;
     finish(connection, desk, record, answer, None, false).await
 }
 

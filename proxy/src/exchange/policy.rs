@@ -3,6 +3,8 @@
 //! `admit` calls it in the chain's order, and `answer` and `own` when a head is written. A rule without policies never
 //! comes here.
 
+pub mod identity;
+
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 
@@ -70,17 +72,21 @@ fn hash(key: &[u8]) -> u64 {
     SEED.hash_one(key)
 }
 
-/// The answer to a preflight; else asks what is left after the identity, and fills in what goes up.
+/// The answer to a preflight, where the request is one.
 ///
 /// # Errors
-/// `denied`, `method_not_allowed`; `internal` where a fact would break a line.
-pub fn settle(chain: &Chain, facts: &Facts<'_>, notes: &mut Notes) -> Result<Option<Preflight>, ProxyError> {
-    if let Some(preflight) = chain.preflight(facts, notes)? {
-        return Ok(Some(preflight));
-    }
+/// `denied`
+pub fn preflight(chain: &Chain, facts: &Facts<'_>, notes: &Notes) -> Result<Option<Preflight>, ProxyError> {
+    Ok(chain.preflight(facts, notes)?)
+}
+
+/// Asks what is left after the identity, and fills in what goes up.
+///
+/// # Errors
+/// `method_not_allowed`; `internal` where a fact would break a line.
+pub fn settle(chain: &Chain, facts: &Facts<'_>, notes: &mut Notes) -> Result<(), ProxyError> {
     chain.method(facts)?;
-    chain.fill(facts, notes)?;
-    Ok(None)
+    Ok(chain.fill(facts, notes)?)
 }
 
 /// Writes the target as it goes up.

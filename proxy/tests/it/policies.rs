@@ -2,5 +2,6 @@
 
 mod access;
 mod heads;
+mod identity;
 mod limits;
 mod targets;

@@ -6,6 +6,7 @@
 mod cors;
 mod edits;
 mod files;
+mod identity;
 mod limits;
 
 use super::{Fields, Walk, condition};
@@ -14,8 +15,8 @@ use crate::config::suggest::nearest;
 use crate::config::text::{Node, Value};
 use crate::config::value::{Fault, network};
 use crate::config::{
-    Cidr, Concurrency, Condition, CookieFlags, Cors, ErrorKind, ErrorPage, HeaderEdit, LimitScope, PageStatus,
-    Policies, QueryEdits, RateLimit, Rewrite, SecurityHeaders,
+    ApiKeys, BasicAuth, Cidr, Concurrency, Condition, CookieFlags, Cors, ErrorKind, ErrorPage, ForwardAuth, HeaderEdit,
+    LimitScope, PageStatus, Policies, QueryEdits, RateLimit, Rewrite, SecurityHeaders,
 };
 use std::collections::BTreeMap;
 
@@ -38,6 +39,10 @@ pub(super) struct Level {
     error_pages: Option<BTreeMap<PageStatus, ErrorPage>>,
     rates: Vec<RateLimit>,
     concurrency: Vec<Concurrency>,
+    basic_auth: Option<Option<BasicAuth>>,
+    api_keys: Option<Option<ApiKeys>>,
+    forward_auth: Option<Option<ForwardAuth>>,
+    auth_any: Option<bool>,
 }
 
 impl Level {
@@ -58,6 +63,10 @@ impl Level {
             security_headers: nearer.security_headers.or(self.security_headers),
             cookies: nearer.cookies.or(self.cookies),
             error_pages: nearer.error_pages.or(self.error_pages),
+            basic_auth: nearer.basic_auth.or(self.basic_auth),
+            api_keys: nearer.api_keys.or(self.api_keys),
+            forward_auth: nearer.forward_auth.or(self.forward_auth),
+            auth_any: nearer.auth_any.or(self.auth_any),
             ..self
         }
     }
@@ -88,6 +97,10 @@ impl Level {
             error_pages: self.error_pages.unwrap_or_default(),
             rates: self.rates,
             concurrency: self.concurrency,
+            basic_auth: self.basic_auth.flatten(),
+            api_keys: self.api_keys.flatten(),
+            forward_auth: self.forward_auth.flatten(),
+            auth_any: self.auth_any.unwrap_or(false),
         };
         (policies != Policies::default()).then(|| Box::new(policies))
     }
@@ -127,6 +140,10 @@ pub(super) fn level(walk: &mut Walk<'_>, fields: &Fields<'_>, scope: &LimitScope
         error_pages: at("error_pages").map(|node| files::error_pages(walk, node)),
         rates: at("rate_limit").map(|node| limits::rates(walk, node, scope)).unwrap_or_default(),
         concurrency: limits::concurrency(walk, at("concurrency"), most, scope),
+        basic_auth: at("basic_auth").and_then(|node| identity::basic(walk, node)),
+        api_keys: at("api_keys").and_then(|node| identity::keys(walk, node)),
+        forward_auth: at("forward_auth").and_then(|node| identity::forward(walk, node)),
+        auth_any: at("auth").and_then(|node| identity::any(walk, node)),
     };
     used.over(own)
 }

@@ -11,6 +11,10 @@ const TEXT_OR_OFF: Kind = Kind::Or(&[Kind::Text, Kind::Off]);
 const RATES: Kind = Kind::OneOrList(&Kind::Object(&RATE_LIMIT_KEYS));
 const CONCURRENCIES: Kind = Kind::OneOrList(&Kind::Object(&CONCURRENCY_KEYS));
 const TEXT_OR_LIMIT_KEY: Kind = Kind::Or(&[Kind::Text, Kind::Object(&LIMIT_KEY)]);
+const BASIC_OR_OFF: Kind = Kind::Or(&[Kind::Object(&BASIC_KEYS), Kind::Off]);
+const KEYS_OR_OFF: Kind = Kind::Or(&[Kind::Object(&API_KEYS_KEYS), Kind::Off]);
+const FORWARD_OR_OFF: Kind = Kind::Or(&[Kind::Object(&FORWARD_KEYS), Kind::Off]);
+const WAYS: Kind = Kind::List(&Kind::Words(&["api_keys", "basic_auth", "forward_auth"]));
 const SWITCH_OR_SECURITY: Kind = Kind::Or(&[Kind::Switch, Kind::Object(&SECURITY)]);
 const CORS_OR_OFF: Kind = Kind::Or(&[Kind::Object(&CORS_KEYS), Kind::Off]);
 
@@ -40,6 +44,30 @@ pub(super) const MAX_CONNECTIONS: Key = key(
     "max_connections",
     Kind::Count(1, u32::MAX as u64),
     "How many exchanges of a route may be under way at once, streams and tunnels too; more gets 429.",
+);
+
+pub(super) const BASIC_AUTH: Key = key(
+    "basic_auth",
+    BASIC_OR_OFF,
+    "A name and a password of a file; others get 401. The nearest level wins; off takes it away.",
+);
+
+pub(super) const API_KEYS: Key = key(
+    "api_keys",
+    KEYS_OR_OFF,
+    "A key of a file of hashes; others get 401. The upstream doesn't see it. The nearest level wins.",
+);
+
+pub(super) const FORWARD_AUTH: Key = key(
+    "forward_auth",
+    FORWARD_OR_OFF,
+    "A service that is asked before each request: 2xx lets pass, any other answer is the client's. The nearest level wins.",
+);
+
+pub(super) const AUTH: Key = key(
+    "auth",
+    Kind::Object(&AUTH_KEYS),
+    "{any: [api_keys, basic_auth]}: one of the ways to prove who asks is enough; default each that is given.",
 );
 
 pub(super) const METHODS: Key =
@@ -121,6 +149,46 @@ pub(in crate::config) static LIMIT_KEY: Object = Object {
         key("header", Kind::Text, "The value of this field."),
         key("cookie", Kind::Text, "The value of this cookie."),
         later("claim"),
+    ],
+};
+
+pub(in crate::config) static BASIC_KEYS: Object = Object {
+    what: "`basic_auth`",
+    name: "basic_auth",
+    keys: &[
+        key("file", Kind::Text, "Lines of NAME:HASH as `htpasswd -B` makes them: bcrypt, argon2 or {SHA}. Followed."),
+        key("realm", Kind::Text, "What a browser shows; default restricted."),
+    ],
+};
+
+pub(in crate::config) static API_KEYS_KEYS: Object = Object {
+    what: "`api_keys`",
+    name: "api_keys",
+    keys: &[
+        key("file", Kind::Text, "Lines of NAME:HASH, the hash of the key by SHA-256 in hexadecimal. Followed."),
+        key("header", Kind::Text, "The field with the key; default x-api-key. authorization takes `Bearer KEY`."),
+    ],
+};
+
+pub(in crate::config) static FORWARD_KEYS: Object = Object {
+    what: "`forward_auth`",
+    name: "forward_auth",
+    keys: &[
+        key("url", Kind::Text, "Where to ask: http://auth:9000/verify."),
+        key(
+            "copy_headers",
+            TEXTS,
+            "Fields of the answer that the upstream gets; what the client says in them never counts.",
+        ),
+    ],
+};
+
+pub(in crate::config) static AUTH_KEYS: Object = Object {
+    what: "`auth`",
+    name: "auth",
+    keys: &[
+        key("any", WAYS, "One of these is enough."),
+        key("all", WAYS, "Each of these must hold; as without the key."),
     ],
 };
 
@@ -211,11 +279,11 @@ pub(in crate::config) static POLICIES: Object = Object {
         MAX_CONNECTIONS,
         CONCURRENCY,
         later("bandwidth"),
-        later("basic_auth"),
+        BASIC_AUTH,
+        API_KEYS,
+        FORWARD_AUTH,
+        AUTH,
         later("jwt"),
-        later("api_keys"),
-        later("forward_auth"),
-        later("auth"),
         later("detect"),
         elsewhere("to", "is what a rule does; it can't be a policy"),
         elsewhere("use", "can't stand here: a named policy takes in no other"),

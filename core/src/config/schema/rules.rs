@@ -3,8 +3,8 @@
 use super::balance::SHARE;
 use super::patience::{RETRY, WAIT};
 use super::policies::{
-    ALLOW, CONCURRENCY, COOKIES, CORS, DENY, ERROR_PAGES, MAINTENANCE, MAX_CONNECTIONS, METHODS, QUERY, RATE_LIMIT,
-    REQUEST_HEADERS, RESPONSE_HEADERS, REWRITE, SECURITY_HEADERS, USE,
+    ALLOW, API_KEYS, AUTH, BASIC_AUTH, CONCURRENCY, COOKIES, CORS, DENY, ERROR_PAGES, FORWARD_AUTH, MAINTENANCE,
+    MAX_CONNECTIONS, METHODS, QUERY, RATE_LIMIT, REQUEST_HEADERS, RESPONSE_HEADERS, REWRITE, SECURITY_HEADERS, USE,
 };
 use super::tls::TLS_FORM;
 use super::websocket::{CLOSE_CODE, WEBSOCKET_KEY};
@@ -78,11 +78,11 @@ pub(in crate::config) static RULE: Object = Object {
         CONCURRENCY,
         later("bandwidth"),
         RATE_LIMIT,
-        later("basic_auth"),
+        BASIC_AUTH,
         later("jwt"),
-        later("api_keys"),
-        later("forward_auth"),
-        later("auth"),
+        API_KEYS,
+        FORWARD_AUTH,
+        AUTH,
         later("detect"),
         later("mirror"),
         WEBSOCKET_KEY,

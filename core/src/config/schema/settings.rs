@@ -4,8 +4,8 @@ use super::balance::{BACKUP, BALANCE, DEFAULT_ORIGIN, MAX_REQUESTS, SLOW_START, 
 use super::health::{DNS, FROM, HEALTH_KEY, OUTLIER_KEY, TAGS, TAGS_WANTED};
 use super::patience::{RETRY, WAIT};
 use super::policies::{
-    ALLOW, CONCURRENCY, COOKIES, CORS, DENY, ERROR_PAGES, MAINTENANCE, MAX_CONNECTIONS, METHODS, POLICIES, RATE_LIMIT,
-    REQUEST_HEADERS, RESPONSE_HEADERS, SECURITY_HEADERS, USE,
+    ALLOW, API_KEYS, AUTH, BASIC_AUTH, CONCURRENCY, COOKIES, CORS, DENY, ERROR_PAGES, FORWARD_AUTH, MAINTENANCE,
+    MAX_CONNECTIONS, METHODS, POLICIES, RATE_LIMIT, REQUEST_HEADERS, RESPONSE_HEADERS, SECURITY_HEADERS, USE,
 };
 use super::rules::{ACCESS_LOG as RULE_ACCESS_LOG, HOST, MAX_BODY, ON_REMOVE_KEY, RULE, RULE_TIMEOUTS, UPGRADE};
 use super::tls::{LISTENER_TLS, UPSTREAM_TLS};
@@ -331,11 +331,11 @@ pub(in crate::config) static DEFAULTS: Object = Object {
         MAX_CONNECTIONS,
         CONCURRENCY,
         later("bandwidth"),
-        later("basic_auth"),
+        BASIC_AUTH,
         later("jwt"),
-        later("api_keys"),
-        later("forward_auth"),
-        later("auth"),
+        API_KEYS,
+        FORWARD_AUTH,
+        AUTH,
         later("detect"),
         WEBSOCKET_KEY,
         later("sse"),

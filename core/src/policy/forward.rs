@@ -1,0 +1,131 @@
+//! `forward_auth`: the question to another service who somebody is, and what is made of its answer.
+//!
+//! The question has the request's fields but neither its body nor what belongs to a connection, an upgrade or a body;
+//! the service sees where the request goes in `X-Forwarded-…` and `X-Original-…`. What the answer says of the user
+//! replaces whatever the client said of it (case 73).
+
+use std::io::Write as _;
+
+use super::edits::{is_own, line};
+use crate::config;
+use crate::message::{Fields, Name};
+use crate::route::Facts;
+use crate::snapshot::UpstreamId;
+
+/// The service, and what is taken from its answers.
+#[derive(Debug)]
+pub struct Forward {
+    /// Where it is asked, by its name in the configuration.
+    pub name: Box<str>,
+    /// The same, once the snapshot has its number.
+    pub upstream: Option<UpstreamId>,
+    /// Path and query of the question.
+    path: Box<str>,
+    /// Its `Host`.
+    host: Box<str>,
+    copies: Box<[(Name, Box<str>)]>,
+}
+
+/// Fields of a refusal that the client gets.
+const TOLD: [&[u8]; 6] =
+    [b"content-type", b"location", b"set-cookie", b"www-authenticate", b"cache-control", b"content-language"];
+
+impl Forward {
+    pub(super) fn compile(written: &config::ForwardAuth) -> Self {
+        let copy = |name: &String| (Name::find(name.as_bytes()), name.as_str().into());
+        Self {
+            name: written.upstream.as_str().into(),
+            upstream: None,
+            path: written.path.as_str().into(),
+            host: written.host.as_str().into(),
+            copies: written.copy_headers.iter().map(copy).collect(),
+        }
+    }
+
+    /// Writes the question's head.
+    pub fn write_head(&self, facts: &Facts<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"GET ");
+        out.extend_from_slice(self.path.as_bytes());
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        line(out, b"host", self.host.as_bytes());
+        for field in facts.fields.all() {
+            let name = field.name.of(facts.head);
+            if !field.dropped && passes(field.name_id, name) {
+                line(out, name, field.value.of(facts.head));
+            }
+        }
+        let target = facts.destination.forward();
+        let host = facts.destination.host();
+        line(out, b"x-forwarded-method", facts.method);
+        line(out, b"x-forwarded-proto", facts.scheme.as_bytes());
+        line(out, b"x-forwarded-host", host);
+        line(out, b"x-forwarded-uri", target);
+        line(out, b"x-original-method", facts.method);
+        line(out, b"x-original-url", &[facts.scheme.as_bytes(), b"://", host, target].concat());
+        if let Some(ip) = facts.client_ip {
+            // Writing to a vector does not fail.
+            let _ = write!(out, "x-forwarded-for: {ip}\r\nx-real-ip: {ip}\r\n");
+        }
+        line(out, b"x-request-id", facts.request_id);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Takes the client's own word for the user away.
+    pub fn forget_claims(&self, fields: &mut Fields, bytes: &[u8]) {
+        for field in fields.all_mut() {
+            let same = |(id, name): &(Name, Box<str>)| {
+                *id == field.name_id
+                    && (*id != Name::Other || field.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()))
+            };
+            field.dropped |= self.copies.iter().any(same);
+        }
+    }
+
+    /// Writes the lines that the service says of the user.
+    pub fn copy(&self, answer: &Fields, bytes: &[u8], out: &mut Vec<u8>) {
+        for (_, name) in &self.copies {
+            for field in answer.matching(bytes, name.as_bytes()) {
+                line(out, name.as_bytes(), field.value.of(bytes));
+            }
+        }
+    }
+}
+
+/// Writes the lines of a refusal that the client gets.
+pub fn told_lines(answer: &Fields, bytes: &[u8], out: &mut Vec<u8>) {
+    for field in answer.all() {
+        let name = field.name.of(bytes);
+        if !field.dropped && TOLD.iter().any(|told| name.eq_ignore_ascii_case(told)) {
+            line(out, name, field.value.of(bytes));
+        }
+    }
+}
+
+/// Whether a field of the request goes into the question. What makes an answer conditional, partial or compressed, and
+/// what belongs to a body, a connection or an upgrade, would mean something else there.
+fn passes(id: Name, name: &[u8]) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let belongs_elsewhere = matches!(
+        id,
+        Name::Host
+            | Name::Connection
+            | Name::KeepAlive
+            | Name::ProxyConnection
+            | Name::ContentLength
+            | Name::TransferEncoding
+            | Name::Te
+            | Name::Trailer
+            | Name::Upgrade
+            | Name::Expect
+            | Name::ContentType
+            | Name::ProxyAuthorization
+            | Name::MaxForwards
+            | Name::XRequestId
+            | Name::Http2Settings
+    );
+    let kinds: [&[u8]; 5] = [b"if-", b"content-", b"sec-websocket-", b"x-original-", b"accept-encoding"];
+    !belongs_elsewhere
+        && lower != b"range"
+        && !std::str::from_utf8(&lower).is_ok_and(is_own)
+        && !kinds.iter().any(|kind| lower.starts_with(kind))
+}

@@ -1,0 +1,258 @@
+//! Asks who is there, between the two halves of the chain: keys on the spot, passwords beside the loop, services by a
+//! request of our own. Nothing of the request has been sent when this ends, and no 101 was given.
+
+use std::net::IpAddr;
+
+use switchboard_core::answer::Answer;
+use switchboard_core::http1::{BodyDecoder, Framing, HeadLimits};
+use switchboard_core::message::Version;
+use switchboard_core::moment::Moment;
+use switchboard_core::policy::forward::{Forward, told_lines};
+use switchboard_core::policy::identity::{Basic, Identity, Way, has_sha};
+use switchboard_core::reason::Reason;
+use tokio::sync::Semaphore;
+
+use super::hash;
+use crate::desk::Desk;
+use crate::error::ProxyError;
+use crate::exchange::admit::Admitted;
+use crate::exchange::record::Record;
+use crate::exchange::upload::Upload;
+use crate::http::Connection;
+use crate::upstream::Attempts;
+use crate::upstream::interim::Interim;
+use crate::upstream::send::{Attempt, send};
+
+/// Passwords that are verified at once, over all workers: each costs a core for as long as its hash was made to.
+static TURNS: Semaphore = Semaphore::const_new(2);
+
+/// How much of a service's refusal is passed on.
+const MOST_BODY: usize = 64 * 1024;
+
+/// Why a way to prove who asks does not hold.
+enum Refused {
+    /// For a reason of ours.
+    Error(ProxyError),
+    /// The service says so itself.
+    Answer(Box<Answer>),
+}
+
+impl<E: Into<ProxyError>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+/// Asks for what the rule wants proved. `Some` is a service's own answer to the client.
+///
+/// # Errors
+/// `unauthorized`, `rate_limited`; what can go wrong with a service.
+pub async fn identify(
+    connection: &Connection,
+    desk: &mut Desk,
+    record: &Record,
+    admitted: &Admitted,
+    identity: &Identity,
+) -> Result<Option<Box<Answer>>, ProxyError> {
+    // Whatever comes of it, what a client says of itself in these fields never counts.
+    for way in &identity.ways {
+        if let Way::Forward(forward) = way {
+            let Desk { input, request, .. } = &mut *desk;
+            forward.forget_claims(&mut request.fields, input.filled());
+        }
+    }
+    let mut refused = None;
+    for way in &identity.ways {
+        match (ask(connection, desk, record, admitted, way).await, identity.any) {
+            (Ok(()), true) => return Ok(None),
+            (Ok(()), false) => {}
+            (Err(why), true) => refused = Some(why),
+            (Err(why), false) => return told(why),
+        }
+    }
+    refused.map_or(Ok(None), told)
+}
+
+fn told(refused: Refused) -> Result<Option<Box<Answer>>, ProxyError> {
+    match refused {
+        Refused::Error(error) => Err(error),
+        Refused::Answer(answer) => Ok(Some(answer)),
+    }
+}
+
+async fn ask(
+    connection: &Connection,
+    desk: &mut Desk,
+    record: &Record,
+    admitted: &Admitted,
+    way: &Way,
+) -> Result<(), Refused> {
+    match way {
+        Way::Keys(keys) => {
+            let Desk { input, request, .. } = desk;
+            Ok(keys.check(&mut request.fields, input.filled())?)
+        }
+        Way::Basic(basic) => verify(connection, desk, record, basic).await,
+        Way::Forward(forward) => forwarded(connection, desk, record, admitted, forward).await,
+    }
+}
+
+async fn verify(connection: &Connection, desk: &Desk, record: &Record, basic: &Basic) -> Result<(), Refused> {
+    let client = client_hash(record.client);
+    let seed = connection.worker.process.seed;
+    let fields = &desk.request.fields;
+    let Some(attempt) = basic.attempt(fields, desk.input.filled(), client, seed, record.started)? else {
+        return Ok(());
+    };
+    let closed = |_| ProxyError::own(Reason::Internal, "");
+    let turn = TURNS.acquire().await.map_err(closed)?;
+    let (password, hash) = (attempt.password.clone(), std::sync::Arc::clone(&attempt.hash));
+    let right = tokio::task::spawn_blocking(move || is_right(&password, &hash)).await.unwrap_or(false);
+    drop(turn);
+    Ok(basic.settle(&attempt, right, client, connection.worker.deadlines.about_now())?)
+}
+
+/// Holds a password against its hash. Takes as long as whoever made the hash wanted it to.
+fn is_right(password: &[u8], hash: &str) -> bool {
+    use argon2::password_hash::{PasswordVerifier as _, phc::PasswordHash};
+    if let Some(sha) = hash.strip_prefix("{SHA}") {
+        return has_sha(password, sha);
+    }
+    if hash.starts_with("$2") {
+        return bcrypt::verify(password, hash).unwrap_or(false);
+    }
+    let parsed = PasswordHash::new(hash);
+    parsed.is_ok_and(|hash| argon2::Argon2::default().verify_password(password, &hash).is_ok())
+}
+
+/// One client by its address, an IPv6 site by its /64.
+fn client_hash(client: Option<IpAddr>) -> u64 {
+    match client.map(|ip| ip.to_canonical()) {
+        Some(IpAddr::V4(ip)) => hash(&ip.octets()),
+        Some(IpAddr::V6(ip)) => hash(ip.octets().get(..8).unwrap_or_default()),
+        None => hash(&[]),
+    }
+}
+
+/// Asks a service, on a desk of its own, by the pools and endpoints that exchanges use.
+async fn forwarded(
+    connection: &Connection,
+    desk: &mut Desk,
+    record: &Record,
+    admitted: &Admitted,
+    forward: &Forward,
+) -> Result<(), Refused> {
+    let worker = &connection.worker;
+    let mut asked = worker.desks.lend();
+    asked.output.clear();
+    let write = |facts: &switchboard_core::route::Facts<'_>| forward.write_head(facts, &mut asked.output);
+    admitted.with_facts(connection, desk, write)?;
+    let result = question(connection, record, admitted, forward, &mut asked).await;
+    let verdict = result.map(|body| {
+        let status = asked.answer.status;
+        let bytes = asked.answer_input.filled();
+        if (200..300).contains(&status) {
+            forward.copy(&asked.answer.fields, bytes, &mut desk.notes.who);
+            return None;
+        }
+        let mut lines = Vec::new();
+        told_lines(&asked.answer.fields, bytes, &mut lines);
+        let mut answer = Answer::new();
+        answer.pass_on(status, &lines, &body, &String::from_utf8_lossy(&desk.request_id));
+        Some(Box::new(answer))
+    });
+    worker.desks.take_back(asked);
+    match verdict? {
+        None => Ok(()),
+        Some(answer) => Err(Refused::Answer(answer)),
+    }
+}
+
+/// Sends the question and waits for its answer; gives the body of a refusal.
+async fn question(
+    connection: &Connection,
+    record: &Record,
+    admitted: &Admitted,
+    forward: &Forward,
+    asked: &mut Desk,
+) -> Result<Vec<u8>, ProxyError> {
+    const UNKNOWN: &str = "The service that knows who may ask is not configured.";
+    let upstream = forward.upstream.ok_or_else(|| ProxyError::own(Reason::Internal, UNKNOWN))?;
+    let worker = &connection.worker;
+    let rule = &admitted.rule;
+    let mut notes = Record::start(worker);
+    let mut attempts = Attempts::new(&record.generation, upstream, None);
+    let permit = attempts.pick(worker, rule, record.started)?;
+    notes.attempt(permit.index(), worker);
+    let limits = HeadLimits::from(&record.generation.snapshot.limits);
+    let attempt = Attempt {
+        worker,
+        peer: &connection.peer,
+        client: &connection.transport,
+        deadline: &connection.deadline,
+        timeouts: &rule.timeouts,
+        per_try: None,
+        limits: &limits,
+        ends: Moment::NEVER,
+    };
+    // Interim answers of a service are nobody's.
+    let mut interim = Interim::new(Version::Http10, false);
+    let trailers = record.generation.snapshot.limits.trailers as usize;
+    let kept = loop {
+        let mut upload = Upload::new(Framing::None, None, trailers, None, record.started);
+        match send(&attempt, permit.endpoint(), asked, &mut upload, &mut interim, &mut notes).await {
+            Ok(kept) => break kept,
+            // A kept connection that was closed meanwhile says nothing: a fresh one will do.
+            Err(error) if error.retry == crate::error::Retry::Stale => {}
+            Err(error) => return Err(error),
+        }
+    };
+    let framing = asked
+        .answer
+        .framing(b"GET")
+        .map_err(|error| ProxyError::upstream(Reason::UpstreamBadResponse, error.detail()))?;
+    let mut body = BodyDecoder::new(framing, trailers);
+    let passed = read_body(connection, asked, &kept.transport, &mut body, rule.timeouts.idle).await?;
+    if body.is_done() && asked.answer.keep_alive && framing != Framing::Close {
+        let spent = crate::exchange::answer::Upstream { connection: kept, permit, cookie: Vec::new(), place: None };
+        crate::exchange::keep(connection, spent);
+    }
+    Ok(passed)
+}
+
+/// Reads what there is of a body, up to [`MOST_BODY`]; a longer one is cut off, and its connection is not used again.
+async fn read_body(
+    connection: &Connection,
+    asked: &mut Desk,
+    transport: &crate::transport::Transport,
+    body: &mut BodyDecoder,
+    patience: Option<std::time::Duration>,
+) -> Result<Vec<u8>, ProxyError> {
+    let bad = || ProxyError::upstream(Reason::UpstreamBadResponse, "The answer about who asks is malformed.");
+    let mut whole = Vec::new();
+    let mut piece = asked.answer_input.filled().get(asked.answer.len..).unwrap_or_default().to_vec();
+    loop {
+        let decoded = body.decode(&mut piece).map_err(|_| bad())?;
+        whole.extend_from_slice(piece.get(..decoded.produced).unwrap_or_default());
+        if decoded.done || whole.len() >= MOST_BODY {
+            whole.truncate(MOST_BODY);
+            return Ok(whole);
+        }
+        piece.resize(8 * 1024, 0);
+        connection.deadline.set_in(patience);
+        let read = std::future::poll_fn(|context| {
+            connection.deadline.register(context);
+            match transport.poll_read(context, &mut piece) {
+                std::task::Poll::Pending if connection.deadline.has_come() => {
+                    std::task::Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()))
+                }
+                other => other,
+            }
+        });
+        let read = read.await.map_err(|error| bad().because(error))?;
+        piece.truncate(read);
+        if read == 0 {
+            return if body.finish_on_eof() { Ok(whole) } else { Err(bad()) };
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Who asks: passwords, keys, and another service's word. Case 73, and that nothing unproved reaches an upstream.
+
+use crate::harness::{Message, Origin, Proxy, TempDir, Wire, assert_own_answer, on_workers, poll, ws};
+
+fn ask(proxy: &Proxy, host: &str, lines: &str) -> Message {
+    proxy.ask(format!("GET /p?q=1 HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{lines}\r\n"))
+}
+
+fn basic(name: &str, password: &str) -> String {
+    use std::fmt::Write as _;
+    let text = format!("{name}:{password}");
+    let mut encoded = String::new();
+    for three in text.as_bytes().chunks(3) {
+        let word = three.iter().enumerate().fold(0_u32, |word, (at, byte)| word | u32::from(*byte) << (16 - 8 * at));
+        for at in 0..4 {
+            let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+            let letter = letters[(word >> (18 - 6 * at)) as usize & 63];
+            write!(encoded, "{}", if at <= three.len() { char::from(letter) } else { '=' }).unwrap();
+        }
+    }
+    format!("Authorization: Basic {encoded}\r\n")
+}
+
+#[test]
+fn passwords_of_each_form_and_nobody_else() {
+    use argon2::PasswordHasher as _;
+    let argon = argon2::Argon2::default().hash_password(b"three").unwrap().to_string();
+    let file = format!(
+        "# users\nann:{}\nben:{{SHA}}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\ncleo:{argon}\n",
+        bcrypt::hash("one", 4).unwrap()
+    );
+    on_workers(|workers| {
+        let (origin, place) = (Origin::ok(), TempDir::new());
+        let path = place.write("users", &file);
+        let yaml = format!(
+            "routes: {{ t.test: {{ to: \"{}\", basic_auth: {{ file: {}, realm: here }} }} }}\n",
+            origin.address(),
+            path.display()
+        );
+        let proxy = Proxy::start(workers, &yaml);
+        let none = ask(&proxy, "t.test", "");
+        assert_own_answer(&none, 401, "unauthorized");
+        assert_eq!(none.field("www-authenticate"), Some("Basic realm=\"here\", charset=\"UTF-8\""));
+        for lines in [
+            basic("ann", "password"),
+            basic("dora", "one"),
+            basic("ann", ""),
+            "Authorization: Basic !!!\r\n".to_owned(),
+            basic("ann", "one") + &basic("ann", "one"),
+        ] {
+            assert_eq!(ask(&proxy, "t.test", &lines).status(), 401, "{lines}");
+        }
+        let handshake = ws::upgrade("t.test", "/", "");
+        assert_own_answer(&proxy.ask(handshake), 401, "unauthorized");
+        origin.assert_untouched();
+        for (name, password) in [("ann", "one"), ("ben", "password"), ("cleo", "three"), ("ann", "one")] {
+            assert_eq!(ask(&proxy, "t.test", &basic(name, password)).status(), 200, "{name}");
+        }
+        // Whoever guesses is slowed down, and a right password that was seen lately still passes.
+        let limited = poll("a limit on wrong passwords", || {
+            let answer = ask(&proxy, "t.test", &basic("ann", "wrong"));
+            (answer.status() == 429).then_some(answer)
+        });
+        assert!(limited.has("retry-after"));
+        assert_eq!(ask(&proxy, "t.test", &basic("ann", "one")).status(), 200);
+        // A change of the file holds at once.
+        place.write("users", "ben:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n");
+        poll("the file to be read again", || {
+            (ask(&proxy, "t.test", &basic("ann", "one")).status() == 401).then_some(())
+        });
+    });
+}
+
+#[test]
+fn keys_by_their_hash() {
+    on_workers(|workers| {
+        let (origin, place) = (Origin::ok(), TempDir::new());
+        let file = "robot: 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\n";
+        let path = place.write("keys", file).display().to_string();
+        let yaml = format!(
+            "routes:\n  t.test: {{ to: \"{a}\", api_keys: {{ file: {path} }} }}\n  \
+             b.test: {{ to: \"{a}\", api_keys: {{ file: {path}, header: Authorization }} }}\n",
+            a = origin.address()
+        );
+        let proxy = Proxy::start(workers, &yaml);
+        for lines in ["", "X-Api-Key: wrong\r\n", "X-Api-Key:\r\n", "X-Api-Key: secret\r\nX-Api-Key: secret\r\n"] {
+            let answer = ask(&proxy, "t.test", lines);
+            assert_own_answer(&answer, 401, "unauthorized");
+            assert!(answer.field("www-authenticate").unwrap().starts_with("ApiKey header=\"x-api-key\""));
+        }
+        origin.assert_untouched();
+        assert_eq!(ask(&proxy, "t.test", "X-Api-Key: secret\r\n").status(), 200);
+        assert_eq!(ask(&proxy, "b.test", "Authorization: Bearer secret\r\n").status(), 200);
+        assert_eq!(ask(&proxy, "b.test", "Authorization: Basic secret\r\n").status(), 401);
+        assert!(origin.requests().iter().all(|request| !request.has("x-api-key") && !request.has("authorization")));
+    });
+}
+
+/// A service that knows `sid=ann`, sends strangers to a login, and keeps its connections.
+fn service() -> Origin {
+    Origin::start(|wire: &mut Wire, _| {
+        while let Some(request) = wire.request() {
+            let cookie = request.field("cookie").unwrap_or_default();
+            wire.offer(match cookie {
+                "sid=ann" => "HTTP/1.1 200 OK\r\nX-User: ann\r\nX-Secret: no\r\nContent-Length: 2\r\n\r\nok",
+                "sid=nameless" => "HTTP/1.1 204 No Content\r\n\r\n",
+                _ => {
+                    "HTTP/1.1 302 Found\r\nLocation: https://login.test/\r\nSet-Cookie: a=b\r\nX-Inner: no\r\n\
+                     Transfer-Encoding: chunked\r\n\r\n5\r\nlogin\r\n0\r\n\r\n"
+                }
+            });
+        }
+    })
+}
+
+#[test]
+fn case_073_a_service_says_who_the_user_is_and_nobody_else() {
+    on_workers(|workers| {
+        let (origin, service) = (Origin::ok(), service());
+        let yaml = format!(
+            "routes: {{ t.test: {{ to: \"{}\", forward_auth: {{ url: \"http://{}/verify?x=1\", copy_headers: [X-User, x-groups] }} }} }}\n",
+            origin.address(),
+            service.address()
+        );
+        let proxy = Proxy::start(workers, &yaml);
+        let claims = "X-User: root\r\nx-GROUPS: admins\r\nX-Other: 1\r\n";
+        let refused = ask(&proxy, "t.test", claims);
+        assert_eq!((refused.status(), refused.field("location")), (302, Some("https://login.test/")));
+        assert_eq!((refused.text().as_str(), refused.field("set-cookie")), ("login", Some("a=b")));
+        assert_eq!((refused.has("x-inner"), refused.reason()), (false, "forward_auth"));
+        origin.assert_untouched();
+        let question = service.wait_request(0);
+        assert_eq!((question.method(), question.target()), ("GET", "/verify?x=1"));
+        assert_eq!(question.field("x-forwarded-uri"), Some("/p?q=1"));
+        assert_eq!(question.field("x-original-url"), Some("http://t.test/p?q=1"));
+        assert_eq!((question.field("x-forwarded-method"), question.has("x-user")), (Some("GET"), false));
+        let ann = format!("Cookie: sid=ann\r\n{claims}");
+        assert_eq!(ask(&proxy, "t.test", &ann).status(), 200);
+        let request = origin.wait_request(0);
+        assert_eq!(
+            (request.all("x-user"), request.has("x-groups"), request.has("x-secret")),
+            (vec!["ann"], false, false)
+        );
+        assert_eq!(request.field("x-other"), Some("1"));
+        assert_eq!(ask(&proxy, "t.test", &format!("Cookie: sid=nameless\r\n{claims}")).status(), 200);
+        assert!(!origin.wait_request(1).has("x-user"));
+    });
+}
+
+#[test]
+fn a_service_sees_no_body_and_its_verdict_comes_before_a_tunnel() {
+    on_workers(|workers| {
+        let service = service();
+        let origin = Origin::start(|wire, _| {
+            while let Some(head) = wire.request_head() {
+                if head.has("upgrade") {
+                    wire.send(ws::switching(""));
+                    let _ = wire.rest();
+                    return;
+                }
+                let _ = wire.exactly(5);
+                wire.offer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            }
+        });
+        let yaml = format!(
+            "routes: {{ t.test: {{ to: \"{}\", forward_auth: {{ url: \"http://{}/\", copy_headers: x-user }} }} }}\n",
+            origin.address(),
+            service.address()
+        );
+        let proxy = Proxy::start(workers, &yaml);
+        let post =
+            "POST / HTTP/1.1\r\nHost: t.test\r\nCookie: sid=ann\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+        let mut client = proxy.send(format!("{post}hello"));
+        let first = client.head();
+        let answer = if first.status() == 100 { client.response() } else { first };
+        assert_eq!(answer.status(), 200);
+        let question = service.wait_request(0);
+        for name in ["content-length", "expect", "transfer-encoding", "content-type"] {
+            assert!(!question.has(name), "{name} in {question:#?}");
+        }
+        assert_eq!(proxy.ask(ws::upgrade("t.test", "/", "")).status(), 302);
+        let question = service.wait_request(1);
+        assert!(!question.has("upgrade") && !question.has("sec-websocket-key"), "{question:#?}");
+        let mut tunnel = proxy.send(ws::upgrade("t.test", "/", "Cookie: sid=ann\r\n"));
+        assert_eq!(tunnel.head().status(), 101);
+        assert_eq!(origin.wait_head(1).field("x-user"), Some("ann"));
+    });
+}
+
+#[test]
+fn a_service_that_is_not_there_lets_nobody_pass() {
+    on_workers(|workers| {
+        let (origin, place) = (Origin::ok(), TempDir::new());
+        let keys = place.write("keys", "robot: 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\n");
+        let nobody = { std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap() };
+        let yaml = format!(
+            "policies: {{ known: {{ forward_auth: {{ url: \"http://{nobody}/\" }} }} }}\n\
+             routes:\n  t.test: {{ to: \"{a}\", use: known }}\n  \
+             any.test: {{ to: \"{a}\", use: known, api_keys: {{ file: {k} }}, auth: {{ any: [api_keys, forward_auth] }} }}\n  \
+             all.test: {{ to: \"{a}\", use: known, api_keys: {{ file: {k} }} }}\n  open.test: {{ to: \"{a}\", use: known, forward_auth: off }}\n",
+            a = origin.address(),
+            k = keys.display()
+        );
+        let proxy = Proxy::start(workers, &yaml);
+        assert_own_answer(&ask(&proxy, "t.test", ""), 502, "connect_refused");
+        assert_own_answer(&ask(&proxy, "any.test", ""), 502, "connect_refused");
+        assert_own_answer(&ask(&proxy, "all.test", "X-Api-Key: secret\r\n"), 502, "connect_refused");
+        origin.assert_untouched();
+        assert_eq!(ask(&proxy, "any.test", "X-Api-Key: secret\r\n").status(), 200);
+        assert_eq!(ask(&proxy, "open.test", "").status(), 200);
+    });
+}
