@@ -7,11 +7,16 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 
 /// No file of ours is larger; what is, is none of ours.
 const MOST: u64 = 1 << 20;
+
+/// How long another process may hold the store, and how often it is looked at.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The directory.
 #[derive(Clone, Debug)]
@@ -34,7 +39,8 @@ impl Store {
         self.directory.join(name)
     }
 
-    /// Waits until no other process writes here. Held for as long as it takes to make a key.
+    /// Waits until no other process writes here. Held for as long as it takes to make a key, so a holder that doesn't
+    /// let go within [`PATIENCE`] is stuck.
     ///
     /// # Errors
     /// In words, where the directory can't be used.
@@ -43,8 +49,20 @@ impl Store {
         let path = self.path("lock");
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
         let file = file.map_err(|error| words(&path, &error))?;
-        flock(&file, FlockOperation::LockExclusive).map_err(|error| words(&path, &error.into()))?;
-        Ok(Turn(file))
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Turn(file)),
+                Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => std::thread::park_timeout(PAUSE),
+                Err(rustix::io::Errno::WOULDBLOCK) => {
+                    return Err(format!(
+                        "{}: another process holds it and does not let go; end that one",
+                        path.display()
+                    ));
+                }
+                Err(error) => return Err(words(&path, &error.into())),
+            }
+        }
     }
 
     /// Reads a file as what `parse` makes of it; `None` where there is none. One that can't be understood is put aside.
@@ -139,6 +157,9 @@ mod tests {
         store.write(&store.turn().unwrap(), "a/b.pem", b"1").unwrap();
         assert_eq!(mode("a"), 0o700);
         assert_eq!(store.read::<()>("a/b.pem", |_| Err("it is odd".to_owned())), Ok(None));
+        let turn = store.turn().unwrap();
+        assert!(store.turn().unwrap_err().contains("does not let go"));
+        drop(turn);
         assert!(!store.path("a/b.pem").exists() && store.path("a/b.pem.damaged").exists());
         std::fs::remove_dir_all(&directory).unwrap();
     }

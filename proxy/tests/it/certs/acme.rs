@@ -163,7 +163,8 @@ fn a_crash_between_order_and_store_loses_nothing() {
         let found = std::fs::read_dir(state.file("certs/acme")).ok()?.next()?.ok()?.path();
         found.join("k.example.com/order.pem").exists().then(|| found.join("k.example.com"))
     });
-    proxy.signal("KILL");
+    let pid = rustix::process::Pid::from_raw(proxy.pid().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     proxy.wait_exit();
     assert!(!place.join("certificate.pem").exists(), "it was killed too late to show anything");
     drop(proxy);
