@@ -5,6 +5,7 @@
 //! error: those stand in the access log, under the same request id.
 
 mod form;
+mod grpc;
 mod page;
 mod status;
 mod words;
@@ -16,6 +17,7 @@ use crate::policy::{Chain, Notes, edits};
 use crate::reason::Reason;
 
 pub use form::Form;
+pub use grpc::is_grpc;
 pub use status::phrase;
 pub use words::{Words, words};
 
@@ -86,6 +88,9 @@ impl Answer {
     /// Fills it with the explanation of a reason.
     pub fn explain(&mut self, what: &Explanation<'_>) {
         let reason = what.reason;
+        if what.form == Form::Grpc {
+            return self.explain_to_grpc(what);
+        }
         self.start(reason.status(), reason.code(), what.request_id);
         self.push("content-type", what.form.content_type().as_bytes());
         self.push("cache-control", b"no-store");
@@ -100,6 +105,17 @@ impl Answer {
             self.push("allow", FORWARDED_METHODS.as_bytes());
         }
         page::write(&mut self.body, what);
+    }
+
+    /// The same for gRPC: a status and a message, and nothing else.
+    fn explain_to_grpc(&mut self, what: &Explanation<'_>) {
+        self.start(200, what.reason.code(), what.request_id);
+        self.push("content-type", grpc::CONTENT_TYPE.as_bytes());
+        self.push("grpc-status", grpc::status(what.reason).as_bytes());
+        let mut message = Vec::new();
+        let sentence = if what.detail.is_empty() { words(what.reason).what } else { what.detail };
+        grpc::message(&mut message, &[what.reason.code(), ": ", sentence]);
+        self.push("grpc-message", &message);
     }
 
     /// Fills it with a `respond:` rule's text, exactly. `status` is 200–599.

@@ -10,6 +10,7 @@ mod defaults;
 mod diff;
 mod error;
 mod health;
+mod http2;
 mod load;
 mod patience;
 mod policy;
@@ -29,6 +30,7 @@ pub use defaults::{MAX_BODY, ON_REMOVE_DRAIN};
 pub use diff::{Change, ChangeKind, Diff, Subject, diff};
 pub use error::{ConfigError, ErrorKind, Excerpt, Place, Warning, WarningKind};
 pub use health::{Check, CheckKind, Dns, Expect, Health, HttpCheck, Login, Outlier, Secret, WebSocketCheck};
+pub use http2::Http2;
 pub use load::{Loaded, NoSource, Source, load, load_bytes};
 pub use patience::{Causes, Retry, Wait};
 pub use policy::{
@@ -40,6 +42,7 @@ pub use tls::{
     CertificateFiles, Certificates, ClientAuth, Digest, EndpointScheme, HostTls, Inspected, ListenerTls, PairPart,
     PemFile, ProxyVersion, TlsPolicy, TlsVersion, UpstreamTls,
 };
+pub use value::address::is_h2c;
 pub use value::{duration, regex};
 pub use websocket::WebSocket;
 
@@ -66,6 +69,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Limits of connections and heads.
     pub limits: Limits,
+    /// Bounds of HTTP/2 connections.
+    pub http2: Http2,
     /// How long a shutdown waits.
     pub drain: Drain,
     /// Networks by the name of their list; conditions hold them too, filled in.
@@ -105,6 +110,8 @@ pub struct Listener {
     pub tls: Option<ListenerTls>,
     /// Whether a plain listener sends requests for hosts that have TLS to the listener that has it (default on).
     pub https_redirect: bool,
+    /// Whether clients may begin with HTTP/2 on it without TLS (prior knowledge, RFC 9113 §3.3).
+    pub h2c: bool,
 }
 
 /// Where a listener binds.
@@ -525,6 +532,15 @@ pub struct Timeouts {
     pub write: Option<Duration>,
     /// For a whole exchange (off).
     pub total: Option<Duration>,
+}
+
+impl Timeouts {
+    /// The same without those that a stream would reach which rests: between bytes of a body, and for the first of an
+    /// answer.
+    #[must_use]
+    pub const fn for_streams(self) -> Self {
+        Self { body: None, first_byte: None, ..self }
+    }
 }
 
 /// Limits of connections and heads. `None` is `unlimited` or `off`.

@@ -4,8 +4,10 @@
 //! written into the form in which all versions meet, and the lines of outgoing heads are read back into fields.
 
 mod head;
+mod meter;
 
 pub use head::{Builder, Malformed};
+pub use meter::{Breach, Meter, PREFACE};
 
 use crate::http1;
 use crate::message::Name;

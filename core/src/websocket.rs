@@ -152,6 +152,15 @@ pub fn verify_101(fields: &Fields, bytes: &[u8], upgrade: &Upgrade) -> Result<()
     }
 }
 
+/// The `Sec-WebSocket-Key` of a handshake that the proxy makes itself, for a client that has none (RFC 8441 §5.1).
+#[must_use]
+pub fn key(nonce: [u8; 16]) -> [u8; 24] {
+    let mut text = [0; 24];
+    // 16 bytes make 24 characters, so it always fits.
+    let _ = STANDARD.encode_slice(nonce, &mut text);
+    text
+}
+
 /// The `Sec-WebSocket-Accept` for a key (RFC 6455 §4.2.2): the key as it stands, of whatever form.
 #[must_use]
 pub fn accept(key: &[u8]) -> [u8; 28] {

@@ -58,6 +58,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("`tls` of a listener", "listener_tls"),
     ("`tls` of a host, on a listener", "host_tls"),
     ("A certificate, in `tls`", "certificate"),
+    ("HTTP/2: `http2`", "http2"),
     ("A rule: `routes`", "rule"),
     ("A condition: `when`", "condition"),
     ("`share` in a condition", "share"),

@@ -64,6 +64,18 @@ impl Input {
         self.bytes.resize(self.end.max(INPUT), 0);
     }
 
+    /// Puts a head there that was not read from a socket. What was there before stands in front of it.
+    pub fn put(&mut self, bytes: &[u8]) {
+        let end = self.end + bytes.len();
+        if end > self.bytes.len() {
+            self.bytes.resize(end, 0);
+        }
+        if let Some(room) = self.bytes.get_mut(self.end..end) {
+            room.copy_from_slice(bytes);
+            self.end = end;
+        }
+    }
+
     /// Forgets the first `count` bytes and moves the rest to the front: spans of the next head begin at 0.
     pub fn consume(&mut self, count: usize) {
         self.start = (self.start + count).min(self.end);

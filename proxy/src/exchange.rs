@@ -159,6 +159,13 @@ async fn reach(
 ) -> Result<answer::Upstream, ProxyError> {
     let rule = &admitted.rule;
     let limits = switchboard_core::http1::HeadLimits::from(&record.generation.snapshot.limits);
+    let relaxed;
+    let timeouts = if admitted.grpc {
+        relaxed = rule.timeouts.for_streams();
+        &relaxed
+    } else {
+        &rule.timeouts
+    };
     let mut attempts = Attempts::new(&record.generation, upstream, admitted.key);
     let sticky = record.generation.sticky_key.is_some().then(|| Rc::clone(&record.generation));
     let bonds = sticky.as_deref().and_then(|generation| Bonds::read(generation, upstream, connection, desk, admitted));
@@ -183,7 +190,7 @@ async fn reach(
             peer: &connection.peer,
             client: &connection.transport,
             deadline: &connection.deadline,
-            timeouts: &rule.timeouts,
+            timeouts,
             per_try: rule.retry.per_try,
             limits: &limits,
             ends,
@@ -217,7 +224,7 @@ fn body_of(desk: &Desk, record: &Record, admitted: &Admitted) -> Upload {
         desk.request.framing,
         admitted.rule.max_body,
         limits.trailers as usize,
-        limits.body_min_rate,
+        limits.body_min_rate.filter(|_| !admitted.grpc),
         record.started,
     );
     if admitted.idempotent && desk.request.framing != Framing::None && admitted.rule.retry.retries > 0 {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 
 use switchboard_core::balance::{Flag, Standing, StickyKey};
-use switchboard_core::config::{Address, Config};
+use switchboard_core::config::{Address, Config, is_h2c};
 use switchboard_core::moment::Moment;
 use switchboard_core::slots::Slots;
 use switchboard_core::snapshot::{
@@ -218,6 +218,7 @@ impl Registry {
             group: Arc::clone(group),
             places: Places::new(places),
             pool: PoolId { slot, serial: self.next_serial },
+            h2c: is_h2c(&endpoint.identity.address),
             bounds,
             tls,
             send_proxy_protocol,

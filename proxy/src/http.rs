@@ -1,7 +1,7 @@
 //! A client's connection: the heads that come in, the answers that go out, and what lies between two requests.
 //!
 //! `serve` runs one connection from accept to close. The exchange above sees requests and bodies, never the version's
-//! codec; what is particular to HTTP/1 stays in `h1`.
+//! codec; what is particular to a version stays in `h1` and `h2`.
 
 pub mod h1;
 pub mod h2;
@@ -27,7 +27,7 @@ use crate::generation::Generation;
 use crate::listener::{Remote, Socket};
 use crate::process::Admitted;
 use crate::tls::accept::Accepted;
-use crate::tls::{self, Secure};
+use crate::tls::{self, Alpn, Secure};
 use crate::transport::{self, Transport};
 use crate::worker::{Open, Worker};
 
@@ -81,6 +81,13 @@ pub async fn serve(worker: Rc<Worker>, socket: Arc<Socket>, fd: OwnedFd, remote:
             Some(open) => connection = open,
             None => return,
         }
+    }
+    if connection.speaks_http2(&mut desk).await {
+        let came = desk.as_ref().map(|desk| desk.input.filled().to_vec()).unwrap_or_default();
+        if let Some(desk) = desk {
+            connection.worker.desks.take_back(desk);
+        }
+        return Box::pin(h2::serve(connection, came)).await;
     }
     h1::serve(connection, desk).await;
 }
@@ -144,6 +151,34 @@ impl Connection {
             worker,
             secure: None,
         })
+    }
+
+    /// Whether the client speaks HTTP/2: agreed on in the handshake, or begun without asking where the listener allows it.
+    async fn speaks_http2(&self, desk: &mut Option<Box<Desk>>) -> bool {
+        match &self.secure {
+            Some(secure) => secure.alpn == Alpn::Http2,
+            None => self.socket.settings.load().h2c && Box::pin(h2::begins(self, desk)).await,
+        }
+    }
+
+    /// Makes the connection that an exchange sees of a stream of this one.
+    fn stream(&self, stream: Transport) -> Self {
+        Self {
+            transport: stream,
+            deadline: self.worker.deadlines.place(),
+            opened: self.opened,
+            served: 0,
+            held: None,
+            occupied: Vec::new(),
+            peer: self.peer.clone(),
+            peer_of: self.peer_of,
+            listener: self.listener,
+            remote: self.remote,
+            local_port: self.local_port,
+            socket: Arc::clone(&self.socket),
+            worker: Rc::clone(&self.worker),
+            secure: self.secure.clone(),
+        }
     }
 
     /// The address of the socket's other end; the PROXY header's is in `peer`.
@@ -220,11 +255,11 @@ impl Connection {
         }
         let (head, body) = bytes.split_at(bytes.len().saturating_sub(body));
         self.transport.send_head(head, body.is_empty())?;
-        if !body.is_empty() {
-            self.write_all(body, patience).await?;
-            self.transport.send_end(&[])?;
+        if body.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        self.write_all(body, patience).await?;
+        self.transport.send_end(&[])
     }
 
     /// Writes all of `bytes`; the write time-out runs while the client takes nothing.

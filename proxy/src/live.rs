@@ -216,6 +216,8 @@ pub struct EndpointLive {
     pub places: Places,
     /// The place in each worker's list of pools, and the number that tells two users of one place apart.
     pub pool: PoolId,
+    /// Whether it speaks HTTP/2 without TLS, as `h2c://` says.
+    pub h2c: bool,
     /// Bounds on idle connections.
     pub bounds: Pool,
     /// What TLS with it needs; `None` is plain.

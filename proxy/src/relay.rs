@@ -11,6 +11,7 @@ use switchboard_core::http1::{BodyDecoder, CHUNK_SUFFIX, ChunkError, LAST_CHUNK_
 
 use crate::transport::Transport;
 
+mod frames;
 pub mod replay;
 mod slices;
 pub mod splice;
@@ -262,7 +263,7 @@ impl Pump {
         payload: &[u8],
     ) -> Result<(), PumpError> {
         if self.coding == Coding::Frames {
-            return self.offer(context, sink, payload);
+            return self.offer_frames(context, sink, payload);
         }
         if self.coding == Coding::Plain && (head.is_empty() || payload.is_empty()) {
             return self.offer(context, sink, if head.is_empty() { payload } else { head });
@@ -300,35 +301,6 @@ impl Pump {
             keep_rest(&mut self.pending, &slices, taken);
         }
         Ok(())
-    }
-
-    /// Begins on a sink that makes frames: its head goes by itself, and says so where nothing follows it.
-    fn start_frames(
-        &mut self,
-        context: &mut Context<'_>,
-        sink: &Transport,
-        head: &[u8],
-        payload: &[u8],
-    ) -> Result<(), PumpError> {
-        self.coding = Coding::Frames;
-        self.owes_end = !(self.complete && payload.is_empty() && self.late_fields().is_empty());
-        sink.send_head(head, !self.owes_end).map_err(PumpError::Write)?;
-        self.sent += head.len() as u64;
-        self.offer(context, sink, payload)?;
-        if self.complete && !self.owes() { self.say_end(sink) } else { Ok(()) }
-    }
-
-    /// Tells the sink that the body has ended, where it has to be told and has taken all of it.
-    fn say_end(&mut self, sink: &Transport) -> Result<(), PumpError> {
-        if std::mem::take(&mut self.owes_end) {
-            sink.send_end(self.late_fields()).map_err(PumpError::Write)?;
-        }
-        Ok(())
-    }
-
-    /// The trailers, whichever way they came.
-    fn late_fields(&self) -> &[u8] {
-        if self.trailers.is_empty() { self.body.trailers() } else { &self.trailers }
     }
 
     /// Offers one run of bytes to the sink and keeps what it does not take.

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use rustix::io::Errno;
 
+use crate::desk::Desk;
 use crate::http::h2::Stream;
 use crate::tls::stream::TlsStream;
 
@@ -67,6 +68,17 @@ impl Transport {
         }
     }
 
+    /// Reads the next head of an answer into `desk`, where [`Transport::takes_heads`]; of `fields` at most.
+    ///
+    /// # Errors
+    /// When the stream broke, or the head is malformed (`InvalidData`).
+    pub fn poll_head(&self, context: &mut Context<'_>, desk: &mut Desk, fields: usize) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(_) | Self::Tls(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+            Self::Stream(stream) => stream.poll_head(context, desk, fields),
+        }
+    }
+
     /// Ends the body that is being sent, with trailer lines or without, where [`Transport::takes_heads`].
     ///
     /// # Errors
@@ -104,6 +116,16 @@ impl Transport {
             Self::Plain(socket) => socket.poll_write(context, slices),
             Self::Tls(stream) => stream.poll_write(context, slices),
             Self::Stream(stream) => stream.poll_write(context, slices),
+        }
+    }
+
+    /// Writes bytes of a body behind which, with `last`, nothing comes: where all are taken the body ends with them, and
+    /// [`Transport::send_end`] is not needed. Only where [`Transport::takes_heads`].
+    pub fn poll_send(&self, context: &mut Context<'_>, bytes: &[u8], last: bool) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(socket) => socket.poll_write(context, &[IoSlice::new(bytes)]),
+            Self::Tls(stream) => stream.poll_write(context, &[IoSlice::new(bytes)]),
+            Self::Stream(stream) => stream.poll_send(context, &[IoSlice::new(bytes)], last),
         }
     }
 

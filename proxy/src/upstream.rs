@@ -7,6 +7,7 @@ pub mod attempts;
 pub mod connect;
 pub mod interim;
 pub mod line;
+pub mod link;
 pub mod outcome;
 pub mod pool;
 pub mod race;

@@ -12,6 +12,8 @@ pub enum Form {
     Json,
     /// For people with a terminal, and whoever says nothing.
     Text,
+    /// For gRPC: a status in fields, no body. Never chosen by `accept`.
+    Grpc,
 }
 
 /// How well a range suits a form.
@@ -59,6 +61,7 @@ impl Form {
             Self::Html => "text/html; charset=utf-8",
             Self::Json => "application/json",
             Self::Text => "text/plain; charset=utf-8",
+            Self::Grpc => super::grpc::CONTENT_TYPE,
         }
     }
 
@@ -74,6 +77,7 @@ impl Form {
             Self::Text => ("text", is(sub, "plain")),
             // `application/problem+json` and vendors' own types: who can read those can read plain JSON.
             Self::Json => ("application", is(sub, "json") || suffix_is(sub, b"+json")),
+            Self::Grpc => return 0,
         };
         let own = is(kind, own_kind) && own_sub;
         if own || (self == Self::Html && is(kind, "application") && is(sub, "xhtml+xml")) {

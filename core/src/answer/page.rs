@@ -11,6 +11,7 @@ pub(super) fn write(out: &mut Vec<u8>, what: &Explanation<'_>) {
         Form::Html => html(out, what),
         Form::Json => json(out, what),
         Form::Text => text(out, what),
+        Form::Grpc => {}
     }
 }
 

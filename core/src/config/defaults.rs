@@ -4,7 +4,8 @@
 
 use super::{
     AccessLog, Acme, Address, Admin, Balance, Bind, Bounds, Config, Dns, Drain, Endpoint, EndpointScheme, Forwarded,
-    Limits, Listener, Log, LogFormat, LogLevel, LogSink, Outlier, Pool, ProxyProtocol, Timeouts, Upstream, UpstreamTls,
+    Http2, Limits, Listener, Log, LogFormat, LogLevel, LogSink, Outlier, Pool, ProxyProtocol, Timeouts, Upstream,
+    UpstreamTls,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ impl Default for Config {
             drain: Drain::default(),
             lists: BTreeMap::new(),
             access_log: AccessLog::default(),
+            http2: Http2::default(),
             log: Log::default(),
             dns: Dns::default(),
             admin: Admin::default(),
@@ -55,6 +57,7 @@ impl Default for Listener {
             policies: None,
             tls: None,
             https_redirect: true,
+            h2c: false,
         }
     }
 }

@@ -10,6 +10,7 @@ mod balance;
 mod condition;
 mod dns;
 mod health;
+mod http2;
 mod listen;
 mod patience;
 mod policy;

@@ -21,6 +21,7 @@ impl Pages {
             Form::Html => PageForm::Html,
             Form::Json => PageForm::Json,
             Form::Text => PageForm::Text,
+            Form::Grpc => return None,
         };
         let stands = |page: &&(PageStatus, PageForm, Arc<str>)| match page.0 {
             PageStatus::One(one) => one == status,

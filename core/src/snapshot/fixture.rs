@@ -82,6 +82,7 @@ pub(crate) fn config(routes: impl IntoIterator<Item = (String, Vec<Rule>)>) -> C
         trusted_proxies: Vec::new(),
         forwarded: Forwarded { x_forwarded: true, rfc7239: false, via: false },
         timeouts: NO_TIMEOUTS,
+        http2: crate::config::Http2::default(),
         limits: Limits {
             head: 32 << 10,
             field: 16 << 10,

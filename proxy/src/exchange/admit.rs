@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use switchboard_core::answer;
 use switchboard_core::config::PathEdit;
 use switchboard_core::forwarding::{self, Arrival, Framing as Outgoing, Hop, RequestPlan};
 use switchboard_core::http1::{Framing, RequestHead};
-use switchboard_core::message::{Fields, Name};
+use switchboard_core::message::{Fields, Name, Version};
 use switchboard_core::policy::Notes;
 use switchboard_core::policy::cors::Preflight;
 use switchboard_core::policy::identity::Identity;
@@ -36,6 +37,8 @@ pub struct Admitted {
     pub upgrade: Upgrade,
     /// Whether sending it twice does no more than sending it once (RFC 9110 §9.2.2).
     pub idempotent: bool,
+    /// Whether it is gRPC, whose streams may rest as long as they like on either side.
+    pub grpc: bool,
     /// What its endpoint is chosen by, where the upstream asks for that.
     pub key: Option<u64>,
     /// The answer to a preflight that the rule's `cors` gives.
@@ -75,7 +78,7 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
     }
     let facts = facts(connection, request, bytes, request_id, &hop, &destination);
     if let Some(rule) = secure::look(connection, &generation, &facts, target)? {
-        return Ok(Admitted { rule, hop, upgrade: Upgrade::None, idempotent: false, key: None, preflight: None });
+        return Ok(Admitted::new(rule, hop));
     }
     let id = generation
         .snapshot
@@ -92,7 +95,7 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
         policy::screen(record, &rule, &facts, notes, &mut connection.occupied, counters)?;
     }
     let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
-    let mut admitted = Admitted { rule, hop, upgrade: Upgrade::None, idempotent, key: None, preflight: None };
+    let mut admitted = Admitted { idempotent, grpc: is_grpc_head(request, bytes), ..Admitted::new(rule, hop) };
     if let Some(chain) = &admitted.rule.policy {
         admitted.preflight = policy::preflight(chain, &facts, notes)?;
         // The rest comes when it is known who asks: `resume`.
@@ -151,6 +154,16 @@ fn first_two_hosts<'a>(fields: &Fields, bytes: &'a [u8]) -> [Option<&'a [u8]>; 2
     [hosts.next(), hosts.next()]
 }
 
+/// Whether the request on `desk` is gRPC, which HTTP/2 alone carries.
+pub fn is_grpc(desk: &Desk) -> bool {
+    is_grpc_head(&desk.request, desk.input.filled())
+}
+
+fn is_grpc_head(request: &RequestHead, bytes: &[u8]) -> bool {
+    request.version == Version::Http2
+        && request.fields.named(Name::ContentType).any(|field| answer::is_grpc(field.value.of(bytes)))
+}
+
 /// Refuses a body that says itself that it is too large. One that does not say is counted as it comes.
 fn check_size(rule: &Rule, framing: Framing) -> Result<(), ProxyError> {
     match (framing, rule.max_body) {
@@ -171,6 +184,10 @@ pub const fn outgoing(framing: Framing) -> Outgoing {
 }
 
 impl Admitted {
+    const fn new(rule: Arc<Rule>, hop: Hop) -> Self {
+        Self { rule, hop, upgrade: Upgrade::None, idempotent: false, grpc: false, key: None, preflight: None }
+    }
+
     /// Whether and how the request could be sent again, as far as `upload` has come.
     pub fn nature(&self, upload: &Upload) -> Nature {
         // A handshake that was sent has begun something at the endpoint.

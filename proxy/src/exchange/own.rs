@@ -17,7 +17,7 @@ use switchboard_core::reason::Reason;
 use switchboard_core::snapshot::Action;
 use switchboard_core::stamp::Stamp;
 
-use super::admit::Admitted;
+use super::admit::{self, Admitted};
 use super::record::Record;
 use super::upload::Upload;
 use super::{Next, must_close};
@@ -107,6 +107,9 @@ const fn breaks_connection(reason: Reason) -> bool {
 
 fn form_for(desk: &Desk) -> Form {
     let bytes = desk.input.filled();
+    if admit::is_grpc(desk) {
+        return Form::Grpc;
+    }
     Form::choose(desk.request.fields.named(Name::Accept).map(|field| field.value.of(bytes)))
 }
 

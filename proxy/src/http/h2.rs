@@ -3,7 +3,16 @@
 //! The only module that sees types of the `h2` crate. It hands heads on in the form of `core::message`, and takes them as
 //! lines; the exchange above can't tell which version brought a request.
 
+mod client;
 mod fields;
+mod head;
+mod io;
+mod place;
+mod preface;
+mod server;
 mod stream;
 
-pub use stream::Stream;
+pub use client::Link;
+pub(super) use preface::begins;
+pub(super) use server::serve;
+pub use stream::{Stream, Unprocessed};

@@ -78,6 +78,8 @@ counters! {
     retries,
     /// Requests that a rate limit with dry_run would have refused.
     rate_limit_dry_runs,
+    /// HTTP/2 connections cut because their client flooded them.
+    floods,
     /// Tunnels opened.
     tunnels_opened,
     /// Tunnels open.

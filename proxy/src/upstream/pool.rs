@@ -1,16 +1,18 @@
 //! Idle upstream connections of one worker: last in, first out, checked before use.
 
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use switchboard_core::moment::Moment;
 
+use crate::http::h2::Link;
 use crate::live::{EndpointLive, PoolId};
 use crate::transport::Transport;
 
 /// A connection to an endpoint.
 #[derive(Debug)]
 pub struct Connection {
-    /// The socket.
+    /// The socket, or a stream of a connection that others share.
     pub transport: Transport,
     /// Which list of places it was opened by: another list may lead elsewhere.
     pub version: u32,
@@ -31,12 +33,27 @@ struct Pool {
     id: PoolId,
     idle_timeout: Duration,
     idle: Vec<(Connection, Moment)>,
+    /// Connections that exchanges share, and when each was last used.
+    links: Vec<(Link, Moment)>,
+    /// Somebody is opening a link; these wait for it.
+    dialling: bool,
+    waiting: Vec<Waker>,
+}
+
+impl Pool {
+    fn new(id: PoolId) -> Self {
+        let (idle, links, waiting) = (Vec::new(), Vec::new(), Vec::new());
+        Self { id, idle_timeout: Duration::ZERO, idle, links, dialling: false, waiting }
+    }
 }
 
 impl Pools {
     /// Takes an idle connection that is quiet, young enough, and leads to where the endpoint is now.
     pub fn take(&mut self, endpoint: &EndpointLive, now: Moment) -> Option<Connection> {
         let pool = self.list.get_mut(endpoint.pool.slot as usize).filter(|pool| pool.id == endpoint.pool)?;
+        if !pool.links.is_empty() {
+            return pool.stream(endpoint, now);
+        }
         while let Some((mut connection, since)) = pool.idle.pop() {
             let fresh = now.since(since) < endpoint.bounds.idle_timeout
                 && now.since(connection.opened) < endpoint.bounds.max_age
@@ -51,22 +68,48 @@ impl Pools {
 
     /// Keeps a connection for the next exchange, if this worker's share of the bound allows it.
     pub fn put(&mut self, endpoint: &EndpointLive, connection: Connection, share: usize, now: Moment) {
-        if now.since(connection.opened) >= endpoint.bounds.max_age {
+        if now.since(connection.opened) >= endpoint.bounds.max_age || connection.transport.takes_heads() {
             return;
         }
-        let slot = endpoint.pool.slot as usize;
-        while self.list.len() <= slot {
-            self.list.push(Pool { id: endpoint.pool, idle_timeout: Duration::ZERO, idle: Vec::new() });
-        }
-        let Some(pool) = self.list.get_mut(slot) else { return };
-        if pool.id != endpoint.pool {
-            // The place belonged to an endpoint that is gone.
-            *pool = Pool { id: endpoint.pool, idle_timeout: Duration::ZERO, idle: Vec::new() };
-        }
+        let Some(pool) = self.place(endpoint) else { return };
         pool.idle_timeout = endpoint.bounds.idle_timeout;
         if pool.idle.len() < share {
             pool.idle.push((connection, now));
         }
+    }
+
+    /// The endpoint's pool, made where there is none.
+    fn place(&mut self, endpoint: &EndpointLive) -> Option<&mut Pool> {
+        let slot = endpoint.pool.slot as usize;
+        while self.list.len() <= slot {
+            self.list.push(Pool::new(endpoint.pool));
+        }
+        let pool = self.list.get_mut(slot)?;
+        if pool.id != endpoint.pool {
+            // The place belonged to an endpoint that is gone.
+            *pool = Pool::new(endpoint.pool);
+        }
+        Some(pool)
+    }
+
+    /// Claims the opening of a link; false where somebody else is at it, and will wake the caller.
+    pub fn claim(&mut self, endpoint: &EndpointLive, context: &Context<'_>) -> bool {
+        let Some(pool) = self.place(endpoint) else { return true };
+        if pool.dialling {
+            pool.waiting.push(context.waker().clone());
+            return false;
+        }
+        pool.dialling = true;
+        true
+    }
+
+    /// Ends a claim, with the link that came of it.
+    pub fn settle(&mut self, endpoint: &EndpointLive, link: Option<(Link, Moment)>) {
+        let Some(pool) = self.place(endpoint) else { return };
+        pool.dialling = false;
+        pool.idle_timeout = endpoint.bounds.idle_timeout;
+        pool.links.extend(link);
+        pool.waiting.drain(..).for_each(Waker::wake);
     }
 
     /// Closes what has been idle for too long or was closed by the other side.
@@ -77,11 +120,33 @@ impl Pools {
             if pool.idle.is_empty() {
                 pool.idle.shrink_to_fit();
             }
+            pool.links.retain_mut(|(link, since)| {
+                if !link.is_idle() {
+                    *since = now;
+                }
+                !link.has_ended() && now.since(*since) < timeout
+            });
         }
     }
 
     /// Closes all of them.
     pub fn clear(&mut self) {
         self.list.clear();
+    }
+}
+
+impl Pool {
+    /// A stream of a link that has room, is young enough, and leads to where the endpoint is now. Others end when their
+    /// last stream has.
+    fn stream(&mut self, endpoint: &EndpointLive, now: Moment) -> Option<Connection> {
+        self.links.retain(|(link, _)| {
+            !link.has_ended()
+                && now.since(link.opened) < endpoint.bounds.max_age
+                && endpoint.places.version() == link.version
+        });
+        let (link, since) = self.links.iter_mut().find(|(link, _)| link.has_room())?;
+        *since = now;
+        let transport = Transport::Stream(Box::new(link.stream()));
+        Some(Connection { transport, version: link.version, opened: link.opened, reused: true })
     }
 }

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use switchboard_core::config::Timeouts;
@@ -15,12 +15,14 @@ use switchboard_core::reason::Reason;
 
 use super::connect::connect;
 use super::interim::Interim;
+use super::link;
 use super::pool::Connection;
 use crate::deadline::Deadline;
 use crate::desk::Desk;
 use crate::error::{ProxyError, Retry};
 use crate::exchange::record::Record;
 use crate::exchange::upload::Upload;
+use crate::http::h2::Unprocessed;
 use crate::live::EndpointLive;
 use crate::relay::{PumpError, Waits};
 use crate::transport::{Gone, Transport};
@@ -72,7 +74,11 @@ pub async fn send(
             let left = (attempt.ends != Moment::NEVER).then(|| attempt.ends.since(record.clock(worker)));
             let patience = [attempt.timeouts.connect, left].into_iter().flatten().min();
             let ends = endpoint.send_proxy_protocol.and_then(|_| attempt.ends_of_client());
-            let fresh = connect(worker, endpoint, attempt.client, attempt.deadline, patience, ends).await?;
+            let fresh = if endpoint.h2c {
+                Box::pin(link::open(attempt, endpoint, patience, ends, now)).await?
+            } else {
+                connect(worker, endpoint, attempt.client, attempt.deadline, patience, ends).await?
+            };
             record.connected_in(fresh.opened.since(now));
             fresh
         }
@@ -84,8 +90,10 @@ pub async fn send(
     match result {
         Ok(()) => Ok(connection),
         // Before a byte came back, nothing has been answered: it can be asked again, if that does no harm.
-        Err(error) if error.reason == Reason::UpstreamReset && !state.heard => {
-            Err(error.retry(match (connection.reused, upload.sent()) {
+        Err(error) if error.reason == Reason::UpstreamReset && error.retry == Retry::Never && !state.heard => {
+            // A stream that was reset is no connection that had been closed.
+            let kept = connection.reused && !connection.transport.takes_heads();
+            Err(error.retry(match (kept, upload.sent()) {
                 (true, 0) => Retry::Unwritten,
                 (true, _) => Retry::Stale,
                 (false, _) => Retry::Lost,
@@ -166,6 +174,9 @@ impl Sending<'_> {
         record: &mut Record,
     ) -> Poll<Result<(), ProxyError>> {
         let limits = self.attempt.limits;
+        if upstream.takes_heads() {
+            return self.poll_head(context, upstream, desk, interim, record);
+        }
         loop {
             if !desk.answer_input.is_empty() {
                 match desk.answer.parse(desk.answer_input.filled(), limits) {
@@ -199,6 +210,32 @@ impl Sending<'_> {
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(reset(Some(error)))),
             }
+        }
+    }
+
+    /// The same where heads come whole.
+    fn poll_head(
+        &mut self,
+        context: &mut Context<'_>,
+        upstream: &Transport,
+        desk: &mut Desk,
+        interim: &mut Interim,
+        record: &mut Record,
+    ) -> Poll<Result<(), ProxyError>> {
+        loop {
+            ready!(upstream.poll_head(context, desk, self.attempt.limits.fields))
+                .map_err(|error| reset(Some(error)))?;
+            if !self.heard {
+                self.heard = true;
+                self.since = record.clock(self.attempt.worker);
+                record.first_byte(self.since);
+            }
+            if !is_interim(desk.answer.status) {
+                return Poll::Ready(Ok(()));
+            }
+            interim.relay(context, self.attempt.client, desk)?;
+            self.attempt.worker.counters.status(100);
+            self.since = self.attempt.worker.deadlines.about_now();
         }
     }
 
@@ -252,10 +289,19 @@ const fn is_interim(status: u16) -> bool {
 
 fn reset(source: Option<io::Error>) -> ProxyError {
     let error = ProxyError::upstream(Reason::UpstreamReset, "The endpoint closed the connection before it answered.");
-    match source {
-        Some(source) => error.because(source),
-        None => error,
-    }
+    let Some(source) = source else { return error };
+    let error = match source.kind() {
+        io::ErrorKind::InvalidData => {
+            ProxyError::upstream(Reason::UpstreamBadResponse, "The endpoint's answer breaks the rules of HTTP/2.")
+        }
+        io::ErrorKind::Unsupported => {
+            let detail = "The endpoint takes no WebSocket over HTTP/2 (RFC 8441): write its address with http://.";
+            ProxyError::upstream(Reason::UpgradeFailed, detail)
+        }
+        _ if source.get_ref().is_some_and(|source| source.is::<Unprocessed>()) => error.retry(Retry::Unwritten),
+        _ => error,
+    };
+    error.because(source)
 }
 
 /// What a failure of the request's body means while no answer has begun.

@@ -4,10 +4,12 @@
 
 mod check;
 pub(crate) mod dns;
+pub(crate) mod h2;
 mod message;
 mod node;
 mod origin;
 mod proxy;
+mod python;
 mod temp;
 mod wire;
 pub(crate) mod ws;
@@ -17,6 +19,7 @@ pub(crate) use message::Message;
 pub(crate) use node::{Node, browser_judge, websocket_judge};
 pub(crate) use origin::Origin;
 pub(crate) use proxy::{Proxy, run};
+pub(crate) use python::{Python, python_judge};
 pub(crate) use temp::TempDir;
 pub(crate) use wire::{Ending, Wire};
 

@@ -20,6 +20,7 @@ mod explain;
 mod faults;
 mod founding;
 mod framing;
+mod h2;
 mod health;
 mod held;
 mod hop;

@@ -48,6 +48,7 @@ fn listener(walk: &mut Walk<'_>, node: &Node) -> Option<Listener> {
     let tls = fields.value("tls").filter(|node| !is_off(node)).and_then(|node| tls::listener(walk, node));
     let https_redirect = fields.value("https_redirect").and_then(|node| walk.switch(node));
     let name = fields.value("name").and_then(|node| name(walk, node));
+    let h2c = fields.value("h2c").and_then(|node| walk.switch(node)).unwrap_or(false);
     let (bind, text) = bound(walk, &fields)?;
     let name = name.unwrap_or(text);
     let policies = policy::level(walk, &fields, &LimitScope::Listener(name.clone())).policies();
@@ -59,6 +60,7 @@ fn listener(walk: &mut Walk<'_>, node: &Node) -> Option<Listener> {
         policies,
         tls,
         https_redirect: https_redirect.unwrap_or(true),
+        h2c,
     })
 }
 

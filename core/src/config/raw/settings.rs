@@ -1,7 +1,7 @@
 //! The file as a whole, and the settings of the whole proxy.
 
 use super::rule::{self, Defaults};
-use super::{Fields, Walk, acme, admin, listen, patience, policy, route, upstream};
+use super::{Fields, Walk, acme, admin, http2, listen, patience, policy, route, upstream};
 use crate::config::defaults::STATE_DIR;
 use crate::config::schema::{ACCESS_LOG, DEFAULTS, DRAIN, FILE, FORWARDED, LIMITS, LOG, TIMEOUTS};
 use crate::config::suggest::nearest;
@@ -49,6 +49,7 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> Config {
         lists: walk.lists.iter().map(|(name, list)| (name.clone(), list.to_vec())).collect(),
         access_log: at("access_log").map(|node| access_log(walk, node)).unwrap_or_default(),
         dns: at("dns").map(|node| super::dns::dns(walk, node)).unwrap_or_default(),
+        http2: at("http2").map(|node| http2::http2(walk, node)).unwrap_or_default(),
         log: at("log").map(|node| log(walk, node)).unwrap_or_default(),
         admin: at("admin").map(|node| admin::admin(walk, node)).unwrap_or_default(),
         state_dir: state_dir(walk, at("state_dir")),
@@ -184,7 +185,7 @@ fn fields_count(text: &str) -> crate::config::value::Read<u32> {
 }
 
 /// A size that always has a bound.
-fn bounded(walk: &mut Walk<'_>, node: &Node, least: u32, most: u32) -> Option<u32> {
+pub(super) fn bounded(walk: &mut Walk<'_>, node: &Node, least: u32, most: u32) -> Option<u32> {
     walk.value(node, "a size", |text| match text {
         "unlimited" | "off" | "false" => fault("a size", format!("this is always limited, to {most}B at most")),
         _ => match amount::size(text).map(u32::try_from) {

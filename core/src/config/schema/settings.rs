@@ -82,7 +82,7 @@ pub(in crate::config) static FILE: Object = Object {
             "Files of networks, one a line, by name: for `allow`, `deny` and `client_ip`.",
         ),
         key("policies", Kind::Map(&Kind::Object(&POLICIES)), "Policies by name, for `use:` in rules."),
-        later("http2"),
+        key("http2", Kind::Object(&HTTP2), "Bounds of HTTP/2 connections."),
         later("registry"),
         later("tracing"),
         later("cache"),
@@ -123,7 +123,11 @@ pub(in crate::config) static LISTENER: Object = Object {
             Kind::Switch,
             "Whether a plain listener sends requests for hosts that have TLS to the listener that has it; default true.",
         ),
-        later("h2c"),
+        key(
+            "h2c",
+            Kind::Switch,
+            "Whether clients may begin with HTTP/2 without TLS (prior knowledge); HTTP/1 goes on beside it. Default false.",
+        ),
         later("max_body"),
         later("timeouts"),
         ALLOW,
@@ -142,7 +146,7 @@ pub(in crate::config) static UPSTREAM: Object = Object {
         key(
             "endpoints",
             Kind::OneOrList(&Kind::Or(&[Kind::Text, Kind::Object(&ENDPOINT)])),
-            "The addresses: :3000, host:3000, [::1]:3000, http://host, https://host, ws://host, wss://host or unix:/path.",
+            "The addresses: :3000, host:3000, [::1]:3000, http://host, https://host, ws://host, wss://host, h2c://host or unix:/path.",
         ),
         BALANCE,
         key("pool", Kind::Object(&POOL), "Bounds on idle connections."),
@@ -173,7 +177,7 @@ pub(in crate::config) static ENDPOINT: Object = Object {
         key(
             "address",
             Kind::Text,
-            "Where to connect: :3000, host:3000, [::1]:3000, http://host, https://host, ws://host, wss://host or unix:/path.",
+            "Where to connect: :3000, host:3000, [::1]:3000, http://host, https://host, ws://host, wss://host, h2c://host or unix:/path.",
         ),
         HOST,
         WEIGHT,
@@ -251,6 +255,21 @@ pub(in crate::config) static LIMITS: Object = Object {
         key("connection_age", TIME_OR_OFF, "Age at which a connection is closed after its next answer; default 1h."),
         key("tunnel_buffer", Kind::Size, "Bytes that a tunnel holds per direction for a slow reader; default 64KiB."),
         later("tunnel_memory"),
+    ],
+};
+
+pub(in crate::config) static HTTP2: Object = Object {
+    what: "`http2`",
+    name: "http2",
+    keys: &[
+        key("streams", Kind::Count(1, 10_000), "Streams of a client open at once on one connection; default 100."),
+        key("stream_window", Kind::Size, "Bytes under way on one stream, 65535B to 2GiB; default 64KiB."),
+        key("connection_window", Kind::Size, "Bytes under way on all streams of a connection; default 1MiB."),
+        key(
+            "resets_per_10s",
+            Kind::Count(1, 1_000_000),
+            "Streams reset by either side within 10s before the connection is closed; default 200.",
+        ),
     ],
 };
 

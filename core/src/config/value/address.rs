@@ -1,6 +1,6 @@
 //! Addresses: where an endpoint is dialled, and where a listener binds.
 
-use super::{Fault, Read, amount, fault, host};
+use super::{Read, amount, fault, host};
 use crate::config::{Address, Bind, EndpointScheme};
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 const WHAT: &str = "an address";
 const BIND: &str = "a place to listen";
 
-/// The port of `http://` and `ws://` addresses that name none.
+/// The port of `http://`, `ws://` and `h2c://` addresses that name none.
 const HTTP: u16 = 80;
 
 /// The port of `https://` and `wss://` addresses that name none.
@@ -19,7 +19,13 @@ pub(in crate::config) fn is_address(text: &str) -> bool {
     text.contains(':')
 }
 
-/// Reads `:3000`, `host:3000`, `[::1]:3000`, `http://host`, `https://host`, `ws://host:3000`, `wss://host` or
+/// Whether an address says that its endpoint speaks HTTP/2 without TLS.
+#[must_use]
+pub fn is_h2c(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("h2c"))
+}
+
+/// Reads `:3000`, `host:3000`, `[::1]:3000`, `http://host`, `https://host`, `ws://host:3000`, `wss://host`, `h2c://host` or
 /// `unix:/path`.
 pub(in crate::config) fn address(text: &str) -> Read<Address> {
     if let Some(path) = text.strip_prefix("unix:") {
@@ -30,9 +36,8 @@ pub(in crate::config) fn address(text: &str) -> Read<Address> {
         None => (None, text),
     };
     match scheme.map(str::to_ascii_lowercase).as_deref() {
-        None | Some("http" | "ws" | "https" | "wss") => {}
+        None | Some("http" | "ws" | "h2c" | "https" | "wss") => {}
         Some("srv") => return service(authority),
-        Some(later @ "h2c") => return Err(Fault::NotBuilt(format!("{later}://"))),
         Some(_) => return fault(WHAT, "the schemes are http, https, h2c, ws, wss, srv and unix:/path"),
     }
     if let Some(at) = authority.find(['/', '?', '#']) {

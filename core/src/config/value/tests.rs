@@ -92,7 +92,6 @@ fn addresses() {
     check("localhost:3000", name("localhost", 3000));
     check("unix:/run/app.sock", Address::Unix("/run/app.sock".into()));
     let refuse = |text, words: &str| assert!(mend(address(text)).contains(words), "{text}: {}", mend(address(text)));
-    refuse("h2c://a:1", "later: h2c://");
     check("srv://_http._tcp.Example.com", Address::Srv("_http._tcp.example.com".to_owned()));
     refuse("srv://_http._tcp.example.com:80", "a service has no port");
     refuse("ftp://a", "the schemes are");

@@ -6,10 +6,13 @@
 use std::io;
 
 use bytes::Bytes;
+use h2::ext::Protocol;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Uri};
+use switchboard_core::forwarding::Scheme;
 use switchboard_core::http2;
 use switchboard_core::message::Name;
+use switchboard_core::websocket;
 
 /// An answer's head on its way to a client.
 pub(super) struct Answer {
@@ -28,6 +31,48 @@ pub(super) fn answer(lines: &[u8]) -> io::Result<Answer> {
     *head.status_mut() = if switches { StatusCode::OK } else { status };
     *head.headers_mut() = fields(rest, |name| switches && name == Name::SecWebSocketAccept)?;
     Ok(Answer { head, switches })
+}
+
+/// A request's head on its way to an endpoint.
+pub(super) struct Asked {
+    pub(super) head: Request<()>,
+    /// It asks for a tunnel, and this is what HTTP/1 would prove the consent with.
+    pub(super) accept: Option<[u8; 28]>,
+}
+
+/// Reads the lines of a request. An upgrade to WebSocket becomes an extended CONNECT (RFC 8441 §4).
+///
+/// # Errors
+/// `Unsupported` for other upgrades: HTTP/2 has none.
+pub(super) fn request(lines: &[u8], scheme: Scheme) -> io::Result<Asked> {
+    let first = http2::line_at(lines, 0).unwrap_or_default();
+    let rest = lines.get(first.len() + 2..).unwrap_or_default();
+    let mut parts = first.split(|byte| *byte == b' ');
+    let (method, target) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let (mut host, mut upgrade, mut key): (&[u8], Option<&[u8]>, &[u8]) = (&[], None, &[]);
+    for line in http2::lines(rest) {
+        let value = rest.get(line.value).unwrap_or_default();
+        match Name::find(rest.get(line.name).unwrap_or_default()) {
+            Name::Host => host = value,
+            Name::Upgrade => upgrade = Some(value),
+            Name::SecWebSocketKey => key = value,
+            _ => {}
+        }
+    }
+    let tunnel = match upgrade {
+        Some(token) if token.eq_ignore_ascii_case(b"websocket") => true,
+        Some(_) => return Err(io::ErrorKind::Unsupported.into()),
+        None => false,
+    };
+    let uri = Uri::builder().scheme(scheme.text()).authority(host).path_and_query(target);
+    let mut head = Request::new(());
+    *head.method_mut() = if tunnel { Method::CONNECT } else { Method::from_bytes(method).map_err(io::Error::other)? };
+    *head.uri_mut() = uri.build().map_err(io::Error::other)?;
+    *head.headers_mut() = fields(rest, |name| name == Name::Host || (tunnel && name == Name::SecWebSocketKey))?;
+    if tunnel {
+        head.extensions_mut().insert(Protocol::from_static("websocket"));
+    }
+    Ok(Asked { head, accept: tunnel.then(|| websocket::accept(key)) })
 }
 
 /// Reads trailer lines. They may be empty.

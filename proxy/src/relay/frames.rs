@@ -1,0 +1,63 @@
+//! A pump towards a sink that makes frames itself (HTTP/2): the head and the end of a body are told, not written.
+
+use std::task::{Context, Poll};
+
+use super::{Coding, Pump, PumpError, Waits};
+use crate::transport::Transport;
+
+impl Pump {
+    /// Begins on a sink that makes frames: its head goes by itself, and says so where nothing follows it.
+    pub(super) fn start_frames(
+        &mut self,
+        context: &mut Context<'_>,
+        sink: &Transport,
+        head: &[u8],
+        payload: &[u8],
+    ) -> Result<(), PumpError> {
+        self.coding = Coding::Frames;
+        self.owes_end = !(self.complete && payload.is_empty() && self.late_fields().is_empty());
+        sink.send_head(head, !self.owes_end).map_err(PumpError::Write)?;
+        self.sent += head.len() as u64;
+        self.offer_frames(context, sink, payload)?;
+        if self.complete && !self.owes() { self.say_end(sink) } else { Ok(()) }
+    }
+
+    /// Offers payload to a sink that makes frames; the last piece takes the end of the body with it.
+    pub(super) fn offer_frames(
+        &mut self,
+        context: &mut Context<'_>,
+        sink: &Transport,
+        payload: &[u8],
+    ) -> Result<(), PumpError> {
+        if payload.is_empty() {
+            return Ok(());
+        }
+        let last = self.complete && self.late_fields().is_empty();
+        let taken = match sink.poll_send(context, payload, last) {
+            Poll::Ready(taken) => taken.map_err(PumpError::Write)?,
+            Poll::Pending => 0,
+        };
+        self.sent += taken as u64;
+        match payload.get(taken..) {
+            Some(rest @ [_, ..]) => {
+                self.waits = Waits::Sink;
+                self.pending.extend_from_slice(rest);
+            }
+            Some([]) | None => self.owes_end &= !last,
+        }
+        Ok(())
+    }
+
+    /// Tells the sink that the body has ended, where it has to be told and has taken all of it.
+    pub(super) fn say_end(&mut self, sink: &Transport) -> Result<(), PumpError> {
+        if std::mem::take(&mut self.owes_end) {
+            sink.send_end(self.late_fields()).map_err(PumpError::Write)?;
+        }
+        Ok(())
+    }
+
+    /// The trailers, whichever way they came.
+    fn late_fields(&self) -> &[u8] {
+        if self.trailers.is_empty() { self.body.trailers() } else { &self.trailers }
+    }
+}
