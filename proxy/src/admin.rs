@@ -147,6 +147,7 @@ fn router(plane: Arc<Plane>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .route("/v1/status", get(status::status))
         .route("/v1/upstreams", get(endpoints::list))
+        .route("/v1/upstreams/{upstream}/endpoints/{endpoint}", post(endpoints::change))
         .route("/v1/reload", post(reload::reload))
         .route("/v1/drains", post(drains::begin))
         .route("/v1/drains/{id}", get(drains::look))

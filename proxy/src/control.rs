@@ -14,6 +14,7 @@ pub mod start;
 pub mod state;
 pub mod sticky_key;
 pub mod watch;
+mod weights;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub struct Control {
     signals: Signals,
     keeper: Keeper,
     admin: Admin,
+    weights: weights::Weights,
 }
 
 /// What became of a reload.
@@ -62,6 +64,17 @@ pub enum Reloaded {
 pub enum Ask {
     /// A reload, and where to say what came of it.
     Reload(tokio::sync::oneshot::Sender<Reloaded>),
+    /// Another weight for an endpoint, or the file's own where it is `None`.
+    Weight {
+        /// The upstream's name.
+        upstream: String,
+        /// The address as written.
+        endpoint: String,
+        /// The weight.
+        weight: Option<u32>,
+        /// Where to say that it is in force, or why not.
+        reply: tokio::sync::oneshot::Sender<Result<(), String>>,
+    },
 }
 
 impl Control {
@@ -92,7 +105,21 @@ impl Control {
                 let result = self.reload("a request of the admin plane").await;
                 let _ = reply.send(result);
             }
+            Ask::Weight { upstream, endpoint, weight, reply } => {
+                let _ = reply.send(self.weigh(&upstream, &endpoint, weight).await);
+            }
         }
+    }
+
+    /// Changes a weight until the process ends, or takes such a change back.
+    async fn weigh(&mut self, upstream: &str, endpoint: &str, weight: Option<u32>) -> Result<(), String> {
+        let current = self.process.generation.load_full();
+        let config = self.weights.change(&current.config, (upstream, endpoint), weight)?;
+        if config != *current.config {
+            self.put_in_force(config, &current).await?;
+            tracing::info!(upstream, endpoint, ?weight, "the weight was changed at run time");
+        }
+        Ok(())
     }
 
     /// Reads the configuration again and puts it in force if it is sound. Takes as long as somebody is writing the file
@@ -116,7 +143,7 @@ impl Control {
         self.watch.follow(picture);
         let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let config = match loaded.config {
-            Ok(config) => config,
+            Ok(config) => self.weights.over(config),
             Err(errors) => return refused(why, errors.iter().map(ToString::to_string).collect()),
         };
         let current = self.process.generation.load_full();

@@ -1,18 +1,26 @@
-//! `GET /v1/upstreams`: every endpoint as it stands: state, why, what the last probe was answered.
+//! `GET /v1/upstreams`: every endpoint as it stands: state, why, what the last probe was answered; and the changes that an
+//! operator makes at run time.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{self, Path};
+use axum::http::StatusCode;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use switchboard_core::health::active::Probed;
 
+use tokio::sync::oneshot;
+
 use super::Plane;
+use super::answer::{Refusal, stopping};
+use crate::control::Ask;
+use crate::control::health::Wanted;
 use crate::control::health::view::View;
 use crate::process::Process;
 
 /// All endpoints.
-pub(super) async fn list(State(plane): State<Arc<Plane>>) -> Json<Value> {
+pub(super) async fn list(extract::State(plane): extract::State<Arc<Plane>>) -> Json<Value> {
     Json(json!({ "endpoints": all(&plane.process) }))
 }
 
@@ -26,6 +34,7 @@ fn shown(view: &View) -> Value {
         "upstream": view.upstream,
         "endpoint": view.endpoint,
         "state": view.state,
+        "weight": view.weight,
         "active": view.active,
         "places": view.places,
     });
@@ -47,4 +56,62 @@ fn shown(view: &View) -> Value {
         shown["ejected_for_seconds"] = rest.as_secs().into();
     }
     shown
+}
+
+/// What an endpoint may be told.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Change {
+    state: Option<State>,
+    /// Present and null takes a change back.
+    #[serde(default, deserialize_with = "present")]
+    weight: Option<Option<u32>>,
+}
+
+/// The states that an operator sets.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Ready,
+    Drain,
+    Maint,
+}
+
+/// Tells apart what is null and what is not there.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// The largest weight, as in the configuration.
+const HEAVIEST: u32 = 65_536;
+
+/// `POST /v1/upstreams/{upstream}/endpoints/{endpoint}`: changes state and weight at run time.
+pub(super) async fn change(
+    extract::State(plane): extract::State<Arc<Plane>>,
+    Path((upstream, endpoint)): Path<(String, String)>,
+    Json(change): Json<Change>,
+) -> Result<Json<Value>, Refusal> {
+    let wrong = |code, words: String| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, code, words);
+    if change.weight.flatten().is_some_and(|weight| weight == 0 || weight > HEAVIEST) {
+        return Err(wrong("weight", format!("a weight lies between 1 and {HEAVIEST}; to give it nothing set `state`")));
+    }
+    let state = change.state.map(|state| match state {
+        State::Ready => Wanted::Ready,
+        State::Drain => Wanted::Drain,
+        State::Maint => Wanted::Maint,
+    });
+    let known = plane.process.health.set(&upstream, &endpoint, state);
+    let missing = || Refusal::new(StatusCode::NOT_FOUND, "not_found", format!("no endpoint {endpoint} in {upstream}"));
+    if !known {
+        return Err(missing());
+    }
+    if let Some(weight) = change.weight {
+        let (sender, result) = oneshot::channel();
+        let ask = Ask::Weight { upstream: upstream.clone(), endpoint: endpoint.clone(), weight, reply: sender };
+        plane.asks.send(ask).await.map_err(|_| stopping())?;
+        result.await.map_err(|_| stopping())?.map_err(|words| wrong("weight", words))?;
+    }
+    let views = plane.process.health.view();
+    let found = views.iter().find(|view| view.upstream == upstream && view.endpoint == endpoint);
+    found.map(|view| Json(shown(view))).ok_or_else(missing)
 }

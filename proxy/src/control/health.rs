@@ -39,6 +39,17 @@ pub struct Health {
     seed: u64,
 }
 
+/// What an operator wants of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// It serves.
+    Ready,
+    /// It ends what it has, and takes those who are bound to it.
+    Drain,
+    /// It takes nobody.
+    Maint,
+}
+
 #[derive(Default)]
 struct Table {
     groups: Vec<Group>,
@@ -113,6 +124,26 @@ impl Health {
             group.weigh_panic();
         }
         self.changed.notify_one();
+    }
+
+    /// Sets what an operator wants of an endpoint, until the process ends; tells whether there is one of that name.
+    pub fn set(&self, upstream: &str, endpoint: &str, wanted: Option<Wanted>) -> bool {
+        let table = self.table();
+        let named = |member: &&Member| &*member.identity.upstream == upstream && &*member.identity.address == endpoint;
+        let find = |group| Option::zip(Some(group), Group::members(group).find(named));
+        let Some((group, member)) = table.groups.iter().find_map(find) else { return false };
+        let Some(wanted) = wanted else { return true };
+        let standing = &member.live.standing;
+        for (flag, state) in [(Flag::Drain, Wanted::Drain), (Flag::Maint, Wanted::Maint)] {
+            if wanted == state {
+                standing.set(flag);
+            } else {
+                group.bring_up(member, flag, self.now());
+            }
+        }
+        group.weigh_panic();
+        tracing::info!(upstream, endpoint, state = ?wanted, "the state was changed at run time");
+        true
     }
 
     /// Does what is due, and tells when to look again.

@@ -18,6 +18,7 @@ use switchboard_core::health::expect::Expect;
 use tokio::task::JoinSet;
 
 use crate::live::Place;
+use crate::tls::endpoints::ClientTls;
 
 /// What an upstream's endpoints are asked, compiled.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ pub struct Target {
     pub places: Arc<Vec<Place>>,
     /// The `Host` that it expects.
     pub host: Arc<str>,
+    /// What a handshake with it needs, where it speaks TLS.
+    pub tls: Option<ClientTls>,
 }
 
 /// Why a check did not pass, for people.
@@ -103,7 +106,10 @@ pub async fn run(probe: Arc<Probe>, target: Target) -> Seen {
 
 impl Check {
     async fn ask(&self, target: &Target, patience: Duration) -> Result<String, Failed> {
-        let stream = socket::open(&target.places, self.port, patience).await?;
+        let mut stream = socket::open(&target.places, self.port, patience).await?;
+        if let (Some(tls), Some(protocol)) = (&target.tls, self.kind.protocol()) {
+            stream = socket::encrypt(stream, tls, protocol).await?;
+        }
         match &self.kind {
             Kind::Http(check, expect) => http::ask(stream, check, expect, &target.host).await,
             Kind::WebSocket(check, expect) => websocket::ask(stream, check, expect, &target.host).await,
@@ -114,6 +120,15 @@ impl Check {
 }
 
 impl Kind {
+    /// What is agreed upon in TLS; `None` needs none.
+    const fn protocol(&self) -> Option<&'static [u8]> {
+        match self {
+            Self::Http(..) | Self::WebSocket(..) => Some(b"http/1.1"),
+            Self::Grpc(_) => Some(b"h2"),
+            Self::Tcp => None,
+        }
+    }
+
     const fn name(&self) -> &'static str {
         match self {
             Self::Http(..) => "http",

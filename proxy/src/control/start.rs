@@ -113,12 +113,12 @@ pub fn run(start: Start) -> Result<u8, String> {
         }
         process.sockets.store(Arc::new(listeners.open()));
         say_ready(ready);
-        let retired = Vec::new();
-        let control = Control { process, registry, listeners, path, retired, watch, names, signals, keeper, admin };
+        let (retired, weights) = Default::default();
+        let control =
+            Control { process, registry, listeners, path, retired, watch, names, signals, keeper, admin, weights };
         Ok(control.run(inbox).await)
     };
     let code = runtime.block_on(running);
-    // A question to the resolver may take half a minute; nobody waits for its answer any more.
     runtime.shutdown_background();
     code
 }

@@ -34,6 +34,15 @@ pub struct ClientTls {
     name: ServerName<'static>,
 }
 
+impl ClientTls {
+    /// The same settings for one connection of another kind, offering this protocol alone.
+    pub fn offering(&self, protocol: &[u8]) -> (Arc<ClientConfig>, ServerName<'static>) {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = vec![protocol.to_vec()];
+        (Arc::new(config), self.name.clone())
+    }
+}
+
 impl PartialEq for ClientTls {
     /// The same settings have one configuration: see [`Clients`].
     fn eq(&self, other: &Self) -> bool {

@@ -2,6 +2,8 @@
 
 mod outlier;
 mod probes;
+mod states;
+mod wire;
 
 use crate::harness::{Origin, Proxy, Wire, poll};
 use serde_json::Value;

@@ -16,6 +16,7 @@ mod dashboard;
 mod demo;
 mod doctor;
 mod drain;
+mod easegress;
 mod explain;
 mod faults;
 mod founding;

@@ -27,6 +27,7 @@ pub(super) struct Group {
 pub(super) struct Member {
     pub(super) identity: EndpointIdentity,
     pub(super) live: Arc<EndpointLive>,
+    pub(super) weight: u32,
     host: Arc<str>,
 }
 
@@ -49,7 +50,10 @@ pub(super) fn groups(generation: &Generation) -> Vec<Group> {
                 Some(HostSent::Fixed(name)) => name.as_ref().into(),
                 Some(HostSent::AsReceived | HostSent::Endpoint) | None => endpoint.authority.as_ref().into(),
             };
-            Some(Member { identity: endpoint.identity.clone(), live: Arc::clone(live), host })
+            let said = written
+                .and_then(|written| written.endpoints.iter().find(|one| *one.written == *endpoint.identity.address));
+            let weight = said.map_or(1, |endpoint| endpoint.weight);
+            Some(Member { identity: endpoint.identity.clone(), weight, live: Arc::clone(live), host })
         };
         Group {
             probe: written.and_then(|written| written.health.as_ref()).and_then(compiled_probe),
@@ -73,6 +77,11 @@ fn compiled_probe(health: &config::Health) -> Option<(Arc<Probe>, Pace)> {
 }
 
 impl Group {
+    /// Its endpoints.
+    pub(super) fn members(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter()
+    }
+
     /// Clears a flag of a member; where that brings it up, it begins slowly if its upstream says so.
     pub(super) fn bring_up(&self, member: &Member, flag: Flag, now: Moment) {
         let standing = &member.live.standing;
@@ -98,6 +107,6 @@ impl Group {
 impl Member {
     /// Whom a probe of it asks.
     pub(super) fn target(&self) -> Target {
-        Target { places: self.live.places.load(), host: Arc::clone(&self.host) }
+        Target { places: self.live.places.load(), host: Arc::clone(&self.host), tls: self.live.tls.clone() }
     }
 }

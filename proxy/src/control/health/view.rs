@@ -17,6 +17,8 @@ pub struct View {
     pub endpoint: String,
     /// `up`, or everything that speaks against it.
     pub state: Vec<&'static str>,
+    /// Its share beside the others'.
+    pub weight: u32,
     /// Exchanges and tunnels that it serves.
     pub active: u32,
     /// Where it is now.
@@ -43,6 +45,7 @@ impl Health {
                 upstream: member.identity.upstream.to_string(),
                 endpoint: member.identity.address.to_string(),
                 state: state(live),
+                weight: member.weight,
                 active: live.standing.active(),
                 places: live.places.load().iter().map(ToString::to_string).collect(),
                 probed: course.map(switchboard_core::health::active::Course::state),

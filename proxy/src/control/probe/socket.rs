@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
 
 use super::Failed;
 use crate::live::Place;
+use crate::tls::endpoints::ClientTls;
 
 /// A connected stream of any kind.
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -33,6 +35,13 @@ pub(super) async fn open(places: &[Place], port: Option<u16>, patience: Duration
         }
     }
     Err(failed)
+}
+
+/// Speaks TLS on a connection, verified as the endpoint's own are.
+pub(super) async fn encrypt(stream: Stream, tls: &ClientTls, protocol: &[u8]) -> Result<Stream, Failed> {
+    let (config, name) = tls.offering(protocol);
+    let agreed = TlsConnector::from(config).connect(name, stream).await;
+    agreed.map(|stream| -> Stream { Box::new(stream) }).map_err(|error| Failed::new(format!("TLS failed: {error}")))
 }
 
 async fn connect(place: &Place, port: Option<u16>) -> std::io::Result<Stream> {

@@ -34,14 +34,14 @@ pub(super) async fn ask(
     stream.write_all(request.as_bytes()).await?;
     let answer = http::head(&mut stream).await?;
     let status = answer.head.status;
-    expect
-        .check_head(status, &answer.head.fields, &answer.bytes)
-        .map_err(|mismatch| Failed::new(mismatch.to_string()))?;
+    let fits = expect.check_head(status, &answer.head.fields, &answer.bytes);
     if status == 101 {
         let upgrade = Upgrade::WebSocket(accept(key.as_bytes()));
         verify_101(&answer.head.fields, &answer.bytes, &upgrade).map_err(|fault| Failed::new(fault.detail()))?;
+        // It is a WebSocket, whether it is the one that was wanted or not.
         tokio::spawn(close(stream));
     }
+    fits.map_err(|mismatch| Failed::new(mismatch.to_string()))?;
     Ok(format!("status {status}"))
 }
 
