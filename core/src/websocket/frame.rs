@@ -255,7 +255,8 @@ impl Scanner {
     #[inline]
     fn heed(&mut self, head: &Head, bounds: &Bounds) -> Option<Halt> {
         if let Some(fault) = self.fault_of(head) {
-            if bounds.strict {
+            // What follows a Close is of no use to its reader (§5.5.1), and there is nothing left to close.
+            if bounds.strict && fault != Fault::AfterClose {
                 return Some(Halt::Fault(fault));
             }
             self.tally.faults = self.tally.faults.saturating_add(1);

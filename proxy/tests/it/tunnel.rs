@@ -1,6 +1,7 @@
 //! SECURITY.md §1 E: upgrades and tunnels. Cases 101–107, 112–114, 117 and 120; `frames` is
 //! about what passes through them, and how the proxy ends them.
 
+mod conformance;
 mod frames;
 mod handshake;
 mod life;
