@@ -9,6 +9,7 @@ pub mod answer;
 pub mod bond;
 pub mod hold;
 pub mod own;
+pub mod passthrough;
 pub mod policy;
 pub mod record;
 pub mod secure;

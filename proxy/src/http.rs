@@ -116,7 +116,10 @@ async fn secured(
             h1::linger(&connection).await;
             None
         }
-        Accepted::Passthrough(..) => None,
+        Accepted::Passthrough(connection, name, came) => {
+            crate::exchange::passthrough::pass(*connection, name, came).await;
+            None
+        }
         Accepted::Failed(error) => {
             worker.counters.tls_failed.add(1);
             tracing::debug!(%error, "a TLS handshake failed");
@@ -222,6 +225,14 @@ impl Connection {
     /// The address that the client has reached.
     pub fn local_ip(&self) -> Option<std::net::IpAddr> {
         self.transport.local_address().map(|address| address.ip().to_canonical())
+    }
+
+    /// The two ends of the client's connection, as far as they have addresses.
+    pub fn ends(&self) -> Option<Ends> {
+        let source = self.peer.address()?;
+        let reached = self.transport.local_address()?;
+        let destination = SocketAddr::new(reached.ip(), self.peer.local_port().unwrap_or(reached.port()));
+        Some(Ends { source, destination })
     }
 
     /// The same connection, over TLS from now on.

@@ -67,6 +67,12 @@ impl Secure {
         }
     }
 
+    /// Of a connection that is not decrypted.
+    pub fn passed(name: Option<&str>) -> Self {
+        let policy = Digest::default();
+        Self { name: name.map(Into::into), version: "passthrough", alpn: Alpn::Http1, certificate: None, policy }
+    }
+
     /// Whether a request for `host` may be answered on this connection, by what `endpoint` says now (RFC 9110 §7.4):
     /// the same must be asked of clients for both names, and the certificate that was shown must be for both.
     pub fn speaks_for(&self, host: &str, endpoint: Option<&Endpoint>) -> bool {

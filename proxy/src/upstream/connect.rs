@@ -26,11 +26,31 @@ pub async fn connect(
     patience: Option<Duration>,
     ends: Option<Ends>,
 ) -> Result<Connection, ProxyError> {
+    let mut connection = connect_raw(worker, endpoint, client, deadline, patience, ends).await?;
+    if let Some(tls) = &endpoint.tls {
+        connection.transport = secured(connection.transport, tls, client, deadline, patience).await?;
+        connection.opened = worker.deadlines.now();
+    }
+    Ok(connection)
+}
+
+/// The same without TLS, for bytes that have theirs.
+///
+/// # Errors
+/// `connect_refused` or `connect_timeout`.
+pub async fn connect_raw(
+    worker: &Worker,
+    endpoint: &EndpointLive,
+    client: &Transport,
+    deadline: &Deadline,
+    patience: Option<Duration>,
+    ends: Option<Ends>,
+) -> Result<Connection, ProxyError> {
     let turn = worker.turn();
     let refused = match race::connect(endpoint, turn, &worker.process.doubts, Some(client), deadline, patience).await {
         Ok((transport, version)) => {
             worker.counters.upstream_connects.add(1);
-            let transport = open(transport, endpoint, client, deadline, patience, ends).await?;
+            introduce(&transport, endpoint, ends)?;
             let opened = worker.deadlines.now();
             return Ok(Connection { transport, version, opened, reused: false });
         }
@@ -49,23 +69,24 @@ pub async fn connect(
     })
 }
 
-/// Says on a fresh connection what comes before a request: who the client is, and TLS.
-async fn open(
+/// Says on a fresh connection who the client is, where the endpoint wants to know.
+fn introduce(transport: &Transport, endpoint: &EndpointLive, ends: Option<Ends>) -> Result<(), ProxyError> {
+    let (Some(version), Transport::Plain(socket)) = (endpoint.send_proxy_protocol, transport) else { return Ok(()) };
+    let header = proxy_header::write(version, ends);
+    if socket.try_write(&header).is_ok_and(|written| written == header.len()) {
+        return Ok(());
+    }
+    let detail = "The endpoint closed the connection before it was told who the client is.";
+    Err(ProxyError::upstream(Reason::UpstreamReset, detail).retry(Retry::Unsent))
+}
+
+async fn secured(
     transport: Transport,
-    endpoint: &EndpointLive,
+    tls: &endpoints::ClientTls,
     client: &Transport,
     deadline: &Deadline,
     patience: Option<Duration>,
-    ends: Option<Ends>,
 ) -> Result<Transport, ProxyError> {
-    if let (Some(version), Transport::Plain(socket)) = (endpoint.send_proxy_protocol, &transport) {
-        let header = proxy_header::write(version, ends);
-        if !socket.try_write(&header).is_ok_and(|written| written == header.len()) {
-            let detail = "The endpoint closed the connection before it was told who the client is.";
-            return Err(ProxyError::upstream(Reason::UpstreamReset, detail).retry(Retry::Unsent));
-        }
-    }
-    let Some(tls) = &endpoint.tls else { return Ok(transport) };
     deadline.set_in(patience);
     endpoints::connect(transport, tls, Some(client), deadline).await.map_err(|failure| match failure {
         endpoints::Failure::ClientGone => ProxyError::gone(),

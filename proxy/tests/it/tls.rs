@@ -1,5 +1,6 @@
 //! TLS on both sides: what clients see, which policy holds for whom, what endpoints are held to. Cases 145, 163–171, 174, 175.
 
+mod passthrough;
 mod peer;
 mod policy;
 mod terminate;

@@ -23,7 +23,7 @@ pub(super) fn listener(walk: &mut Walk<'_>, node: &Node) -> Option<ListenerTls> 
             true => {
                 Some(ListenerTls::Terminate { certificates: Certificates::Auto, policy: OPEN, hosts: BTreeMap::new() })
             }
-            false => not_built(walk, node),
+            false => Some(ListenerTls::Passthrough),
         };
     };
     let fields = walk.fields(node, &LISTENER_TLS)?;
@@ -34,11 +34,6 @@ pub(super) fn listener(walk: &mut Walk<'_>, node: &Node) -> Option<ListenerTls> 
     let policy = policy(walk, &fields, &OPEN);
     let hosts = fields.value("hosts").map(|node| hosts(walk, node, &policy)).unwrap_or_default();
     Some(ListenerTls::Terminate { certificates, policy, hosts })
-}
-
-fn not_built<T>(walk: &mut Walk<'_>, node: &Node) -> Option<T> {
-    walk.report.error(node.at, ErrorKind::NotBuilt("passthrough".to_owned()));
-    None
 }
 
 /// What holds where nothing is said.
@@ -64,11 +59,10 @@ fn hosts(walk: &mut Walk<'_>, node: &Node, outer: &TlsPolicy) -> BTreeMap<HostPa
                 HostTls::Terminate(policy(walk, &fields, outer))
             }
             Value::Scalar(_) | Value::List(_) => {
-                match walk.word(&entry.value, "a policy or passthrough", &[("passthrough", ())]) {
-                    Some(()) => not_built::<()>(walk, &entry.value),
-                    None => None,
-                };
-                continue;
+                match walk.word(&entry.value, "a policy or passthrough", &[("passthrough", HostTls::Passthrough)]) {
+                    Some(tls) => tls,
+                    None => continue,
+                }
             }
         };
         if hosts.insert(pattern, tls).is_some() {
