@@ -325,3 +325,22 @@ fn the_full_are_passed_over_and_told_apart_from_the_lost() {
         assert_eq!(rig.pick_for(Some(3), None, &[]), Err(Refusal::NoneUp), "{:?}", way());
     }
 }
+
+/// What a pick among a thousand costs, by method. Run by hand with optimisation:
+/// `CARGO_PROFILE_TEST_OPT_LEVEL=3 cargo test -p switchboard-core --lib a_thousand -- --ignored --nocapture`.
+#[test]
+#[ignore = "a figure, not a fact: it needs an optimised build and a quiet machine"]
+fn a_pick_among_a_thousand() {
+    const PICKS: u64 = 1_000_000;
+    for way in WAYS {
+        let weights: Vec<u32> = (0..1000).map(|place| 1 + place % 3).collect();
+        let mut rig = Rig::new(way(), endpoints(&weights));
+        let start = std::time::Instant::now();
+        let mut sum = 0;
+        for key in 0..PICKS {
+            sum += rig.pick_for(Some(hash(&key.to_le_bytes())), None, &[]).unwrap();
+        }
+        let nanos = start.elapsed().as_nanos() / u128::from(PICKS);
+        eprintln!("{:?}: {nanos} ns (sum {sum})", way());
+    }
+}

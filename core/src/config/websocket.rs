@@ -1,9 +1,12 @@
 //! What a rule says of its WebSockets. All of it is unlimited or off where nothing is said.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::OriginPattern;
+
 /// The limits of a rule's WebSockets, and what is done for them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WebSocket {
     /// Payload bytes of a message, as on the wire; one that is longer closes with 1009.
     pub max_message: Both<u64>,
@@ -25,6 +28,8 @@ pub struct WebSocket {
     pub ping: Option<Duration>,
     /// Whether a frame that breaks RFC 6455 closes with 1002.
     pub strict: bool,
+    /// The origins whose pages may open one, besides the host's own; `None` is all.
+    pub allowed_origins: Option<Arc<[OriginPattern]>>,
 }
 
 /// A limit for what each side sends; `None` is none.

@@ -110,6 +110,21 @@ pub(super) fn drop_foreign(fields: &mut Fields, bytes: &[u8]) {
     }
 }
 
+/// Whether a page may open a WebSocket (case 108): one of the host's own, or one of `allowed`. A client that says no
+/// origin is no browser, and nobody's cookies are at stake.
+#[must_use]
+pub fn may_open(allowed: &[OriginPattern], facts: &Facts<'_>) -> bool {
+    let own = |origin: &[u8]| {
+        let Some(at) = origin.windows(3).position(|part| part == b"://") else { return false };
+        let authority = origin.get(at + 3..).unwrap_or_default();
+        let port = authority.iter().rposition(|byte| *byte == b':');
+        let digits = |at: &usize| authority.get(at + 1..).is_some_and(|port| port.iter().all(u8::is_ascii_digit));
+        authority.get(..port.filter(digits).unwrap_or(authority.len())) == Some(facts.destination.host())
+    };
+    let mut origins = values::header(facts, Name::find(b"origin"), b"origin");
+    origins.all(|origin| own(origin) || allowed.iter().any(|pattern| matches(pattern, origin)))
+}
+
 /// Whether an origin is one of a pattern's. Browsers write origins in lower case; whatever doesn't is no browser.
 pub fn matches(pattern: &OriginPattern, origin: &[u8]) -> bool {
     match pattern {

@@ -159,7 +159,7 @@ pub(super) fn compiled(
         on_remove: rule.on_remove,
         retry: rule.retry.clone(),
         wait: rule.wait,
-        websocket: rule.websocket.map(Box::new),
+        websocket: rule.websocket.clone().map(Box::new),
         identity: RuleIdentity { route: Arc::clone(key), fingerprint: fingerprint(rule) },
         policy,
         inherit: rule.inherit,

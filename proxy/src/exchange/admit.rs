@@ -9,6 +9,7 @@ use switchboard_core::http1::{Framing, RequestHead};
 use switchboard_core::message::{Fields, Name, Version};
 use switchboard_core::policy::Notes;
 use switchboard_core::policy::cors::Preflight;
+use switchboard_core::policy::cors::may_open;
 use switchboard_core::policy::identity::Identity;
 use switchboard_core::reason::Reason;
 use switchboard_core::route::{Facts, NoTrace};
@@ -268,6 +269,13 @@ impl Admitted {
                 let handshake = Handshake { method: facts.method, version: request.version, framing };
                 self.upgrade = websocket::examine(facts.fields, facts.head, &self.hop, &handshake, &rule.upgrade)
                     .map_err(|rejected| ProxyError::client(rejected.reason, rejected.detail))?;
+                if self.upgrade.token().is_some()
+                    && let Some(origins) = rule.websocket.as_ref().and_then(|limits| limits.allowed_origins.as_ref())
+                    && !may_open(origins, facts)
+                {
+                    let detail = "Pages of this origin may not open a WebSocket here (allowed_origins).";
+                    return Err(ProxyError::client(Reason::Denied, detail));
+                }
             }
         }
         Ok(())

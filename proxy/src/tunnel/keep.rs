@@ -61,7 +61,7 @@ pub(super) fn bounds(limits: Option<&WebSocket>) -> [Bounds; 2] {
 impl Keep {
     /// What a tunnel that opens `now` needs; nothing where no limit is by the clock.
     pub(super) fn new(limits: Option<&WebSocket>, now: Moment, clock: &Deadlines) -> Option<Box<Self>> {
-        let limits = *limits?;
+        let limits = limits?;
         let rates = |messages, bytes| Rates {
             messages: Option::map(messages, Meter::new),
             bytes: Option::map(bytes, Meter::new),
@@ -69,7 +69,7 @@ impl Keep {
             resumes: Moment::ZERO,
         };
         let keep = Self {
-            limits,
+            limits: limits.clone(),
             // Up to a tenth earlier, so that tunnels that opened together don't end together.
             ends: limits.max_age.map_or(Moment::NEVER, |age| now + (age - age / 10 * u32::from(clock.chance()) / 256)),
             active: now,

@@ -9,6 +9,8 @@ mod files;
 mod identity;
 mod limits;
 
+pub(super) use cors::origins;
+
 use super::{Fields, Walk, condition};
 use crate::config::schema::{COOKIE_FLAGS, POLICIES};
 use crate::config::suggest::nearest;

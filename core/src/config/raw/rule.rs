@@ -54,7 +54,7 @@ impl Defaults {
             timeouts: self.timeouts,
             access_log: self.access_log,
             on_remove: self.on_remove,
-            websocket: self.websocket,
+            websocket: self.websocket.clone(),
             policies: self.policies.clone().policies(),
             inherit: true,
             retry: self.retry.clone(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::policy::origins;
 use super::{Fields, Walk};
 use crate::config::schema::{MAX_TUNNELS, Object, SIDES_RATE, SIDES_SIZE, WEBSOCKET};
 use crate::config::text::{Node, Value};
@@ -30,6 +31,7 @@ pub(super) fn websocket(walk: &mut Walk<'_>, node: &Node) -> Option<WebSocket> {
         *place = fields.value(key).and_then(|node| walk.timeout(node)).flatten();
     }
     limits.strict = fields.value("strict").and_then(|node| walk.switch(node)).unwrap_or(false);
+    limits.allowed_origins = fields.value("allowed_origins").map(|node| origins(walk, node).into());
     Some(limits)
 }
 

@@ -47,7 +47,12 @@ pub(in crate::config) static WEBSOCKET: Object = Object {
         ),
         key("strict", Kind::Switch, "true: a frame that breaks RFC 6455 closes with 1002. Otherwise it is counted."),
         later("on_lag"),
-        later("allowed_origins"),
+        key(
+            "allowed_origins",
+            Kind::OneOrList(&Kind::Text),
+            "Whose pages may open a WebSocket: https://app.example.com or https://*.example.com. The host's own may \
+             always, and clients without an Origin; others get 403. Default: all.",
+        ),
     ],
 };
 

@@ -110,8 +110,12 @@ fn least_requests_counts_streams() {
             let answers = ask(&proxy, GET, 5);
             ["aaaaa", "bbbbb"].contains(&answers.as_str()).then(|| answers[..1].to_owned())
         });
-        let mut second = proxy.send("GET / HTTP/1.1\r\nHost: t.test\r\nAccept: text/event-stream\r\n\r\n");
-        assert_eq!(second.head().status(), 200);
+        let at = usize::from(free == "b");
+        let second = poll("an event stream beside the tunnel", || {
+            let mut stream = proxy.send("GET / HTTP/1.1\r\nHost: t.test\r\nAccept: text/event-stream\r\n\r\n");
+            assert_eq!(stream.head().status(), 200);
+            origins[at].requests().iter().any(|request| request.has("accept")).then_some(stream)
+        });
         poll("turns where each has one", || (ask(&proxy, GET, 6) == "aaabbb").then_some(()));
         drop(first);
         let other = if free == "a" { "b" } else { "a" };
@@ -182,5 +186,46 @@ fn a_handshake_without_an_origin_gets_one() {
         ask("");
         let seen: Vec<_> = origin.requests().iter().map(|request| request.field("origin").map(str::to_owned)).collect();
         assert_eq!(seen, [Some("http://127.0.0.1".to_owned()), Some("https://a.test".to_owned()), None]);
+    });
+}
+
+#[test]
+fn case_108_pages_of_other_origins_open_no_websocket() {
+    on_workers(|workers| {
+        let origin = Origin::ok();
+        let rule = "websocket: { allowed_origins: [\"https://app.example.com\", \"https://*.example.net\"] }";
+        let proxy = group(workers, &[origin.address()], "", rule);
+        let ask = |lines: &str| {
+            let handshake = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+            proxy.ask(format!("GET / HTTP/1.1\r\nHost: t.test\r\n{handshake}{lines}\r\n"))
+        };
+        for allowed in [
+            "",
+            "Origin: https://app.example.com\r\n",
+            "Origin: https://a.example.net\r\n",
+            "Origin: http://t.test\r\n",
+            "Origin: https://t.test:8443\r\n",
+        ] {
+            assert_eq!(ask(allowed).status(), 200, "{allowed}");
+        }
+        for denied in [
+            "https://evil.test",
+            "null",
+            "https://app.example.com.evil.test",
+            "http://app.example.com",
+            "https://t.test.evil.test",
+            "https://evil.test/t.test",
+            "t.test",
+            "https://xt.test",
+        ] {
+            let answer = ask(&format!("Origin: {denied}\r\n"));
+            crate::harness::assert_own_answer(&answer, 403, "denied");
+        }
+        let both = ask("Origin: https://app.example.com\r\nOrigin: https://evil.test\r\n");
+        assert!(matches!(both.status(), 400 | 403), "{both:#?}");
+        let seen = origin.requests().len();
+        assert_eq!(proxy.ask("GET / HTTP/1.1\r\nHost: t.test\r\nOrigin: https://evil.test\r\n\r\n").status(), 200);
+        assert_eq!(origin.requests().len(), seen + 1, "what is no handshake is not asked");
     });
 }

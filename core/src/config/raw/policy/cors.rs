@@ -48,6 +48,11 @@ fn field_name(walk: &mut Walk<'_>, node: &Node) -> Option<String> {
     })
 }
 
+/// Reads one origin or a list of them.
+pub(in crate::config::raw) fn origins(walk: &mut Walk<'_>, node: &Node) -> Vec<OriginPattern> {
+    walk.one_or_list(node).iter().filter_map(|item| origin(walk, item)).collect()
+}
+
 /// Reads `*`, `https://host[:port]` or `https://*.suffix[:port]`.
 fn origin(walk: &mut Walk<'_>, node: &Node) -> Option<OriginPattern> {
     walk.value(node, "an origin", origin_pattern)
