@@ -33,8 +33,10 @@ fn bodies_pass_whole_in_both_versions() {
         let proxy = Proxy::start(workers, &format!("{listen}routes: {{ a.test: {} }}\n", origin.address()));
         let file = authority.dir.write("body", &big);
         let data = format!("@{}", file.display());
-        for (n, version) in ["1.2", "1.3"].into_iter().enumerate() {
-            let more = ["--tls-max", version, "--data-binary", &data, "-H", "Expect:"];
+        let kinds =
+            [("1.2", "--http1.1", "HTTP/1.1"), ("1.3", "--http1.1", "HTTP/1.1"), ("1.3", "--http2", "HTTP/2.0")];
+        for (n, (version, option, protocol)) in kinds.into_iter().enumerate() {
+            let more = ["--tls-max", version, option, "--data-binary", &data, "-H", "Expect:"];
             let answer = curl(&authority, "a.test", proxy.address(), "/x", &more);
             assert!(answer == big, "{} bytes of {}", answer.len(), big.len());
             let request = origin.wait_request(n);
@@ -43,6 +45,7 @@ fn bodies_pass_whole_in_both_versions() {
             let line = proxy.wait_access(n);
             assert_eq!(line["tls"], format!("TLSv{version}"));
             assert_eq!(line["sni"], "a.test");
+            assert_eq!(line["protocol"], protocol, "agreed on by ALPN");
         }
     });
 }
