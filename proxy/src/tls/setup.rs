@@ -237,6 +237,8 @@ fn compiled(
     };
     let mut config = builder.with_cert_resolver(resolver);
     config.alpn_protocols = alpn::to_clients();
+    // Ours is the order of suites: all are sound, and clients that don't care get the fastest here.
+    config.ignore_client_order = true;
     // A live connection may be handed to a later process one day: its keys have to come with it.
     config.enable_secret_extraction = true;
     // All of a session is in its ticket: nothing is kept for clients that may never come back.
