@@ -11,12 +11,14 @@ mod diff;
 mod error;
 mod health;
 mod http2;
+mod json;
 mod load;
 mod patience;
 mod policy;
 mod raw;
 mod report;
 mod schema;
+mod scope;
 mod suggest;
 mod text;
 mod tls;
@@ -24,7 +26,7 @@ mod value;
 pub mod websocket;
 
 pub use acme::{Acme, Challenge, ExternalAccount};
-pub use admin::Admin;
+pub use admin::{Admin, Clash, Registry};
 pub use balance::{Balance, Bounds, HashKey, Share, ShareOf, Sticky};
 pub use defaults::{MAX_BODY, ON_REMOVE_DRAIN};
 pub use diff::{Change, ChangeKind, Diff, Subject, diff};
@@ -38,6 +40,7 @@ pub use policy::{
     OriginPattern, PageForm, PageStatus, Policies, QueryEdits, RateLimit, Rewrite, SecurityHeaders,
 };
 pub use schema::json::json_schema;
+pub use scope::{Registered, Scope};
 pub use tls::{
     CertificateFiles, Certificates, ClientAuth, Digest, EndpointScheme, HostTls, Inspected, ListenerTls, PairPart,
     PemFile, ProxyVersion, TlsPolicy, TlsVersion, UpstreamTls,
@@ -83,6 +86,8 @@ pub struct Config {
     pub dns: Dns,
     /// Where the admin plane can be reached.
     pub admin: Admin,
+    /// What becomes of registered routes.
+    pub registry: Registry,
     /// Where the control socket lives.
     pub state_dir: PathBuf,
     /// Where certificates for public names come from.
@@ -147,6 +152,19 @@ pub struct RouteKey {
     pub host: HostPattern,
     /// The path prefix, on segment boundaries. Empty for "the whole host", else starts with `/`.
     pub path: String,
+}
+
+impl RouteKey {
+    /// Reads `host[/path]`, normalised.
+    ///
+    /// # Errors
+    /// In words that name the mend.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        value::host::key(text).map_err(|fault| match fault {
+            value::Fault::Value { expected, mend } => format!("`{text}` is not {expected}: {mend}"),
+            value::Fault::NotBuilt(what) => format!("`{what}` is not built yet"),
+        })
+    }
 }
 
 impl std::fmt::Display for RouteKey {

@@ -112,6 +112,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("`log`", "log"),
     ("`dns`", "dns"),
     ("`admin`", "admin"),
+    ("`registry`", "registry"),
     ("`defaults`", "defaults"),
 ];
 

@@ -11,7 +11,9 @@ mod drains;
 mod endpoints;
 mod guard;
 pub mod metrics;
+pub mod registry;
 mod reload;
+mod routes;
 mod server;
 mod status;
 mod token;
@@ -64,6 +66,11 @@ pub fn socket_in(state_dir: &Path) -> PathBuf {
     state_dir.join("control.sock")
 }
 
+/// Where the journal of registered routes of a configuration is.
+pub fn journal_of(config: &config::Config) -> PathBuf {
+    config.registry.file.clone().unwrap_or_else(|| config.state_dir.join("registry.journal"))
+}
+
 /// Where the token of a configuration is.
 pub fn token_of(config: &config::Config) -> PathBuf {
     config.admin.token_file.clone().unwrap_or_else(|| config.state_dir.join("admin-token"))
@@ -95,6 +102,11 @@ impl Admin {
             Ok(lines) => lines.iter().for_each(|line| eprintln!("{line}")),
             Err(error) => tracing::error!("the admin plane is closed until the next reload: {error}"),
         }
+    }
+
+    /// The way to ask the control thread.
+    pub fn asks(&self) -> mpsc::Sender<Ask> {
+        self.asks.clone()
     }
 
     /// Closes everything; connections that are being answered go on.
@@ -151,6 +163,9 @@ fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/reload", post(reload::reload))
         .route("/v1/drains", post(drains::begin))
         .route("/v1/drains/{id}", get(drains::look))
+        .route("/v1/routes", get(routes::list))
+        .route("/v1/routes/{key}", get(routes::show).put(routes::put).delete(routes::remove))
+        .route("/v1/routes/{key}/renew", post(routes::renew))
         .fallback(answer::nothing_here)
         .method_not_allowed_fallback(answer::not_allowed)
         .layer(DefaultBodyLimit::max(MOST_BODY))

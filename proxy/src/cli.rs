@@ -7,6 +7,7 @@ mod drain;
 mod explain;
 pub(crate) mod paint;
 mod reload;
+mod route;
 pub(crate) mod run;
 mod trust;
 pub(crate) mod which;
@@ -92,6 +93,13 @@ enum Command {
                             table to table, q quits. In a browser the same is at the admin address."
     )]
     Top(crate::top::Options),
+    /// Looks at the routes of a running proxy, and changes them
+    #[command(
+        after_help = "Examples:\n  switchboard route add feat.localhost :3002 --owner ann --ttl 10m\n  switchboard route \
+                      list\n  switchboard route remove feat.localhost\n\nThe proxy is found by --admin, else by -c, else \
+                      by its state directory. Exit code 0 if it did as asked, 1 if not."
+    )]
+    Route(route::Options),
     /// Prints the JSON Schema of the configuration, for completion in editors
     #[command(after_help = "Example:\n  switchboard schema > switchboard.schema.json")]
     Schema,
@@ -137,6 +145,7 @@ pub fn main() -> ExitCode {
         Command::Explain(options) => explain::explain(&options),
         Command::Reload(options) => reload::reload(&options),
         Command::Drain(options) => drain::drain(&options),
+        Command::Route(options) => route::route(&options),
         Command::Trust(options) => trust::trust(&options),
         Command::Doctor(options) => crate::doctor::run(&options),
         Command::Top(options) => crate::top::run(&options),

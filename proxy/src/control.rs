@@ -9,6 +9,7 @@ pub mod picture;
 pub mod probe;
 pub mod reading;
 pub mod resolve;
+pub mod routes;
 pub mod source;
 pub mod start;
 pub mod state;
@@ -20,13 +21,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use switchboard_core::config::{AccessLog, Config, Diff, diff};
+use switchboard_core::config::{AccessLog, Config, Diff, Scope, diff};
+use switchboard_core::snapshot::Compiler;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::admin::Admin;
+use crate::admin::registry::Registry;
 use crate::certs::keeper::Keeper;
-use crate::generation::{Generation, Registry};
+use crate::generation::{Generation, Registry as Lives};
 use crate::process::{Command, LastReload, Process};
 use crate::telemetry::log;
 use listeners::Listeners;
@@ -35,7 +38,8 @@ use resolve::Names;
 /// Everything that the control thread holds.
 pub struct Control {
     process: Arc<Process>,
-    registry: Registry,
+    registry: Lives,
+    routes: routes::Routes,
     listeners: Listeners,
     /// The file to read again, and none where the configuration came from elsewhere.
     path: Option<PathBuf>,
@@ -60,6 +64,9 @@ pub enum Reloaded {
     Refused(Vec<String>),
 }
 
+/// What looks at registered routes and what is in force, on the control thread.
+pub type Look = Box<dyn FnOnce(&Registry, &Generation) + Send>;
+
 /// What asks the control thread for something.
 pub enum Ask {
     /// A reload, and where to say what came of it.
@@ -75,6 +82,14 @@ pub enum Ask {
         /// Where to say that it is in force, or why not.
         reply: tokio::sync::oneshot::Sender<Result<(), String>>,
     },
+    /// A change of a registered route.
+    Change(Box<routes::Asked>),
+    /// A look at the registered routes and what is in force.
+    Look(Look),
+    /// What was written so far is on the disk.
+    Synced(std::io::Result<()>),
+    /// A smaller journal was written.
+    Compacted(std::io::Result<std::fs::File>),
 }
 
 impl Control {
@@ -90,7 +105,9 @@ impl Control {
                 _ = self.signals.hangup.recv() => drop(self.reload("SIGHUP").await),
                 _ = self.signals.user1.recv() => self.reopen_logs(),
                 () = self.watch.changed() => drop(self.reload("a change of the file").await),
-                Some(ask) = asks.recv() => self.answer(ask).await,
+                Some(ask) = asks.recv() => self.answer(ask, &mut asks).await,
+                () = self.routes.lease_ends() => self.end_leases(),
+                () = self.routes.follow_is_due() => self.follow(),
                 _ = housekeeping.tick(), if !self.retired.is_empty() => self.free_retired(),
             }
         }
@@ -99,8 +116,16 @@ impl Control {
         code
     }
 
-    async fn answer(&mut self, ask: Ask) {
+    async fn answer(&mut self, ask: Ask, more: &mut mpsc::Receiver<Ask>) {
         match ask {
+            Ask::Change(asked) => {
+                if let Some(other) = self.change_routes(*asked, more) {
+                    Box::pin(self.answer(other, more)).await;
+                }
+            }
+            Ask::Look(look) => look(&self.routes.registry, &self.process.generation.load()),
+            Ask::Synced(result) => self.synced(result),
+            Ask::Compacted(written) => self.compacted(written),
             Ask::Reload(reply) => {
                 let result = self.reload("a request of the admin plane").await;
                 let _ = reply.send(result);
@@ -116,7 +141,8 @@ impl Control {
         let current = self.process.generation.load_full();
         let config = self.weights.change(&current.config, (upstream, endpoint), weight)?;
         if config != *current.config {
-            self.put_in_force(config, &current).await?;
+            let scope = self.routes.registry.scope();
+            self.put_in_force(config, &scope, &current).await?;
             tracing::info!(upstream, endpoint, ?weight, "the weight was changed at run time");
         }
         Ok(())
@@ -141,7 +167,7 @@ impl Control {
         }
         let (loaded, picture) = reading::settled(&path, self.watch.known()).await;
         self.watch.follow(picture);
-        let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let config = match loaded.config {
             Ok(config) => self.weights.over(config),
             Err(errors) => return refused(why, errors.iter().map(ToString::to_string).collect()),
@@ -157,8 +183,9 @@ impl Control {
             let stays = changes.to_string();
             return Reloaded::Same(warnings.into_iter().chain(stays.lines().map(str::to_owned)).collect());
         }
-        if let Err(error) = self.put_in_force(config, &current).await {
-            return refused(why, vec![error]);
+        match self.put_in_force(config, &loaded.scope, &current).await {
+            Ok(notes) => warnings.extend(notes),
+            Err(error) => return refused(why, vec![error]),
         }
         for warning in &warnings {
             tracing::warn!("{warning}");
@@ -172,7 +199,13 @@ impl Control {
     }
 
     /// Binds first, compiles, publishes, and only then lets go of what is not needed: a failure changes nothing.
-    async fn put_in_force(&mut self, config: Config, current: &Arc<Generation>) -> Result<(), String> {
+    /// Returns what there is to say about registered routes.
+    async fn put_in_force(
+        &mut self,
+        config: Config,
+        scope: &Scope,
+        current: &Arc<Generation>,
+    ) -> Result<Vec<String>, String> {
         let workers = self.process.workers.len();
         let plan = self.listeners.plan(&config.listeners, workers).map_err(|error| error.to_string())?;
         let access = match config.access_log != current.config.access_log {
@@ -184,8 +217,12 @@ impl Control {
             false => None,
         };
         let now = switchboard_core::moment::Moment::ZERO + self.process.origin.elapsed();
+        let mut notes = Vec::new();
+        let (routes, said) = (&mut self.routes.registry, &mut notes);
+        let written = config.clone();
+        let overlay = |compiler: &mut Compiler| *said = routes.overlay(compiler, &written, scope);
         let generation =
-            self.registry.generation(config, |_| {}, Some(current), now).map_err(|error| error.to_string())?;
+            self.registry.generation(config, overlay, Some(current), now).map_err(|error| error.to_string())?;
         plan.tell_ports(&generation);
         self.names.follow(&generation).await;
         self.process.health.follow(&generation);
@@ -206,7 +243,7 @@ impl Control {
         self.process.sockets.store(Arc::new(self.listeners.open()));
         self.admin.follow(&self.process.generation.load().config);
         self.free_retired();
-        Ok(())
+        Ok(notes)
     }
 
     fn free_retired(&mut self) {

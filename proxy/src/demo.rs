@@ -41,6 +41,7 @@ pub fn run(options: &Options) -> Result<u8, String> {
     std::fs::write(&path, configuration(&place, &state, origins))
         .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     let (loaded, picture) = reading::once(&path);
+    let scope = loaded.scope;
     let config = loaded.config.map_err(|errors| {
         let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
         format!("the demo's own configuration is refused: {}", errors.join("; "))
@@ -48,7 +49,7 @@ pub fn run(options: &Options) -> Result<u8, String> {
     log::start(&config.log).map_err(|error| format!("log: {error}"))?;
     let text = words::welcome(&place, &path, Paint::of_stdout());
     let ready = say_when_ready(text).map_err(|error| format!("cannot start: {error}"))?;
-    start::run(Start { config, path: Some(path), picture, ready: Some(ready), names_hosts: true })
+    start::run(Start { config, scope, path: Some(path), picture, ready: Some(ready), names_hosts: true })
 }
 
 /// The proxy's configuration. What is not in it is what everybody gets.

@@ -26,3 +26,22 @@ impl Default for Admin {
         Self { bind: Some(DEFAULT), written: false, socket: None, token_file: None }
     }
 }
+
+/// What becomes of routes that are registered while the proxy runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registry {
+    /// Where they are kept; `None` is `registry.journal` in `state_dir`.
+    pub file: Option<PathBuf>,
+    /// What happens where the file has the route too.
+    pub clash: Clash,
+}
+
+/// What happens where a route is registered that the file has too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clash {
+    /// The file has it: a registration is refused, and one that was there before waits.
+    #[default]
+    Refuse,
+    /// The registered one answers while it lives.
+    Overlay,
+}

@@ -38,6 +38,7 @@ impl Default for Config {
             log: Log::default(),
             dns: Dns::default(),
             admin: Admin::default(),
+            registry: super::Registry::default(),
             state_dir: PathBuf::from(STATE_DIR),
             acme: Acme::default(),
             workers: None,

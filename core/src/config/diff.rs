@@ -194,6 +194,7 @@ fn compare_settings(diff: &mut Diff, old: &Config, new: &Config) {
         log,
         dns,
         admin,
+        registry,
         state_dir,
         acme,
         workers,
@@ -212,6 +213,7 @@ fn compare_settings(diff: &mut Diff, old: &Config, new: &Config) {
         ("dns", *dns == new.dns),
         ("acme", *acme == new.acme),
         ("admin", *admin == new.admin),
+        ("registry", *registry == new.registry),
     ];
     for (key, same) in settings {
         if !same {

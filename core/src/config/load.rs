@@ -5,7 +5,7 @@
 use super::raw::{self, Walk, reference::beside};
 use super::report::Report;
 use super::text::{self, Entry, Mark, Node, Value};
-use super::{CertificateFiles, Config, ConfigError, ErrorKind, Inspected, PairPart, Warning};
+use super::{CertificateFiles, Config, ConfigError, ErrorKind, Inspected, PairPart, Scope, Warning};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +53,8 @@ pub struct Loaded {
     pub config: Result<Config, Vec<ConfigError>>,
     /// What is allowed and probably not meant.
     pub warnings: Vec<Warning>,
+    /// What routes stand in, for those that are registered later.
+    pub scope: Scope,
     /// Every file that was asked for (the main one first), for the file watch; also where there are errors.
     pub files: Vec<PathBuf>,
 }
@@ -84,7 +86,7 @@ pub fn load(path: &Path, source: &mut dyn Source) -> Loaded {
             let file = report.file(path, String::new());
             report.error(Mark { file, line: 1, column: 1, width: 1 }, ErrorKind::Unreadable(words));
             let (errors, warnings) = report.finish();
-            Loaded { config: Err(errors), warnings, files: vec![path.to_owned()] }
+            Loaded { config: Err(errors), warnings, scope: Scope::default(), files: vec![path.to_owned()] }
         }
     }
 }
@@ -105,11 +107,11 @@ pub fn load_bytes(path: &Path, bytes: &[u8], source: &mut dyn Source) -> Loaded 
     let mut seen = BTreeSet::new();
     files.retain(|file| seen.insert(file.clone()));
     let (errors, warnings) = report.finish();
-    let config = match config {
-        Some(config) if errors.is_empty() => Ok(Config { files: files.clone(), ..config }),
-        Some(_) | None => Err(errors),
+    let (config, scope) = match config {
+        Some((config, context)) if errors.is_empty() => (Ok(Config { files: files.clone(), ..config }), Scope(context)),
+        Some(_) | None => (Err(errors), Scope::default()),
     };
-    Loaded { config, warnings, files }
+    Loaded { config, warnings, scope, files }
 }
 
 impl Config {

@@ -30,7 +30,7 @@ use super::text::{Entry, Map, Mark, Node, Value};
 use super::value::{Fault, Read, amount};
 use super::{Cidr, Config, ErrorKind, Source, Upstream};
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How many unknown names get a "did you mean": each is compared with every known one.
@@ -51,10 +51,21 @@ pub(super) struct Walk<'a> {
     /// Names under wildcards would be ordered at a public authority, and nobody is asked whether they may.
     orders_freely: bool,
     /// Networks by the name of their list. Shared, since each name that is read looks here.
-    lists: Rc<BTreeMap<String, Rc<[Cidr]>>>,
+    lists: Arc<BTreeMap<String, Arc<[Cidr]>>>,
     /// Policies by name.
     policies: BTreeMap<String, policy::Level>,
     suggestions: usize,
+}
+
+/// What routes stand in, kept so that others can be read in it later.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Context {
+    defaults: rule::Defaults,
+    named: BTreeSet<String>,
+    listeners: Vec<String>,
+    orders_freely: bool,
+    lists: Arc<BTreeMap<String, Arc<[Cidr]>>>,
+    policies: BTreeMap<String, policy::Level>,
 }
 
 /// The values of a mapping by their keys, checked against its object.
@@ -83,7 +94,7 @@ impl<'n> Fields<'n> {
 }
 
 /// Reads a tree as a configuration. What is wrong goes to the report.
-pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> Config {
+pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> (Config, Context) {
     settings::config(walk, root)
 }
 
@@ -97,10 +108,46 @@ impl<'a> Walk<'a> {
             upstreams: BTreeMap::new(),
             listeners: Vec::new(),
             orders_freely: false,
-            lists: Rc::default(),
+            lists: Arc::default(),
             policies: BTreeMap::new(),
             suggestions: MOST_SUGGESTIONS,
         }
+    }
+
+    /// A walk that begins where the routes of another file were read.
+    pub(super) fn within(context: &Context, report: &'a mut Report, source: &'a mut dyn Source) -> Self {
+        Self {
+            named: context.named.clone(),
+            listeners: context.listeners.clone(),
+            orders_freely: context.orders_freely,
+            lists: Arc::clone(&context.lists),
+            policies: context.policies.clone(),
+            ..Self::new(report, source)
+        }
+    }
+
+    /// What the routes of this walk stand in.
+    fn context(&self, defaults: rule::Defaults) -> Context {
+        Context {
+            defaults,
+            named: self.named.clone(),
+            listeners: self.listeners.clone(),
+            orders_freely: self.orders_freely,
+            lists: Arc::clone(&self.lists),
+            policies: self.policies.clone(),
+        }
+    }
+
+    /// Reads one route, and takes the upstreams that it brings.
+    pub(super) fn registered(
+        &mut self,
+        context: &Context,
+        entry: Entry,
+    ) -> Option<(super::RouteKey, super::Route, BTreeMap<String, Upstream>)> {
+        let map = Map { entries: vec![entry], flow: false };
+        let node = Node { at: Mark::default(), value: Value::Map(map) };
+        let (key, route) = route::routes(self, &node, &context.defaults).pop_first()?;
+        Some((key, route, std::mem::take(&mut self.upstreams)))
     }
 
     /// Reads a mapping with the keys of an object; reports those that can't stand there.
@@ -221,7 +268,12 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads a text as a value.
-    fn value<T>(&mut self, node: &Node, expected: &'static str, read: impl FnOnce(&str) -> Read<T>) -> Option<T> {
+    pub(super) fn value<T>(
+        &mut self,
+        node: &Node,
+        expected: &'static str,
+        read: impl FnOnce(&str) -> Read<T>,
+    ) -> Option<T> {
         let text = self.text(node, expected)?;
         match read(&text) {
             Ok(value) => Some(value),

@@ -16,7 +16,7 @@ mod tls;
 mod websocket;
 
 pub(super) use acme::{ACME, EAB};
-pub(super) use admin::ADMIN;
+pub(super) use admin::{ADMIN, REGISTRY};
 pub(super) use balance::{BALANCE_HASH, BOUNDS, HASH_KEY, SHARE_OBJECT, STICKY_OBJECT};
 pub(super) use health::{DNS, GRPC_CHECK, HEALTH, HTTP_CHECK, MATCH, OUTLIER, TCP_CHECK, WS_CHECK};
 pub(super) use patience::{RETRY_OBJECT, WAIT_OBJECT};

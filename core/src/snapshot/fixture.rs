@@ -100,6 +100,7 @@ pub(crate) fn config(routes: impl IntoIterator<Item = (String, Vec<Rule>)>) -> C
         access_log: AccessLog { to: LogSink::Off, format: LogFormat::Auto, redact: Vec::new() },
         log: Log { level: LogLevel::Info, format: LogFormat::Auto, to: LogSink::Stderr },
         admin: crate::config::Admin::default(),
+        registry: crate::config::Registry::default(),
         state_dir: "state".into(),
         acme: crate::config::Acme::default(),
         workers: None,

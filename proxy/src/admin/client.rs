@@ -1,5 +1,7 @@
 //! What the command line asks a running proxy with: one request, one answer, one connection, without a runtime.
 
+mod json;
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -9,6 +11,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::token::Token;
+
+pub use json::Json;
 
 /// How long an answer may take. A reload waits for names to resolve, and for whoever is writing the file.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use switchboard_core::config::{Config, ConfigError, Loaded, load, load_bytes};
+use switchboard_core::config::{Config, ConfigError, Loaded, Scope, load, load_bytes};
 
 use super::ConfigFile;
 use crate::control::picture::Picture;
@@ -25,19 +25,20 @@ pub(crate) struct Options {
 /// Runs the proxy until it is told to end.
 pub(crate) fn run(options: &Options) -> Result<u8, String> {
     let path = options.config.find();
-    let (config, picture) = match &path {
+    let (config, scope, picture) = match &path {
         Some(path) => {
             let (loaded, picture) = reading::once(path);
+            let scope = loaded.scope.clone();
             match tell(loaded) {
-                Some(config) => (config, picture),
+                Some(config) => (config, scope, picture),
                 None => return Ok(1),
             }
         }
-        None => (without_file(), Picture::default()),
+        None => (without_file(), Scope::default(), Picture::default()),
     };
     log::start(&config.log).map_err(|error| format!("log: {error}"))?;
     let ready = options.ready_fd.map(open_descriptor).transpose()?;
-    start::run(Start { config, path, picture, ready, names_hosts: false })
+    start::run(Start { config, scope, path, picture, ready, names_hosts: false })
 }
 
 /// Reads a configuration, and prints what is wrong with it and what is probably not meant. `None` where it is refused.

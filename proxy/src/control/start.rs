@@ -8,19 +8,21 @@ use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use switchboard_core::config::Config;
+use switchboard_core::config::{Config, Scope};
 use switchboard_core::moment::Moment;
+use switchboard_core::snapshot::Compiler;
 use tokio::sync::mpsc;
 
 use super::health::Health;
 use super::listeners::Listeners;
 use super::picture::Picture;
 use super::resolve::Names;
+use super::routes::Routes;
 use super::{Control, Signals, open_access, state, watch};
 use crate::admin::Admin;
 use crate::certs::Certs;
 use crate::certs::keeper::Keeper;
-use crate::generation::Registry;
+use crate::generation::{Generation, Registry};
 use crate::process::{Admission, Process, WorkerLink};
 use crate::worker::Worker;
 
@@ -38,6 +40,8 @@ const ASKS: usize = 1024;
 pub struct Start {
     /// What it is told.
     pub config: Config,
+    /// What its routes stand in.
+    pub scope: Scope,
     /// The file to watch and to read again.
     pub path: Option<PathBuf>,
     /// How its files looked when they were read.
@@ -53,17 +57,16 @@ pub struct Start {
 /// # Errors
 /// In words, when it can't start.
 pub fn run(start: Start) -> Result<u8, String> {
-    let Start { config, path, picture, ready, names_hosts } = start;
+    let Start { config, scope, path, picture, ready, names_hosts } = start;
     let _lock = state::lock(&config.state_dir)?;
     let descriptors = raise_descriptor_limit()?;
     let admission = Admission::new((descriptors - RESERVED) / 2);
     tracing::info!(connections = admission.most, descriptors, "the limit on open files allows so many connections");
     let origin = Instant::now();
-    let mut registry = Registry::default();
     let access = open_access(&config.access_log)?;
     let state_dir = config.state_dir.clone();
     let count = config.workers.unwrap_or_else(cores);
-    let generation = registry.generation(config, |_| {}, None, Moment::ZERO).map_err(|error| error.to_string())?;
+    let (registry, routes, generation) = first_generation(config, &scope)?;
     let mut listeners = Listeners::default();
     let plan = listeners.plan(&generation.config.listeners, count).map_err(|error| error.to_string())?;
     plan.tell_ports(&generation);
@@ -114,13 +117,37 @@ pub fn run(start: Start) -> Result<u8, String> {
         process.sockets.store(Arc::new(listeners.open()));
         say_ready(ready);
         let (retired, weights) = Default::default();
-        let control =
-            Control { process, registry, listeners, path, retired, watch, names, signals, keeper, admin, weights };
+        let control = Control {
+            process,
+            registry,
+            routes,
+            listeners,
+            path,
+            retired,
+            watch,
+            names,
+            signals,
+            keeper,
+            admin,
+            weights,
+        };
         Ok(control.run(inbox).await)
     };
     let code = runtime.block_on(running);
     runtime.shutdown_background();
     code
+}
+
+/// What is in force first: the configuration, and the registered routes over it.
+fn first_generation(config: Config, scope: &Scope) -> Result<(Registry, Routes, Generation), String> {
+    let mut registry = Registry::default();
+    let mut routes = Routes::open(&config, scope)?;
+    let (written, kept) = (config.clone(), &mut routes.registry);
+    let overlay = |compiler: &mut Compiler| {
+        kept.overlay(compiler, &written, scope).iter().for_each(|note| tracing::warn!("{note}"));
+    };
+    let generation = registry.generation(config, overlay, None, Moment::ZERO).map_err(|error| error.to_string())?;
+    Ok((registry, routes, generation))
 }
 
 /// Starts a thread for each inbox.

@@ -5,7 +5,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use switchboard_core::config::Address;
 use switchboard_core::moment::Moment;
 use switchboard_core::snapshot::{Compiler, EndpointIdentity, Touched};
 
@@ -21,8 +20,8 @@ pub struct Changed {
     pub generation: Generation,
     /// Whether something was taken away whose streams have to end.
     pub removes: bool,
-    /// Whether an endpoint came whose name has to be asked for.
-    pub asks_names: bool,
+    /// Whether endpoints came or went.
+    pub endpoints: bool,
 }
 
 impl Registry {
@@ -49,12 +48,7 @@ impl Registry {
         if self.touched > FORGET_AFTER.max(self.rules.len() / 2) {
             self.forget_dead();
         }
-        let named = |id: &switchboard_core::snapshot::EndpointId| {
-            let endpoint = next.snapshot.endpoints().get(id.index());
-            endpoint.is_some_and(|endpoint| matches!(endpoint.address, Address::Name(..) | Address::Srv(_)))
-        };
-        let asks_names = touched.endpoints.iter().any(named);
-        Some((result, Some(Changed { generation: next, removes, asks_names })))
+        Some((result, Some(Changed { generation: next, removes, endpoints: !touched.endpoints.is_empty() })))
     }
 
     /// Ties what was touched to its live things.

@@ -2,6 +2,7 @@
 
 mod guard;
 mod look;
+mod registry;
 
 use crate::harness::{Message, Proxy, Wire};
 use serde_json::Value;

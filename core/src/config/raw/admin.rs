@@ -1,10 +1,10 @@
-//! `admin:` where the admin plane listens.
+//! `admin:` where the admin plane listens, and `registry:` what becomes of registered routes.
 
 use super::Walk;
-use crate::config::Admin;
-use crate::config::schema::ADMIN;
+use crate::config::schema::{ADMIN, REGISTRY};
 use crate::config::text::{Node, Value};
 use crate::config::value::{Read, fault};
+use crate::config::{Admin, Clash, Registry};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -67,4 +67,13 @@ fn path(walk: &mut Walk<'_>, node: &Node) -> Option<PathBuf> {
         _ if !text.contains('/') => fault("a path", format!("a path has a slash: ./{text}")),
         _ => Ok(PathBuf::from(text)),
     })
+}
+
+/// Reads `registry:`.
+pub(super) fn registry(walk: &mut Walk<'_>, node: &Node) -> Registry {
+    let Some(fields) = walk.fields(node, &REGISTRY) else { return Registry::default() };
+    let words = [("refuse", Clash::Refuse), ("overlay", Clash::Overlay)];
+    let clash = fields.value("clash").and_then(|node| walk.word(node, "what a clash does", &words));
+    let file = fields.value("file").and_then(|node| path(walk, node));
+    Registry { file, clash: clash.unwrap_or_default() }
 }

@@ -1,7 +1,7 @@
 //! The file as a whole, and the settings of the whole proxy.
 
 use super::rule::{self, Defaults};
-use super::{Fields, Walk, acme, admin, http2, listen, patience, policy, route, upstream};
+use super::{Context, Fields, Walk, acme, admin, http2, listen, patience, policy, route, upstream};
 use crate::config::defaults::STATE_DIR;
 use crate::config::schema::{ACCESS_LOG, DEFAULTS, DRAIN, FILE, FORWARDED, LIMITS, LOG, TIMEOUTS};
 use crate::config::suggest::nearest;
@@ -14,7 +14,7 @@ use crate::config::{
 use std::path::PathBuf;
 
 /// Reads the whole file. The order matters: rules name listeners and upstreams.
-pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> Config {
+pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> (Config, Context) {
     let fields = file(walk, root);
     let at = |key| fields.as_ref().and_then(|fields: &Fields<'_>| fields.value(key));
     let timeouts = at("timeouts").map_or_else(Timeouts::default, |node| timeouts(walk, node));
@@ -38,7 +38,8 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> Config {
     walk.orders_freely = acme.ask.is_none() && listeners.iter().any(|(_, listener)| listener.orders_certificates());
     let routes = at("routes").map(|node| route::routes(walk, node, &defaults)).unwrap_or_default();
     route::warn_unreached(walk, &listeners, &routes);
-    Config {
+    let context = walk.context(defaults);
+    let config = Config {
         listeners: listeners.into_iter().map(|(_, listener)| listener).collect(),
         routes,
         trusted_proxies: at("trusted_proxies").map(|node| networks(walk, node)).unwrap_or_default(),
@@ -52,12 +53,14 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> Config {
         http2: at("http2").map(|node| http2::http2(walk, node)).unwrap_or_default(),
         log: at("log").map(|node| log(walk, node)).unwrap_or_default(),
         admin: at("admin").map(|node| admin::admin(walk, node)).unwrap_or_default(),
+        registry: at("registry").map(|node| admin::registry(walk, node)).unwrap_or_default(),
         state_dir: state_dir(walk, at("state_dir")),
         acme,
         workers: at("workers").and_then(|node| workers(walk, node)),
         upstreams: std::mem::take(&mut walk.upstreams),
         files: Vec::new(),
-    }
+    };
+    (config, context)
 }
 
 /// The keys of the file. Here, and only here, a key may stand with nothing under it: `routes:` with all its lines

@@ -16,3 +16,17 @@ pub(in crate::config) static ADMIN: Object = Object {
         ),
     ],
 };
+
+pub(in crate::config) static REGISTRY: Object = Object {
+    what: "`registry`",
+    name: "registry",
+    keys: &[
+        key("file", Kind::Text, "Where registered routes are kept; default registry.journal in state_dir."),
+        key(
+            "clash",
+            Kind::Words(&["refuse", "overlay"]),
+            "Where the file has the route too: refuse (default) leaves it to the file, overlay lets the registered one \
+             answer while it lives.",
+        ),
+    ],
+};

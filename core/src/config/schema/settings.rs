@@ -10,7 +10,7 @@ use super::policies::{
 use super::rules::{ACCESS_LOG as RULE_ACCESS_LOG, HOST, MAX_BODY, ON_REMOVE_KEY, RULE, RULE_TIMEOUTS, UPGRADE};
 use super::tls::{LISTENER_TLS, UPSTREAM_TLS};
 use super::websocket::{CLOSE_CODE, WEBSOCKET_KEY};
-use super::{ACME, ADMIN, Kind, Object, TIME_OR_OFF, elsewhere, key, later};
+use super::{ACME, ADMIN, Kind, Object, REGISTRY, TIME_OR_OFF, elsewhere, key, later};
 
 pub(in crate::config) static FILE: Object = Object {
     what: "the configuration",
@@ -59,6 +59,7 @@ pub(in crate::config) static FILE: Object = Object {
             "Where the admin plane listens, on this machine alone; default 127.0.0.1:9900. Besides, always a unix \
              socket.",
         ),
+        key("registry", Kind::Object(&REGISTRY), "Routes that are registered while the proxy runs."),
         key(
             "state_dir",
             Kind::Text,
@@ -84,6 +85,7 @@ pub(in crate::config) static FILE: Object = Object {
         key("policies", Kind::Map(&Kind::Object(&POLICIES)), "Policies by name, for `use:` in rules."),
         key("http2", Kind::Object(&HTTP2), "Bounds of HTTP/2 connections."),
         later("registry"),
+        later("http2"),
         later("tracing"),
         later("cache"),
         later("redis"),

@@ -1,0 +1,104 @@
+//! Bodies and answers of the routes API, as the command line writes and shows them.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use super::Answer;
+
+/// What a proxy answered.
+#[derive(Clone, Debug)]
+pub struct Json(Value);
+
+impl Json {
+    /// The body of an answer.
+    pub fn of(answer: &Answer) -> Self {
+        Self(answer.json())
+    }
+
+    /// The body of a registration: `target` is an address, a name, or a rule as JSON.
+    ///
+    /// # Errors
+    /// In words, where it looks like JSON and is none.
+    pub fn route(target: &str, owner: Option<&str>, ttl: Option<&str>) -> Result<String, String> {
+        let mut body = match target.trim_start().chars().next() {
+            Some('{' | '[') => {
+                match serde_json::from_str(target).map_err(|error| format!("the rule is no JSON: {error}"))? {
+                    Value::Object(map) => map,
+                    rules => Map::from_iter([("rules".to_owned(), rules)]),
+                }
+            }
+            Some(_) | None => Map::from_iter([("to".to_owned(), json!(target))]),
+        };
+        for (name, value) in [("owner", owner), ("ttl", ttl)] {
+            if let Some(value) = value {
+                body.insert(name.to_owned(), json!(value));
+            }
+        }
+        Ok(Value::Object(body).to_string())
+    }
+
+    /// As it is, for people.
+    pub fn pretty(&self) -> String {
+        serde_json::to_string_pretty(&self.0).unwrap_or_default() + "\n"
+    }
+
+    /// A line for each route of a list.
+    pub fn lines_of_routes(&self) -> String {
+        self.routes().map(|route| line(route) + "\n").collect()
+    }
+
+    /// The line of one route.
+    pub fn line_of_route(&self) -> String {
+        line(&self.0) + "\n"
+    }
+
+    /// What registered routes add to those of the file, and what they stand before or behind.
+    pub fn difference(&self) -> String {
+        let of_file = |key: &Value| self.routes().any(|other| other["source"] == "file" && other["key"] == *key);
+        let mut text = String::new();
+        for route in self.routes().filter(|route| route["source"] == "registry") {
+            let sign = match (route["state"].as_str(), of_file(&route["key"])) {
+                (Some("in_force"), false) => "+",
+                (Some("in_force"), true) => "~",
+                _ => "!",
+            };
+            let _ = writeln!(text, "{sign} {}", line(route));
+        }
+        text
+    }
+
+    /// The registered routes as a configuration: JSON is YAML.
+    pub fn export(&self) -> String {
+        let mut text = "routes:\n".to_owned();
+        for route in self.routes() {
+            let _ = writeln!(text, "  {}: {}", route["key"], route["route"]);
+        }
+        if self.routes().next().is_none() { "routes: {}\n".to_owned() } else { text }
+    }
+
+    fn routes(&self) -> impl Iterator<Item = &Value> {
+        self.0["routes"].as_array().into_iter().flatten()
+    }
+}
+
+/// `key  source  state  owner  lease  target`
+fn line(route: &Value) -> String {
+    let word = |name: &str| route[name].as_str().unwrap_or("-").to_owned();
+    let lease = match route["ends_in_seconds"].as_f64() {
+        Some(left) => format!("{left:.0}s left"),
+        None => "-".to_owned(),
+    };
+    let target = match (&route["route"], &route["rules"]) {
+        (Value::Null, rules) => rules.to_string(),
+        (Value::Object(map), _) if map.len() == 1 && map.get("to").is_some_and(Value::is_string) => {
+            word_of(&route["route"]["to"])
+        }
+        (route, _) => route.to_string(),
+    };
+    format!("{}  {}  {}  {}  {lease}  {target}", word("key"), word("source"), word("state"), word("owner"))
+}
+
+fn word_of(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}

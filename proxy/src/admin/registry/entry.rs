@@ -1,0 +1,160 @@
+//! One registered route: as it was sent, as it was read, and as it is shown.
+
+use std::time::{Duration, SystemTime};
+
+use axum::http::StatusCode;
+use serde_json::{Map, Value, json};
+use switchboard_core::config::{ConfigError, Registered, RouteKey, Scope};
+
+use crate::admin::answer::Refusal;
+
+/// Names of fields whose values are nobody's business (case 184).
+const SECRETS: &[&str] =
+    &["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "password", "token", "secret"];
+
+/// A registered route.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// As it was sent.
+    pub(crate) body: String,
+    /// As it was read; nothing where it can't be read in the configuration that is in force.
+    pub(crate) read: Option<Registered>,
+    pub(crate) owner: Option<String>,
+    pub(crate) ttl: Option<Duration>,
+    /// When its lease ends.
+    pub(crate) ends: Option<SystemTime>,
+    pub(crate) state: State,
+    version: u64,
+}
+
+/// Whether it answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It does.
+    InForce,
+    /// The file has the route too, and goes before it.
+    Hidden,
+    /// What is in force has not what it names, or the like.
+    Invalid(Vec<String>),
+}
+
+impl Entry {
+    pub(super) fn new(body: String, read: Registered, version: u64, now: SystemTime) -> Self {
+        let (owner, ttl) = (read.owner.clone(), read.ttl);
+        Self { body, read: Some(read), owner, ttl, ends: ttl.map(|ttl| now + ttl), state: State::InForce, version }
+    }
+
+    /// An entry of the journal.
+    pub(super) fn replayed(key: &RouteKey, body: String, version: u64, scope: &Scope, now: SystemTime) -> Self {
+        let mut entry =
+            Self { body, read: None, owner: None, ttl: None, ends: None, state: State::Invalid(Vec::new()), version };
+        entry.read_in(key, scope);
+        entry.ends = entry.ttl.map(|ttl| now + ttl);
+        entry
+    }
+
+    /// Reads it again: what it stands in has changed.
+    pub(super) fn read_in(&mut self, key: &RouteKey, scope: &Scope) {
+        match scope.read(&key.to_string(), self.body.as_bytes()) {
+            Ok(read) => {
+                self.owner.clone_from(&read.owner);
+                self.ttl = read.ttl;
+                self.read = Some(read);
+            }
+            Err(errors) => {
+                self.read = None;
+                self.state = State::Invalid(errors.iter().map(ToString::to_string).collect());
+            }
+        }
+    }
+
+    pub(super) fn renewed(mut self, now: SystemTime) -> Self {
+        self.ends = self.ttl.map(|ttl| now + ttl);
+        self
+    }
+
+    pub(crate) fn etag(&self) -> String {
+        format!("\"{}\"", self.version)
+    }
+
+    /// For people and programs. Secrets are shown to whoever could read the journal anyway.
+    pub(crate) fn shown(&self, key: &RouteKey, now: SystemTime, masked: bool) -> Value {
+        let mut route: Value = serde_json::from_str(&self.body).unwrap_or(Value::Null);
+        if let Value::Object(map) = &mut route {
+            map.remove("owner");
+            map.remove("ttl");
+            if map.len() == 1
+                && let Some(rules) = map.remove("rules")
+            {
+                route = rules;
+            }
+        }
+        if masked {
+            mask(&mut route);
+        }
+        let left = self.ends.map(|ends| ends.duration_since(now).unwrap_or(Duration::ZERO).as_secs_f64());
+        let (state, errors) = match &self.state {
+            State::InForce => ("in_force", None),
+            State::Hidden => ("hidden", None),
+            State::Invalid(errors) => ("invalid", Some(errors)),
+        };
+        let mut shown = json!({
+            "key": key.to_string(),
+            "source": "registry",
+            "state": state,
+            "owner": self.owner,
+            "ttl_seconds": self.ttl.map(|ttl| ttl.as_secs_f64()),
+            "ends_in_seconds": left,
+            "etag": self.etag(),
+            "route": route,
+        });
+        if let (Some(errors), Value::Object(map)) = (errors, &mut shown) {
+            map.insert("errors".to_owned(), json!(errors));
+        }
+        shown
+    }
+}
+
+/// Hides the values that stand under the name of a secret.
+fn mask(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map.iter_mut() {
+                match SECRETS.contains(&name.to_ascii_lowercase().as_str()) && !value.is_object() {
+                    true => *value = json!("•••"),
+                    false => mask(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(mask),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// What is wrong with a body, each error with its place.
+pub(super) fn invalid(errors: &[ConfigError]) -> Refusal {
+    let place = |error: &ConfigError| json!({ "line": error.at.line, "column": error.at.column, "message": error.kind.to_string() });
+    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let words =
+        format!("{} thing{} wrong with the route", errors.len(), if errors.len() == 1 { " is" } else { "s are" });
+    Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", words)
+        .with("errors", Value::Array(errors.iter().map(place).collect()))
+        .with("lines", json!(lines))
+}
+
+/// An entry, or that there is none, as the journal has it.
+pub(super) fn record(key: &RouteKey, entry: Option<&Entry>) -> Vec<u8> {
+    let mut record = Map::from_iter([("key".to_owned(), json!(key.to_string()))]);
+    if let Some(entry) = entry {
+        record.insert("body".to_owned(), json!(entry.body));
+        record.insert("version".to_owned(), json!(entry.version));
+    }
+    Value::Object(record).to_string().into_bytes()
+}
+
+/// What [`record`] wrote: the key, the body unless it was removed, the version.
+pub(super) fn replayed(record: &[u8]) -> Option<(RouteKey, Option<String>, u64)> {
+    let record: Value = serde_json::from_slice(record).ok()?;
+    let key = RouteKey::parse(record["key"].as_str()?).ok()?;
+    Some((key, record["body"].as_str().map(str::to_owned), record["version"].as_u64().unwrap_or(0)))
+}
