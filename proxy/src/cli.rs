@@ -81,6 +81,12 @@ enum Command {
                             all was done, 1 if something was not."
     )]
     Trust(trust::Options),
+    /// Runs a dev server and gives it a name for as long as it runs
+    #[command(after_help = "Examples:\n  switchboard dev -- npm run dev            http://FOLDER-BRANCH.localhost\n  \
+                      switchboard dev shop -- vite              http://shop.localhost\n  switchboard dev api -- \
+                      php -S localhost:{port}\n\nThe server gets a free port in PORT, or by its own flag where it has \
+                      one. A proxy is started in the background if none runs. Exit code: the server's.")]
+    Dev(crate::dev::Options),
     /// Looks at what a proxy needs from this machine, and says how to mend what is missing
     #[command(
         after_help = "Example:\n  switchboard doctor -c switchboard.yaml\n\nExit code 0 if nothing stands in the way, \
@@ -147,6 +153,7 @@ pub fn main() -> ExitCode {
         Command::Drain(options) => drain::drain(&options),
         Command::Route(options) => route::route(&options),
         Command::Trust(options) => trust::trust(&options),
+        Command::Dev(options) => crate::dev::run(&options),
         Command::Doctor(options) => crate::doctor::run(&options),
         Command::Top(options) => crate::top::run(&options),
         Command::Schema => {

@@ -47,6 +47,8 @@ pub mod admin;
 
 pub mod demo;
 
+pub mod dev;
+
 pub mod doctor;
 
 pub mod top;

@@ -41,7 +41,7 @@ pub(super) fn stopping() -> Refusal {
 
 /// Answers a path that there isn't.
 pub(super) async fn nothing_here(uri: Uri) -> Refusal {
-    let words = format!("there is nothing at {}; /v1/openapi.json lists what there is", uri.path());
+    let words = format!("there is nothing at {}; docs/admin-api.md lists what there is", uri.path());
     Refusal::new(StatusCode::NOT_FOUND, "not_found", words)
 }
 

@@ -19,6 +19,11 @@ impl Paint {
         Self(is_wanted() && std::io::stdout().is_terminal())
     }
 
+    /// The same for standard error.
+    pub(crate) fn of_stderr() -> Self {
+        Self(is_wanted() && std::io::stderr().is_terminal())
+    }
+
     /// What the eye should find first.
     pub(crate) fn bold(self, text: &str) -> String {
         self.wrap("1", text)

@@ -59,7 +59,7 @@ async fn begin(
     came: Vec<u8>,
 ) -> Result<Box<Tunnel>, ProxyError> {
     let worker = &connection.worker;
-    let destination = Destination::parse(b"GET", b"/", [name.as_bytes()].into_iter(), Version::Http11)
+    let destination = Destination::parse(b"GET", b"/", [name.as_bytes()], Version::Http11)
         .map_err(|error| ProxyError::client(error.reason(), error.detail()))?;
     let fields = Fields::default();
     let facts = Facts {

@@ -28,7 +28,7 @@ fn a_browser_shows_what_happens_while_it_happens() {
     );
     let url = format!("http://{}/", proxy.admin());
     let screenshot = std::env::var("SCREENSHOT").unwrap_or_default();
-    let mut node = Node::run_with_input(&judge, SCRIPT, &[&url, &screenshot]);
+    let mut node = Node::run_with_input(&judge, SCRIPT, &[&url, &proxy.token(), &screenshot]);
     let seen = line(&node, 0);
     assert_eq!(seen["state"], "ready", "{seen}");
     assert!(seen["routes"].to_string().contains("b.test") && seen["routes"].to_string().contains("says 200 itself"));
@@ -68,6 +68,8 @@ fn a_browser_shows_what_happens_while_it_happens() {
         assert!(next < 9, "a killed origin turned red late three times: {seen}");
     }
     node.say("go on");
+    assert_eq!(line(&node, next)["drained"], "The streams of a.test are being ended.");
+    next += 1;
     for n in [next, next + 1] {
         assert_eq!(line(&node, n)["axe"], serde_json::json!([]), "accessible in both schemes");
     }

@@ -14,6 +14,7 @@ mod certs;
 mod cli;
 mod dashboard;
 mod demo;
+mod dev;
 mod doctor;
 mod drain;
 mod easegress;

@@ -14,21 +14,49 @@ function cell(row, text, kind) {
   return td;
 }
 
-// Rows are made anew only where they differ: a selection stays while nothing changes.
+// Rows are made anew only where they differ: a selection or the focus stays while nothing changes.
 function fill(id, rows, none) {
   const body = at(id).tBodies[0];
   const key = JSON.stringify(rows.map((row) => row.cells));
   if (body.dataset.key === key) return;
   body.dataset.key = key;
   body.replaceChildren();
-  for (const { cells, kinds } of rows) {
+  for (const { cells, kinds, button } of rows) {
     const row = body.insertRow();
     cells.forEach((text, index) => cell(row, text, kinds && kinds[index]));
+    if (button) row.insertCell().append(button());
   }
   if (rows.length === 0) {
     const td = cell(body.insertRow(), none, "empty");
     td.colSpan = at(id).tHead.rows[0].cells.length;
   }
+}
+
+function drainButton(route) {
+  return () => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Drain";
+    button.setAttribute("aria-label", "Drain the streams of " + route);
+    button.addEventListener("click", () => drain(route));
+    return button;
+  };
+}
+
+async function drain(route) {
+  const token = sessionStorage.getItem("token");
+  if (!token) {
+    at("said").textContent = "Enter the token first: draining changes something.";
+    at("token").focus();
+    return;
+  }
+  const answer = await fetch("/v1/drains", {
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: "Bearer " + token },
+    body: JSON.stringify({ name: route }),
+  });
+  const text = await answer.text();
+  at("said").textContent = answer.ok ? "The streams of " + route + " are being ended." : "Refused (" + answer.status + "): " + text;
 }
 
 const STATES = { up: "good", ramp: "good", drain: "note", maint: "note", unresolved: "bad", failing: "bad", ejected: "bad" };
@@ -40,6 +68,7 @@ function draw(picture) {
   figures(picture);
   fill("routes", picture.routes.map((route) => ({
     cells: [route.key, route.answers, route.from],
+    button: drainButton(route.key),
   })), "No routes yet: add one to the file, or with `switchboard route add`.");
   fill("upstreams", picture.upstreams.flatMap((upstream) => upstream.endpoints.map((endpoint) => ({
     cells: [upstream.name, endpoint.name, endpoint.state, endpoint.why, endpoint.in_flight],
@@ -89,6 +118,13 @@ function span(seconds) {
   if (seconds < 172800) return Math.floor(seconds / 3600) + " h";
   return Math.floor(seconds / 86400) + " days";
 }
+
+at("token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem("token", at("token").value.trim());
+  at("token").value = "";
+  at("said").textContent = "The token is kept until this tab is closed.";
+});
 
 const source = new EventSource("/v1/events");
 source.addEventListener("picture", (event) => draw(JSON.parse(event.data)));

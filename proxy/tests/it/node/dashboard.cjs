@@ -1,11 +1,11 @@
-// Looks at the dashboard in Chromium. Usage: dashboard.cjs URL [SCREENSHOT]. Prints a JSON line for each thing seen, and
+// Looks at the dashboard in Chromium. Usage: dashboard.cjs URL TOKEN [SCREENSHOT]. Prints a JSON line for each thing seen, and
 // goes on when a line comes on standard input.
 const { chromium } = require('playwright-core');
 const { readFileSync } = require('fs');
 const lines = require('readline').createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const say = (value) => console.log(JSON.stringify(value));
 (async () => {
-  const [url, screenshot] = process.argv.slice(2);
+  const [url, token, screenshot] = process.argv.slice(2);
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
     args: ['--no-sandbox', '--disable-quic', '--disable-background-networking'],
@@ -17,6 +17,8 @@ const say = (value) => console.log(JSON.stringify(value));
   page.on('requestfailed', (request) => noise.push(request.url() + ' failed'));
   await page.goto(url);
   await page.waitForFunction(() => document.getElementById('state').textContent === 'Ready');
+  await page.keyboard.press('Tab');
+  const focused = await page.evaluate(() => document.activeElement.className);
   say({ state: 'ready', routes: await page.locator('#routes tbody tr').allInnerTexts() });
   await lines.next(); // Traffic flows now.
   await page.waitForFunction(() => parseFloat(document.getElementById('rate').textContent) > 0);
@@ -34,6 +36,13 @@ const say = (value) => console.log(JSON.stringify(value));
     await page.waitForFunction(() => !document.querySelector('#upstreams .bad'));
     say({ green: true });
   }
+  await page.getByRole('button', { name: 'Drain the streams of a.test' }).click();
+  await page.waitForFunction(() => document.getElementById('said').textContent.includes('token first'));
+  await page.fill('#token', token);
+  await page.getByRole('button', { name: 'Use it in this tab' }).click();
+  await page.getByRole('button', { name: 'Drain the streams of a.test' }).click();
+  await page.waitForFunction(() => document.getElementById('said').textContent.includes('a.test are being ended'));
+  say({ drained: await page.textContent('#said') });
   await page.evaluate(readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8'));
   for (const scheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme: scheme });
@@ -43,8 +52,7 @@ const say = (value) => console.log(JSON.stringify(value));
   }
   await page.setViewportSize({ width: 360, height: 740 });
   say({ wider: await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth) });
-  await page.keyboard.press('Tab');
-  say({ focused: await page.evaluate(() => document.activeElement.className) });
+  say({ focused });
   say({ noise });
   await browser.close();
 })().catch((error) => { say({ broken: String(error) }); process.exit(1); });
