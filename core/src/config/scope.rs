@@ -159,7 +159,7 @@ mod tests {
             ("t.test", r#"{"to": "nobody"}"#, "body:1:8: there is no upstream `nobody`"),
             ("t.test", r#"{"to": ":1", "to": ":2"}"#, "body:1:14: `to` stands here a second time, first at body:1:2"),
             ("t.test", r#"{"to": ":1", "ttl": "soon"}"#, "body:1:21: `soon` is not"),
-            ("t.test", r#"{"rules": [{"to": ":2"}], "to": ":1"}"#, "body:1:26: `to` stands in one of the `rules`"),
+            ("t.test", r#"{"rules": [{"to": ":2"}], "to": ":1"}"#, "body:1:27: `to` stands in one of the `rules`"),
             ("t.test", r#"{"respond": "${HOME}"}"#, "body:1:13: "),
             ("t.test", r#"{"respond": "${file:/etc/passwd}"}"#, "body:1:13: "),
             ("/x", r#"":1""#, "body:1:1: `/x` is not the key of a route: the host is missing"),

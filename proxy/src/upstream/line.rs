@@ -46,8 +46,10 @@ impl Line {
         // From here on its drop takes back what was counted.
         let before = self.waiting.fetch_add(1, Ordering::SeqCst);
         let held = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let ticket = Ticket { line: Arc::clone(self), waiter: Arc::clone(&waiter), bytes, passes_on };
+        let mut ticket = Ticket { line: Arc::clone(self), waiter: Arc::clone(&waiter), bytes, passes_on };
         if before >= most || held.saturating_add(bytes) > room {
+            // It never had a place: nobody moves up when it goes.
+            ticket.passes_on = false;
             return None;
         }
         lock(&self.list).push_back(waiter);
