@@ -231,7 +231,7 @@ impl Control {
         }
         log.into_iter().for_each(log::put_in_force);
         self.listeners.settle(&plan);
-        self.keeper.follow(&generation.config);
+        self.keeper.follow(&generation.config, self.routes.registry.in_force());
         let old = self.process.generation.swap(Arc::new(generation));
         self.retired.push(old);
         for worker in &self.process.workers {

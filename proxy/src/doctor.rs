@@ -40,7 +40,7 @@ pub fn run(options: &Options) -> Result<u8, String> {
         None => run::without_file(),
     };
     let mut findings = vec![("names", names::localhost())];
-    findings.extend(ports::all(&config).into_iter().map(|finding| ("ports", finding)));
+    findings.extend(ports::all(&config, machine::pid(&config)).into_iter().map(|finding| ("ports", finding)));
     findings.push(("files", machine::descriptors()));
     findings.push(("state", machine::state_dir(&config.state_dir)));
     findings.push(("clock", machine::clock()));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::config::{Cidr, Config, HostPattern};
+use crate::config::{Cidr, Config, HostPattern, Route, RouteKey};
 
 /// Suffixes that no public authority issues for, because nobody owns a name below them (RFC 6761, RFC 8375, ICANN's
 /// `.internal`) or because home and office networks use them as if they were reserved.
@@ -89,15 +89,20 @@ impl Names {
     pub fn of(config: &Config) -> Self {
         let mut names = Self::default();
         for (key, route) in &config.routes {
-            for host in std::iter::once(&key.host).chain(&route.also).filter(|host| !passes_through(config, host)) {
-                match host {
-                    HostPattern::Exact(name) => drop(names.exact.insert(name.clone())),
-                    HostPattern::Suffix(suffix) => drop(names.suffixes.insert(suffix.clone())),
-                    HostPattern::Any => names.any = true,
-                }
-            }
+            names.add(config, key, route);
         }
         names
+    }
+
+    /// Adds the hosts of one more route: of one that was registered over the configuration.
+    pub fn add(&mut self, config: &Config, key: &RouteKey, route: &Route) {
+        for host in std::iter::once(&key.host).chain(&route.also).filter(|host| !passes_through(config, host)) {
+            match host {
+                HostPattern::Exact(name) => drop(self.exact.insert(name.clone())),
+                HostPattern::Suffix(suffix) => drop(self.suffixes.insert(suffix.clone())),
+                HostPattern::Any => self.any = true,
+            }
+        }
     }
 
     /// Tells how routes know a name, if they do. `*` knows private names alone, and of those of one label only

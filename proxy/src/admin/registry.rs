@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use switchboard_core::config::{Clash, Config, RouteKey, Scope};
+use switchboard_core::config::{Clash, Config, Route, RouteKey, Scope};
 use switchboard_core::snapshot::Compiler;
 
 use super::answer::Refusal;
@@ -118,6 +118,12 @@ impl Registry {
     /// All entries, in order of key.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&RouteKey, &Entry)> {
         self.entries.iter()
+    }
+
+    /// The routes that answer.
+    pub(crate) fn in_force(&self) -> impl Iterator<Item = (&RouteKey, &Route)> {
+        let answers = self.entries.iter().filter(|(_, entry)| entry.state == State::InForce);
+        answers.filter_map(|(key, entry)| Some((key, &entry.read.as_ref()?.route)))
     }
 
     /// One entry.

@@ -56,7 +56,7 @@ pub(super) async fn status(State(plane): State<Arc<Plane>>) -> Json<Value> {
 
 fn listener(socket: &Socket) -> Value {
     let settings = socket.settings.load();
-    json!({ "name": settings.name, "address": socket.describe(), "open": socket.open.load(Ordering::Relaxed) })
+    json!({ "name": settings.name, "address": socket.describe(), "tls": settings.tls.is_some(), "open": socket.open.load(Ordering::Relaxed) })
 }
 
 /// The counters of all workers, added up.

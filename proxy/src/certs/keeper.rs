@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustls::sign::CertifiedKey;
 use switchboard_core::certificate::{Cover, Issuer, issuer_of};
-use switchboard_core::config::Config;
+use switchboard_core::config::{Config, Route, RouteKey};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -63,8 +63,8 @@ impl Keeper {
     }
 
     /// Takes up a configuration that is about to be in force: its names are known before the first handshake.
-    pub fn follow(&self, config: &Config) {
-        let plan = Plan::of(config);
+    pub fn follow<'a>(&self, config: &Config, registered: impl Iterator<Item = (&'a RouteKey, &'a Route)>) {
+        let plan = Plan::of(config, registered);
         self.certs.know(plan.names.clone());
         self.plans.send_if_modified(|known| {
             let differs = **known != plan;

@@ -108,7 +108,9 @@ fn port(listener: &Listener, url: &Url) -> Option<u16> {
 fn notes(config: &Config, options: &Options) -> Vec<String> {
     let mut notes = Vec::new();
     if options.url.is_secure() {
-        notes.push("TLS is not built yet: this is what would become of the request without it.".to_owned());
+        notes.push(
+            "this is what becomes of the request behind the handshake; `check` looks at certificates.".to_owned(),
+        );
     }
     // Any port may lead to a socket that was inherited, or to one whose port the system chooses.
     let unknown = |listener: &Listener| matches!(listener.bind, Bind::Any(0) | Bind::Ip(_, 0) | Bind::Fd(_));

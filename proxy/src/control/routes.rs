@@ -175,20 +175,19 @@ impl Control {
                 let _ = worker.inbox.send(Command::Generation);
             }
         }
-        if changed.endpoints {
-            let rest = self.routes.follow_next.saturating_duration_since(Instant::now());
-            let soon = Instant::now() + rest.max(ANSWER_FIRST);
-            self.routes.follow_at.get_or_insert(soon);
-        }
+        let rest = self.routes.follow_next.saturating_duration_since(Instant::now());
+        let soon = Instant::now() + rest.max(ANSWER_FIRST);
+        self.routes.follow_at.get_or_insert(soon);
     }
 
-    /// Lets those follow who look after all endpoints: names and health. That costs by the number of endpoints, so it is
-    /// done once for many changes, and takes a small share of this thread's time.
+    /// Lets those follow who look after all endpoints and routes: names, health, certificates. That costs by their number,
+    /// so it is done once for many changes, and takes a small share of this thread's time.
     pub(super) fn follow(&mut self) {
         self.routes.follow_at = None;
         let start = Instant::now();
         let generation = self.process.generation.load_full();
         self.process.health.follow(&generation);
+        self.keeper.follow(&generation.config, self.routes.registry.in_force());
         let names = self.names.clone();
         tokio::spawn(async move { names.follow(&generation).await });
         self.routes.follow_next = Instant::now() + start.elapsed() * 20;

@@ -102,7 +102,7 @@ pub fn run(start: Start) -> Result<u8, String> {
     let running = async move {
         let signals = Signals::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
         let keeper = Keeper::start(Arc::clone(&process.certs), wanted, &state_dir);
-        keeper.follow(&process.generation.load().config);
+        keeper.follow(&process.generation.load().config, routes.registry.in_force());
         let names = Names::start(Arc::clone(&process.doubts));
         process.health.start(&process.generation.load());
         names.follow(&process.generation.load_full()).await;

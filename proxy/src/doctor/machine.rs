@@ -54,6 +54,12 @@ pub(super) fn clock() -> Finding {
     }
 }
 
+/// The process that runs with this configuration, if one does.
+pub(super) fn pid(config: &Config) -> Option<u32> {
+    let answer = ask(&Place::Unix(admin::socket_of(config)), "GET", "/v1/status", None).ok()?;
+    answer.json().get("pid")?.as_u64()?.try_into().ok()
+}
+
 /// Whether a proxy answers for this configuration.
 pub(super) fn proxy(config: &Config) -> Finding {
     let socket = admin::socket_of(config);

@@ -8,12 +8,13 @@ use switchboard_core::config::{Bind, Config};
 use super::Finding;
 use crate::listener::holder;
 
-/// One finding for each address.
-pub(super) fn all(config: &Config) -> Vec<Finding> {
-    config.listeners.iter().filter_map(|listener| of(&listener.bind)).collect()
+/// One finding for each address. `proxy` is the process that runs with this configuration, if one does.
+pub(super) fn all(config: &Config, proxy: Option<u32>) -> Vec<Finding> {
+    config.listeners.iter().filter_map(|listener| of(&listener.bind, proxy)).collect()
 }
 
-fn of(bind: &Bind) -> Option<Finding> {
+fn of(bind: &Bind, proxy: Option<u32>) -> Option<Finding> {
+    let one = |address| one(address, proxy);
     match bind {
         Bind::Any(port) => Some(one(SocketAddr::from(([0, 0, 0, 0], *port)))),
         Bind::Ip(ip, port) => Some(one(SocketAddr::new(*ip, *port))),
@@ -30,14 +31,14 @@ fn of(bind: &Bind) -> Option<Finding> {
     }
 }
 
-fn one(address: SocketAddr) -> Finding {
+fn one(address: SocketAddr, proxy: Option<u32>) -> Finding {
     let error = match TcpListener::bind(address) {
         Ok(_) => return Finding::Good(format!("{address} is free")),
         Err(error) => error,
     };
     let port = address.port();
     match error.kind() {
-        ErrorKind::AddrInUse => taken(address),
+        ErrorKind::AddrInUse => taken(address, proxy),
         ErrorKind::PermissionDenied => Finding::Bad(
             format!("{address} may not be bound by this user"),
             format!(
@@ -51,15 +52,14 @@ fn one(address: SocketAddr) -> Finding {
     }
 }
 
-fn taken(address: SocketAddr) -> Finding {
-    let holders: Vec<String> = holder::of(address)
-        .into_iter()
-        .flatten()
-        .map(|holder| format!("{} (process {})", holder.name, holder.pid))
-        .collect();
-    if holders.iter().any(|holder| holder.contains("switchboard")) {
-        return Finding::Good(format!("{address} is a switchboard's: {}", holders.join(", ")));
+fn taken(address: SocketAddr, proxy: Option<u32>) -> Finding {
+    let mut holders: Vec<_> = holder::of(address).into_iter().flatten().collect();
+    if !holders.is_empty() && holders.iter().all(|holder| Some(holder.pid) == proxy) {
+        return Finding::Good(format!("{address} is held by the proxy that runs"));
     }
-    let who = if holders.is_empty() { "another user's program".to_owned() } else { holders.join(", ") };
+    // One process has a socket for each of its workers.
+    holders.dedup();
+    let names: Vec<String> = holders.iter().map(|holder| format!("{} (process {})", holder.name, holder.pid)).collect();
+    let who = if names.is_empty() { "another user's program".to_owned() } else { names.join(", ") };
     Finding::Bad(format!("{address} is taken by {who}"), "end that program, or listen on another port".to_owned())
 }

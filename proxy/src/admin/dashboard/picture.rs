@@ -1,5 +1,6 @@
 //! What the dashboard is told once a second, and what `switchboard top` shows: one JSON object, bounded.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -51,7 +52,9 @@ fn routes(generation: &Generation) -> Vec<Value> {
         Action::Respond { status, .. } => format!("says {status} itself"),
         Action::Redirect { status, .. } => format!("redirects with {status}"),
     };
-    let route = |key: &str, action: &Action| json!({ "key": key, "answers": answers(action), "from": "file" });
+    let written: HashSet<String> = generation.config.routes.keys().map(ToString::to_string).collect();
+    let from = |key: &str| if written.contains(key) { "file" } else { "registry" };
+    let route = |key: &str, action: &Action| json!({ "key": key, "answers": answers(action), "from": from(key) });
     rules.map(|rule| route(&rule.key, &rule.action)).collect()
 }
 

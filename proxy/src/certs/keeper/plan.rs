@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use switchboard_core::certificate::{Cover, Names};
-use switchboard_core::config::{Acme as Settings, Challenge, Config, Listener};
+use switchboard_core::config::{Acme as Settings, Challenge, Config, Listener, Route, RouteKey};
 
 use super::{Name, Stage, Task};
 use crate::certs::acme::Acme;
@@ -24,11 +24,13 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn of(config: &Config) -> Self {
+    pub(super) fn of<'a>(config: &Config, registered: impl Iterator<Item = (&'a RouteKey, &'a Route)>) -> Self {
         if !wants_certificates(config) {
             return Self::default();
         }
-        Self { names: Names::of(config), acme: Some(config.acme.clone()), plain: has_plain_listener(config) }
+        let mut names = Names::of(config);
+        registered.for_each(|(key, route)| names.add(config, key, route));
+        Self { names, acme: Some(config.acme.clone()), plain: has_plain_listener(config) }
     }
 }
 

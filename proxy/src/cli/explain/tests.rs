@@ -158,7 +158,7 @@ fn websockets() {
         0,
         &["GET ws://t.test/chat", "connection: upgrade", "upgrade: websocket", "makes it a websocket tunnel"],
     );
-    has("wss://t.test/chat", 0, &["note: TLS is not built yet"]);
+    has("wss://t.test/chat", 0, &["note: this is what becomes of the request behind the handshake"]);
     let (_, text) = ask("t.test/chat");
     assert!(!text.contains("tunnel"), "{text}");
 }

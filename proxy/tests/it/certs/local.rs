@@ -1,7 +1,7 @@
 //! Private names: certificates of the proxy's own authority, made at the first handshake.
 
 use super::client::{certificate, get, handshake};
-use crate::harness::{Proxy, on_workers, poll};
+use crate::harness::{Proxy, on_workers, poll, run};
 
 const LISTEN: &str = "listen:\n  - {bind: 127.0.0.1:0, name: public, tls: auto}\n";
 
@@ -40,6 +40,15 @@ fn case_162_names_that_no_route_knows_get_nothing() {
     proxy.write_config(&format!("{LISTEN}routes: {{x.localhost: {{respond: x}}, y.localhost: {{respond: y}}}}\n"));
     poll("a certificate for the new route", || certificate(proxy.address(), "y.localhost"));
     assert_eq!(certificate(proxy.address(), "x.localhost"), leaf);
+    // So does one that is registered, and it is gone with it.
+    let route = |arguments: &[&str]| {
+        let output = run(proxy.dir().path(), &[&["route"], arguments, &["-c", "switchboard.yaml"]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    route(&["add", "z.localhost", ":9"]);
+    poll("a certificate for the registered route", || certificate(proxy.address(), "z.localhost"));
+    route(&["remove", "z.localhost"]);
+    poll("z.localhost to be unknown", || certificate(proxy.address(), "z.localhost").is_none().then_some(()));
     // One that is gone gets no handshake any more.
     proxy.write_config(&format!("{LISTEN}routes: {{y.localhost: {{respond: y}}}}\n"));
     poll("x.localhost to be unknown", || certificate(proxy.address(), "x.localhost").is_none().then_some(()));
