@@ -92,7 +92,7 @@ pub const fn words(reason: Reason) -> Words {
         Reason::NoEndpoint => (
             "No server is available",
             "None of the servers behind this route can be used now.",
-            "Try again soon. If you run the proxy, look whether the names of the upstream resolve.",
+            "Try again soon. If you run the proxy, `switchboard top` says of each endpoint what is wrong with it.",
         ),
         Reason::Overloaded => (
             "Too busy",
