@@ -70,7 +70,7 @@ pub struct Snapshot {
     pub drain: config::Drain,
     /// Where access lines go.
     pub access_log: config::AccessLog,
-    /// In the order of the configuration: [`ListenerId`](crate::route::ListenerId) counts them.
+    /// In the order of the configuration: [`ListenerId`] counts them.
     pub listeners: Vec<config::Listener>,
     /// By listener; empty where no listener has policies.
     listener_policies: Arc<[Option<Chain>]>,

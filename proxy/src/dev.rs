@@ -20,7 +20,7 @@ use crate::cli::paint::Paint;
 /// What `dev` takes.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// The name: `shop` is http://shop.localhost. By default the folder and the branch that is checked out in it
+    /// The name: `shop` is shop.localhost. By default the folder and the branch that is checked out in it
     name: Option<String>,
     /// The configuration of the proxy to use; by default the one that this user's background proxy has
     #[arg(short = 'c', long = "config", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]

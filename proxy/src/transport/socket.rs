@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -163,9 +163,9 @@ impl Socket {
                 Err(_) => return Poll::Ready(Gone::Reset),
             }
         }
-        // EPOLLHUP and EPOLLERR close the writing side too; a FIN closes the reading side alone.
-        let mut noop = Context::from_waker(Waker::noop());
-        match self.fd.poll_write_ready(&mut noop) {
+        // EPOLLHUP and EPOLLERR close the writing side too; a FIN closes the reading side alone. Asked with the caller's
+        // own waker: another would take its place where it waits for room.
+        match self.fd.poll_write_ready(context) {
             Poll::Ready(Ok(guard)) if guard.ready().is_write_closed() => Poll::Ready(Gone::Reset),
             Poll::Ready(Err(_)) => Poll::Ready(Gone::Reset),
             Poll::Ready(Ok(_)) | Poll::Pending => Poll::Ready(Gone::Fin),

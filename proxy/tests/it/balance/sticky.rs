@@ -1,7 +1,7 @@
 //! Sticky sessions: our cookie, theirs, and the moment in which theirs is set.
 
 use super::{addresses, group, letters, reload};
-use crate::harness::{Message, Origin, Proxy, on_workers};
+use crate::harness::{Message, Origin, Proxy, on_workers, poll};
 
 /// Asks with cookies.
 fn ask(proxy: &Proxy, cookies: &str) -> Message {
@@ -75,6 +75,8 @@ fn sessions_survive_reload_and_restart_and_leave_an_endpoint_that_is_gone() {
         (0..4).for_each(|_| assert_eq!(ask(&proxy, &pair).text(), next.text()));
         let at = usize::from(next.text().as_bytes()[0] - b'a');
         origins[at] = None;
+        // Its listener is closed by a thread of its own.
+        poll("the origin to be gone", || std::net::TcpStream::connect(&list[at]).is_err().then_some(()));
         let last = ask(&proxy, &pair);
         assert_eq!(last.status(), 200);
         assert!(set(&last).is_some(), "bound to the one that answered");

@@ -194,7 +194,7 @@ impl Wire {
                 self.end(Ending::Reset);
             }
             Err(e) if e.kind() == ErrorKind::Interrupted => return true,
-            Err(e) => panic!("nothing more came ({e}) after {:?}", self.held_text()),
+            Err(e) => panic!("nothing more came ({e}) after {} bytes: {:?}", self.held.len(), self.held_text()),
         }
         false
     }

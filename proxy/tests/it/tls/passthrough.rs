@@ -38,7 +38,8 @@ fn both_kinds_live_on_one_port() {
         assert!(nowhere.contains("UnrecognisedName"), "{nowhere}");
         // The other end knows who the client is, and the log of this one which name it was.
         assert_eq!(back.wait_access(0)["client"], "127.0.0.1");
-        let line = poll("the line of the tunnel", || front.access().into_iter().find(|line| line["tunnel"] == "tls"));
+        let line =
+            poll("the line of the tunnel", || front.access().into_iter().find(|line| line["sni"] == "back.test"));
         assert_eq!((&line["tls"], &line["sni"]), (&"passthrough".into(), &"back.test".into()));
         assert!(line["bytes_in"].as_u64() > Some(0) && line["bytes_out"].as_u64() > Some(0), "{line}");
     });
