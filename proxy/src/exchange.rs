@@ -7,6 +7,7 @@ pub mod admit;
 pub mod again;
 pub mod answer;
 pub mod bond;
+pub mod hedge;
 pub mod hold;
 pub mod own;
 pub mod passthrough;
@@ -17,10 +18,11 @@ pub mod upload;
 
 use std::rc::Rc;
 
-use switchboard_core::http1::Framing;
+use switchboard_core::config::Timeouts;
+use switchboard_core::http1::{Framing, HeadLimits};
 use switchboard_core::message::Version;
 use switchboard_core::moment::Moment;
-use switchboard_core::snapshot::{Action, UpstreamId};
+use switchboard_core::snapshot::{Action, Rule, UpstreamId};
 
 use crate::desk::Desk;
 use crate::error::ProxyError;
@@ -159,7 +161,7 @@ async fn reach(
     interim: &mut Interim,
 ) -> Result<answer::Upstream, ProxyError> {
     let rule = &admitted.rule;
-    let limits = switchboard_core::http1::HeadLimits::from(&record.generation.snapshot.limits);
+    let limits = HeadLimits::from(&record.generation.snapshot.limits);
     let relaxed;
     let timeouts = if admitted.grpc {
         relaxed = rule.timeouts.for_streams();
@@ -173,7 +175,7 @@ async fn reach(
     attempts.bound = bonds.as_ref().and_then(Bonds::place);
     let ends = rule.timeouts.total.map_or(Moment::NEVER, |total| record.started + total);
     loop {
-        let permit = match attempts.pick(&connection.worker, rule, record.started) {
+        let mut permit = match attempts.pick(&connection.worker, rule, record.started) {
             Ok(permit) => permit,
             Err(error) => {
                 // 503, or another look
@@ -186,21 +188,19 @@ async fn reach(
         if let Some(bonds) = &bonds {
             bonds.write_up(desk);
         }
-        let attempt = Attempt {
-            worker: &connection.worker,
-            peer: &connection.peer,
-            client: &connection.transport,
-            deadline: &connection.deadline,
-            timeouts,
-            per_try: rule.retry.per_try,
-            limits: &limits,
-            ends,
+        let attempt = attempt_on(connection, rule, timeouts, &limits, ends);
+        let sent = match rule.retry.hedge {
+            Some(after) if hedge::may(desk, admitted.nature(upload), &attempts) => {
+                let bonds = bonds.as_ref();
+                let pair = hedge::Pair { connection, admitted, bonds, attempt: &attempt, after };
+                Box::pin(pair.send(desk, record, &mut attempts, &mut permit, upload, interim)).await
+            }
+            _ => send(&attempt, permit.endpoint(), desk, upload, interim, record).await,
         };
-        let sent = send(&attempt, permit.endpoint(), desk, upload, interim, record).await;
         attempts.measure(&connection.worker, &permit, sent.is_err());
         outcome::note(&connection.worker, permit.endpoint(), record, sent.as_ref().err(), desk.answer.status);
         match sent {
-            Ok(_) if attempts.again_for(desk.answer.status, rule, admitted.nature(upload)) => {
+            Ok(_) if again::is_wanted(desk, &mut attempts, rule, admitted.nature(upload)) => {
                 drop(permit);
                 Box::pin(again::repeat(connection, upload, attempts.made() > 1, ends)).await?;
             }
@@ -216,6 +216,25 @@ async fn reach(
                 Box::pin(again::again(connection, desk, admitted, &mut attempts, upload, ends, error)).await?;
             }
         }
+    }
+}
+
+fn attempt_on<'a>(
+    connection: &'a Connection,
+    rule: &Rule,
+    timeouts: &'a Timeouts,
+    limits: &'a HeadLimits,
+    ends: Moment,
+) -> Attempt<'a> {
+    Attempt {
+        worker: &connection.worker,
+        peer: &connection.peer,
+        client: &connection.transport,
+        deadline: &connection.deadline,
+        timeouts,
+        per_try: rule.retry.per_try,
+        limits,
+        ends,
     }
 }
 

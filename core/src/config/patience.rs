@@ -13,6 +13,9 @@ pub struct Retry {
     pub retries: u8,
     /// How long an attempt may wait for its first byte before it counts as failed; `None` is `off`.
     pub per_try: Option<Duration>,
+    /// How long an endpoint may take to answer before another is asked as well, and the first answer taken; `None` is
+    /// `off`. Only requests without a body that may be sent twice.
+    pub hedge: Option<Duration>,
     /// Retries beside the requests of an upstream (20 %), for what adds load: connects that failed added none.
     pub budget: Share,
 }
@@ -44,7 +47,7 @@ pub struct Wait {
 impl Default for Retry {
     fn default() -> Self {
         let causes = Causes { connect: true, reset: true, timeout: false, statuses: Vec::new() };
-        Self { causes, retries: 2, per_try: None, budget: Share(200_000) }
+        Self { causes, retries: 2, per_try: None, hedge: None, budget: Share(200_000) }
     }
 }
 
@@ -52,7 +55,7 @@ impl Retry {
     /// Whether its retries are paid from what requests earn: those that add load for certain.
     #[must_use]
     pub const fn earns(&self) -> bool {
-        self.retries > 0 && (self.causes.timeout || !self.causes.statuses.is_empty())
+        self.retries > 0 && (self.causes.timeout || !self.causes.statuses.is_empty() || self.hedge.is_some())
     }
 }
 

@@ -5,6 +5,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use switchboard_core::moment::Moment;
+use switchboard_core::snapshot::Rule;
 
 use super::hold;
 use super::upload::Upload;
@@ -12,6 +13,7 @@ use crate::desk::Desk;
 use crate::error::ProxyError;
 use crate::http::Connection;
 use crate::upstream::Attempts;
+use crate::upstream::attempts::Nature;
 
 use super::admit::Admitted;
 
@@ -43,6 +45,17 @@ pub async fn again(
         }
         Err(error) => Err(error),
     }
+}
+
+/// Whether the answer on `desk` is given up for another attempt: its status is one of the rule's, or says that the
+/// request came too early, which no request does that its client had not marked so.
+pub fn is_wanted(desk: &Desk, attempts: &mut Attempts, rule: &Rule, nature: Nature) -> bool {
+    if attempts.again_for(desk.answer.status, rule, nature) {
+        return true;
+    }
+    desk.answer.status == 425
+        && desk.request.fields.matching(desk.input.filled(), b"early-data").next().is_none()
+        && attempts.again_for_early(rule, nature)
 }
 
 /// Counts a retry and prepares for it; where `later`, after a moment.

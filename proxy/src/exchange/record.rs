@@ -30,7 +30,7 @@ pub struct End {
 }
 
 /// The notes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Record {
     /// The generation that the exchange reads: names in the access line come from it.
     pub generation: Rc<Current>,
@@ -127,6 +127,14 @@ impl Record {
     /// The first byte of an answer came.
     pub const fn first_byte(&mut self, at: Moment) {
         self.first_byte = Some(at);
+    }
+
+    /// Takes over what was noted of an attempt that ran beside others, and was the one that counts.
+    pub const fn adopt(&mut self, attempt: &Self) {
+        self.endpoint = attempt.endpoint;
+        self.attempted = attempt.attempted;
+        self.connect = attempt.connect;
+        self.first_byte = attempt.first_byte;
     }
 
     /// Notes how it ended, if nothing was noted before: the first cause is the cause.

@@ -76,6 +76,8 @@ counters! {
     upstream_reused,
     /// Exchanges that were tried again.
     retries,
+    /// Requests that another endpoint was asked beside a slow one (retry.hedge).
+    hedges,
     /// Requests that a rate limit with dry_run would have refused.
     rate_limit_dry_runs,
     /// HTTP/2 connections cut because their client flooded them.

@@ -38,6 +38,10 @@ pub struct Attempts {
     last: Option<ProxyError>,
     /// When the attempt began, where latency decides.
     began: Option<Moment>,
+    /// The same of an attempt that goes on beside the last one.
+    began_before: Option<Moment>,
+    /// An endpoint found the request to come too early (425), and was believed once.
+    was_early: bool,
     /// The next attempt is one that the budget counts.
     repeats: bool,
     /// Its place in a line, while it waits and until it is served.
@@ -74,6 +78,8 @@ impl Attempts {
             made: 0,
             last: None,
             began: None,
+            began_before: None,
+            was_early: false,
             repeats: false,
             hold: None,
         }
@@ -202,6 +208,45 @@ impl Attempts {
     pub fn again_for(&mut self, status: u16, rule: &Rule, nature: Nature) -> bool {
         let wanted = !rule.retry.causes.statuses.is_empty() && rule.retry.causes.statuses.contains(&status);
         let again = wanted && nature.repeatable && nature.replayable && self.has_tries(&rule.retry) && self.pays(rule);
+        self.repeats |= again;
+        again
+    }
+
+    /// Picks another endpoint for a request whose last attempt goes on; `None` where there is no other, or what may be
+    /// sent again is used up. That attempt is then the one before the last.
+    pub fn beside(&mut self, worker: &Worker, rule: &Rule, now: Moment) -> Option<Permit> {
+        if !self.has_tries(&rule.retry) {
+            return None;
+        }
+        let (made, first, began) = (self.made, self.last_place(), self.began);
+        let repeats = std::mem::replace(&mut self.repeats, true);
+        let picked = self.pick(worker, rule, now);
+        self.repeats = repeats;
+        match picked {
+            Ok(permit) if self.last_place() != first && self.pays(rule) => {
+                self.began_before = began;
+                Some(permit)
+            }
+            // The only one again, or nobody has room.
+            Ok(_) | Err(_) => {
+                (self.made, self.began) = (made, began);
+                None
+            }
+        }
+    }
+
+    /// Swaps the last attempt and the one beside it: what is asked of the last is then asked of the other.
+    pub const fn turn(&mut self) {
+        let (last, before) = (self.made.saturating_sub(1) % REMEMBERED, self.made.saturating_sub(2) % REMEMBERED);
+        self.tried.swap(last, before);
+        std::mem::swap(&mut self.began, &mut self.began_before);
+    }
+
+    /// Whether a request is sent again that came too early for its endpoint: once, by any method, for it was not acted
+    /// on (RFC 8470 §5.2). Nothing of ours was early data, so a second 425 is an answer like another.
+    pub fn again_for_early(&mut self, rule: &Rule, nature: Nature) -> bool {
+        let again = !self.was_early && nature.replayable && self.has_tries(&rule.retry) && self.pays(rule);
+        self.was_early = true;
         self.repeats |= again;
         again
     }

@@ -33,6 +33,11 @@ impl Interim {
         Self { understood: !matches!(version, Version::Http10), expected, count: 0, bytes: 0, pending: Vec::new() }
     }
 
+    /// For nobody: they are counted and go no further.
+    pub const fn deaf() -> Self {
+        Self::new(Version::Http10, false)
+    }
+
     /// Whether the client still waits for a 100.
     pub const fn expected(&self) -> bool {
         self.expected

@@ -1,5 +1,6 @@
 //! Which endpoint gets a request, what waits, what is sent again: with real origins that come and go.
 
+mod hedge;
 mod hold;
 mod limits;
 mod retry;

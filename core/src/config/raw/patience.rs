@@ -21,11 +21,13 @@ pub(super) fn retry(walk: &mut Walk<'_>, node: &Node) -> Option<Retry> {
         })
     });
     let per_try = fields.value("per_try").and_then(|node| walk.timeout(node));
+    let hedge = fields.value("hedge").and_then(|node| walk.timeout(node));
     let budget = fields.value("budget").and_then(|node| walk.value(node, "a share", |text| amount::share(text, 100)));
     Some(Retry {
         causes: causes.unwrap_or(defaults.causes),
         retries: retries.unwrap_or(defaults.retries),
         per_try: per_try.unwrap_or(defaults.per_try),
+        hedge: hedge.unwrap_or(defaults.hedge),
         budget: budget.unwrap_or(defaults.budget),
     })
 }

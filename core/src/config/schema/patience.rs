@@ -1,6 +1,6 @@
 //! The keys of what a rule does where an attempt fails or no endpoint is up.
 
-use super::{Key, Kind, Object, TIME_OR_OFF, key, later};
+use super::{Key, Kind, Object, TIME_OR_OFF, key};
 
 const RETRY_FORMS: Kind = Kind::Or(&[Kind::Off, Kind::Object(&RETRY_OBJECT)]);
 const WAIT_FORMS: Kind = Kind::Or(&[Kind::Duration, Kind::Off, Kind::Object(&WAIT_OBJECT)]);
@@ -41,7 +41,13 @@ pub(in crate::config) static RETRY_OBJECT: Object = Object {
             "Retries beside the requests of the upstream; default 20%. Connects that failed added no load and don't \
              count.",
         ),
-        later("hedge"),
+        key(
+            "hedge",
+            TIME_OR_OFF,
+            "How long an endpoint may take to answer before another one is asked as well; the first answer is taken, and \
+             the other request given up. Only requests without a body that may be sent twice, within `budget`; default \
+             off.",
+        ),
     ],
 };
 

@@ -253,3 +253,29 @@ fn fault_43_a_retry_storm_adds_a_fifth() {
         assert!(start.elapsed() < Duration::from_secs(60));
     });
 }
+
+/// A request that came too early was not acted on: it goes again once, whatever its method, unless the client said that
+/// it is early data, for then the answer is the client's (RFC 8470 §5.2).
+#[test]
+fn what_came_too_early_is_sent_again_once() {
+    let check = |request: String, expect: &'static [u16]| {
+        on_workers(|workers| {
+            let count = AtomicUsize::new(0);
+            let origin = Origin::start(move |wire, _| {
+                while wire.request().is_some() {
+                    let status = if count.fetch_add(1, Ordering::SeqCst) == 0 { 425 } else { 200 };
+                    wire.offer(format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n"));
+                }
+            });
+            let late = status(425);
+            let proxy = group(workers, &[origin.address()], "", "");
+            assert_eq!(proxy.ask(&request).status(), expect[0], "{request}");
+            let proxy = group(workers, &[late.address()], "", "");
+            assert_eq!(proxy.ask(&request).status(), 425);
+            assert_eq!(late.requests().len(), usize::from(expect[1]), "{request}");
+        });
+    };
+    check(GET.to_owned(), &[200, 2]);
+    check(POST.to_owned(), &[200, 2]);
+    check(GET.replace("\r\n\r\n", "\r\nEarly-Data: 1\r\n\r\n"), &[425, 1]);
+}
