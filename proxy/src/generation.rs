@@ -16,6 +16,7 @@ use switchboard_core::snapshot::{
 
 use crate::live::limits::Limits;
 use crate::live::{EndpointLive, Place, Places, PoolId, Removal, RuleLive, UpstreamLive};
+use crate::telemetry::meter::{Meter, RouteCounts};
 use crate::tls;
 
 mod change;
@@ -80,6 +81,8 @@ impl Deref for Current {
 #[derive(Debug, Default)]
 pub struct Registry {
     rules: HashMap<RuleIdentity, Weak<RuleLive>>,
+    /// By route: a rule that is changed goes on counting.
+    meters: HashMap<Arc<str>, Weak<Meter<RouteCounts>>>,
     upstreams: HashMap<UpstreamIdentity, Weak<UpstreamLive>>,
     /// Several where the bounds of a pool were changed while streams go on: the last is in force.
     endpoints: HashMap<EndpointIdentity, Vec<Weak<EndpointLive>>>,
@@ -166,7 +169,11 @@ impl Registry {
         rule.policy.iter().for_each(|chain| self.limits.tie(chain));
         let entry = self.rules.entry(rule.identity.clone()).or_default();
         let live = entry.upgrade().unwrap_or_else(|| {
-            let live = Arc::new(RuleLive::new(&rule.identity.route));
+            let route = &rule.identity.route;
+            let kept = self.meters.entry(Arc::clone(route)).or_default();
+            let meter = kept.upgrade().unwrap_or_default();
+            *kept = Arc::downgrade(&meter);
+            let live = Arc::new(RuleLive::new(route, meter));
             *entry = Arc::downgrade(&live);
             live
         });
@@ -197,6 +204,7 @@ impl Registry {
             live.bounds == bounds && live.tls == tls && live.send_proxy_protocol == send_proxy_protocol
         };
         let old = self.endpoints.get(&endpoint.identity).and_then(|lives| lives.last()).and_then(Weak::upgrade);
+        let meter = old.as_ref().map(|live| Arc::clone(&live.meter)).unwrap_or_default();
         let (places, standing) = match old {
             Some(live) if same(&live) => return live,
             // Other bounds or another TLS make another pool: the idle connections of the old one are closed as they age.
@@ -224,6 +232,7 @@ impl Registry {
             send_proxy_protocol,
             standing,
             passive: Default::default(),
+            meter,
             removal: Removal::default(),
         });
         self.endpoints.entry(endpoint.identity.clone()).or_default().push(Arc::downgrade(&live));
@@ -236,6 +245,7 @@ impl Registry {
         self.touched = 0;
         self.clients.forget_unused();
         self.rules.retain(|_, rule| rule.strong_count() > 0);
+        self.meters.retain(|_, meter| meter.strong_count() > 0);
         self.limits.forget_dead();
         self.upstreams.retain(|_, upstream| upstream.strong_count() > 0);
         self.endpoints.retain(|_, lives| {

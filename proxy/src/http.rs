@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use switchboard_core::forwarding::{Peer, Scheme};
@@ -99,6 +100,7 @@ async fn secured(
     desk: Option<Box<Desk>>,
 ) -> Option<Connection> {
     let worker = Rc::clone(&connection.worker);
+    let socket = Arc::clone(&connection.socket);
     let came = desk.map_or_else(Vec::new, |desk| {
         let came = desk.input.filled().to_vec();
         worker.desks.take_back(desk);
@@ -107,6 +109,7 @@ async fn secured(
     match tls::accept::accept(connection, endpoint, came).await {
         Accepted::Open(open) => {
             worker.counters.tls_handshakes.add(1);
+            socket.counts.handshakes.fetch_add(1, Ordering::Relaxed);
             Some(*open)
         }
         Accepted::Plain(mut connection, _) => {
@@ -122,6 +125,7 @@ async fn secured(
         }
         Accepted::Failed(error) => {
             worker.counters.tls_failed.add(1);
+            socket.counts.failed_handshakes.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(%error, "a TLS handshake failed");
             None
         }

@@ -43,6 +43,21 @@ pub struct Socket {
     pub settings: ArcSwap<Listener>,
     /// Connections open on it, all workers.
     pub open: AtomicU64,
+    /// What else is counted of it.
+    pub counts: Counts,
+}
+
+/// What is counted of a listener: per connection and not per request, so all workers add to one number.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Connections accepted.
+    pub accepted: AtomicU64,
+    /// Connections closed at once, over `limits.connections_per_client`.
+    pub refused: AtomicU64,
+    /// TLS handshakes that were finished.
+    pub handshakes: AtomicU64,
+    /// TLS handshakes that failed.
+    pub failed_handshakes: AtomicU64,
 }
 
 /// Who connected.
@@ -132,8 +147,10 @@ fn welcome(worker: &Rc<Worker>, socket: &Arc<Socket>, fd: OwnedFd, peer: Remote)
     let process = &worker.process;
     let Some(admitted) = Admitted::enter(process, socket, worker.client_limit(peer)) else {
         // Over the limit of this client: closed without a word, as the kernel would refuse it.
+        socket.counts.refused.fetch_add(1, Ordering::Relaxed);
         return;
     };
+    socket.counts.accepted.fetch_add(1, Ordering::Relaxed);
     match lighter_worker(process, worker.index) {
         Some(link) => {
             let _ = link.send(Command::Serve(Arc::clone(socket), fd, peer, admitted));

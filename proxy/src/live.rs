@@ -20,6 +20,7 @@ use switchboard_core::config::{OnRemove, Pool, ProxyVersion};
 use switchboard_core::moment::Moment;
 
 use crate::generation::Current;
+use crate::telemetry::meter::{EndpointCounts, Meter, RouteCounts, UpstreamCounts};
 use crate::tls::endpoints::ClientTls;
 use crate::upstream::line::Line;
 use passive::Passive;
@@ -133,6 +134,8 @@ pub struct RuleLive {
     pub route: Arc<str>,
     /// Set when a reload takes its route away. A rule that is only changed keeps its streams.
     pub removal: Removal,
+    /// What is counted of its route.
+    pub meter: Arc<Meter<RouteCounts>>,
     /// WebSockets that it counts.
     pub tunnels: crate::tunnel::quota::Quota,
     /// What it last said of its streams' end: nanoseconds that they may go on, `KEEP` for as long as they like.
@@ -154,10 +157,11 @@ pub struct Ending {
 const KEEP: u64 = u64::MAX;
 
 impl RuleLive {
-    /// Makes one for a route.
-    pub fn new(route: &Arc<str>) -> Self {
+    /// Makes one for a route, with the counts of that.
+    pub fn new(route: &Arc<str>, meter: Arc<Meter<RouteCounts>>) -> Self {
         Self {
             route: Arc::clone(route),
+            meter,
             removal: Removal::default(),
             drain: KEEP.into(),
             code: 1012.into(),
@@ -199,6 +203,8 @@ pub struct UpstreamLive {
     pub queue: Arc<Line>,
     /// Those who are held until an endpoint is up.
     pub held: Arc<Line>,
+    /// What is counted of it.
+    pub meter: Meter<UpstreamCounts>,
     /// All endpoints refused, and a trial finds out when one accepts again.
     pub trying: AtomicBool,
 }
@@ -228,6 +234,8 @@ pub struct EndpointLive {
     pub standing: Arc<Standing>,
     /// What its traffic says of it.
     pub passive: Passive,
+    /// What is counted of it. Kept where other bounds make another pool.
+    pub meter: Arc<Meter<EndpointCounts>>,
     /// Set when a reload takes it away.
     pub removal: Removal,
 }

@@ -20,6 +20,7 @@ use crate::live::passive::Suspects;
 use crate::telemetry::access_log::AccessSink;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::failures::Failures;
+use crate::telemetry::latency::Latency;
 
 /// The proxy as a whole.
 #[derive(Debug)]
@@ -38,6 +39,12 @@ pub struct Process {
     pub access: ArcSwap<Option<AccessSink>>,
     /// Whether they go anywhere: what an exchange reads.
     pub access_on: AtomicBool,
+    /// Whether somebody reads durations: then exchanges are measured exactly.
+    pub timed: AtomicBool,
+    /// Whether somebody looked at durations, and will again.
+    pub watched: AtomicBool,
+    /// How long exchanges took of late.
+    pub latency: Latency,
     /// Set when the proxy is going away.
     pub draining: AtomicBool,
     /// Set before that, so that load balancers look elsewhere first (`drain.announce`).
@@ -116,7 +123,15 @@ impl Process {
     /// Sends access lines elsewhere, or nowhere.
     pub fn log_access_to(&self, access: Option<AccessSink>) {
         self.access_on.store(access.is_some(), Ordering::Relaxed);
+        self.timed.store(access.is_some() || self.watched.load(Ordering::Relaxed), Ordering::Relaxed);
         self.access.store(Arc::new(access));
+    }
+
+    /// Somebody looks at durations, and will again: from now on exchanges are measured.
+    pub fn watch(&self) {
+        if !self.watched.swap(true, Ordering::Relaxed) {
+            self.timed.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Says that connections wait because a bound is reached, at most once a second.

@@ -3,5 +3,7 @@
 pub mod access_log;
 pub mod counters;
 pub mod failures;
+pub mod latency;
 pub mod log;
+pub mod meter;
 pub mod sink;

@@ -185,6 +185,11 @@ impl Worker {
         Rc::clone(&current)
     }
 
+    /// Whether somebody reads how long exchanges take.
+    pub fn is_timed(&self) -> bool {
+        self.process.timed.load(Ordering::Relaxed)
+    }
+
     /// Makes the id of the next request.
     pub fn next_id(&self) -> RequestId {
         self.ids.set(self.ids.get().wrapping_add(1));

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
 use axum::extract::State;
@@ -13,9 +12,11 @@ use switchboard_core::reason::Reason;
 use super::Plane;
 use crate::process::Process;
 use crate::telemetry::counters::Counter;
+use crate::telemetry::latency;
 use page::{Kind, Page};
 
 mod page;
+mod things;
 
 /// What goes up and down among the counters of a worker.
 const GAUGES: &[&str] = &["connections", "tunnels", "streams"];
@@ -25,12 +26,17 @@ pub(super) async fn metrics(State(plane): State<Arc<Plane>>) -> impl IntoRespons
     ([(header::CONTENT_TYPE, page::CONTENT_TYPE)], text(&plane.process))
 }
 
-/// The page.
+/// The page. From the first on, durations are measured.
 pub fn text(process: &Process) -> String {
+    process.watch();
     let mut page = Page::default();
     this_process(&mut page, process);
     workers(&mut page, process);
-    listeners(&mut page, process);
+    things::listeners(&mut page, process);
+    let generation = process.generation.load();
+    things::routes(&mut page, &generation);
+    things::endpoints(&mut page, &generation, process);
+    things::upstreams(&mut page, &generation);
     certificates(&mut page, process);
     page.finish()
 }
@@ -115,6 +121,8 @@ fn workers(page: &mut Page, process: &Process) {
         let metric = if gauge { format!("switchboard_{name}") } else { format!("switchboard_{}_total", unit(name)) };
         page.one(&metric, if gauge { Kind::Gauge } else { Kind::Counter }, help, page::number(*value));
     }
+    page.family("switchboard_duration_seconds", Kind::Histogram, "How long exchanges took, tunnels left out.");
+    page.histogram("switchboard_duration_seconds", &[], &latency::all(process));
     page.family("switchboard_reasons_total", Kind::Counter, "Exchanges that the proxy ended itself, by reason.");
     for (index, reason) in Reason::ALL.iter().enumerate() {
         let counters = process.workers.iter().filter_map(|worker| worker.counters.reasons.get(index));
@@ -128,16 +136,6 @@ fn unit(name: &str) -> String {
     match name.split_once('_') {
         Some(("bytes", direction)) => format!("{direction}_bytes"),
         Some(_) | None => name.to_owned(),
-    }
-}
-
-fn listeners(page: &mut Page, process: &Process) {
-    page.family("switchboard_listener_connections", Kind::Gauge, "Client connections open, by listener.");
-    for socket in process.sockets.load().iter() {
-        let (settings, address) = (socket.settings.load(), socket.describe());
-        let labels = [("listener", settings.name.as_str()), ("address", address.as_str())];
-        let open = socket.open.load(Ordering::Relaxed);
-        page.sample("switchboard_listener_connections", &labels, page::number(open));
     }
 }
 

@@ -62,6 +62,7 @@ impl Listeners {
                     address: bound.address,
                     settings: ArcSwap::from_pointee(listener.clone()),
                     open: 0.into(),
+                    counts: Default::default(),
                 };
                 plan.fresh.push((Arc::new(socket), bound.descriptors));
             }

@@ -15,6 +15,7 @@ use switchboard_core::snapshot::Rule;
 use crate::desk::Desk;
 use crate::error::ProxyError;
 use crate::http::Connection;
+use crate::telemetry::meter::Measured;
 use crate::upstream::attempts::Hold;
 use crate::upstream::line::Line;
 use crate::upstream::{Attempts, trial};
@@ -79,7 +80,12 @@ pub async fn wait(
         }
         if connection.deadline.has_come() { Poll::Ready(Ok(false)) } else { Poll::Pending }
     });
-    if !called.await? {
+    let since = worker.deadlines.now();
+    let called = called.await;
+    if let Some(counts) = attempts.live().and_then(|live| live.meter.of(worker)) {
+        counts.held.add(Measured::between(since, worker.deadlines.now()));
+    }
+    if !called? {
         return Err(error);
     }
     attempts.start_over(Some(hold));

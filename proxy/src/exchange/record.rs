@@ -17,6 +17,7 @@ use crate::error::Side;
 use crate::generation::Current;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::failures::{self, Failure};
+use crate::telemetry::meter::{EndpointCounts, Measured, class};
 use crate::tls::Secure;
 use crate::worker::Worker;
 
@@ -76,7 +77,7 @@ impl Record {
             generation: worker.generation(),
             id: worker.next_id(),
             trusted_id: false,
-            started: if worker.access.is_on() { worker.deadlines.now() } else { worker.deadlines.about_now() },
+            started: if worker.is_timed() { worker.deadlines.now() } else { worker.deadlines.about_now() },
             rule: None,
             endpoint: None,
             attempts: 0,
@@ -102,11 +103,14 @@ impl Record {
 
     /// The time, as exactly as somebody will read it.
     pub fn clock(&self, worker: &Worker) -> Moment {
-        if worker.access.is_on() { worker.deadlines.now() } else { worker.deadlines.about_now() }
+        if worker.is_timed() { worker.deadlines.now() } else { worker.deadlines.about_now() }
     }
 
     /// An attempt begins: the first at the start, as no time has passed; later ones now.
     pub fn attempt(&mut self, endpoint: usize, worker: &Worker) {
+        if self.attempts > 0 {
+            self.count_failed_attempt(worker);
+        }
         self.endpoint = Some(endpoint);
         self.attempts += 1;
         self.attempted = Some(if self.attempts == 1 { self.started } else { self.clock(worker) });
@@ -144,12 +148,13 @@ impl Record {
 
     /// Closes an exchange: counts it, and writes its line where the rule wants one. The head is still on the desk.
     pub fn close(&self, worker: &Worker, desk: &Desk) {
-        self.count(&worker.counters);
+        let now = worker.is_timed().then(|| worker.deadlines.now());
+        self.count(worker, now);
         if let Some(End { reason, .. }) = self.end {
             worker.process.failures.add(|| self.failure(reason, desk));
         }
         if worker.access.is_on() && self.rule().is_none_or(|rule| rule.access_log) {
-            let now = worker.deadlines.now();
+            let now = now.unwrap_or_else(|| worker.deadlines.now());
             worker.access.write(self.line(desk, now, None), &self.generation);
         }
     }
@@ -167,8 +172,61 @@ impl Record {
         }
     }
 
-    /// Counts what there is to count.
-    pub fn count(&self, counters: &Counters) {
+    /// Counts what there is to count, for the whole proxy, the route and the endpoint. Without `now` no durations.
+    fn count(&self, worker: &Worker, now: Option<Moment>) {
+        self.count_all(&worker.counters);
+        let took = now.map(|now| Measured::between(self.started, now));
+        if let Some(took) = took {
+            worker.counters.duration.add(took);
+        }
+        if let Some(live) = self.rule.and_then(|id| self.generation.rules.get(id.index()))
+            && let Some(route) = live.meter.of(worker)
+        {
+            class(&route.answers, self.status);
+            route.bytes_in.add(self.bytes_in);
+            route.bytes_out.add(self.bytes_out);
+            if let Some(took) = took {
+                route.duration.add(took);
+            }
+            if let Some(counter) = self.end.and_then(|end| route.reasons.get(end.reason as usize)) {
+                counter.add(1);
+            }
+        }
+        if let Some(counts) = self.endpoint_counts(worker) {
+            if self.upstream_status != 0 {
+                class(&counts.answers, self.upstream_status);
+            } else if self.end.is_some_and(|end| end.side == Side::Upstream) {
+                counts.failed.add(1);
+            }
+            if now.is_some() {
+                if let Some(at) = self.first_byte {
+                    counts.first_byte.add(Measured::between(self.started, at));
+                }
+                if let Some(connect) = self.connect {
+                    counts.connect.add(Measured::of(connect));
+                }
+            }
+        }
+    }
+
+    fn endpoint_counts(&self, worker: &Worker) -> Option<&EndpointCounts> {
+        self.generation.endpoints.get(self.endpoint?)?.meter.of(worker)
+    }
+
+    /// The attempt before came to nothing, or its answer was thrown away.
+    #[cold]
+    fn count_failed_attempt(&self, worker: &Worker) {
+        if let Some(counts) = self.endpoint_counts(worker) {
+            counts.failed.add(1);
+        }
+        if let Some(endpoint) = self.endpoint.and_then(|index| self.generation.endpoints.get(index))
+            && let Some(counts) = endpoint.group.meter.of(worker)
+        {
+            counts.retries.add(1);
+        }
+    }
+
+    fn count_all(&self, counters: &Counters) {
         counters.requests.add(1);
         counters.bytes_in.add(self.bytes_in);
         counters.bytes_out.add(self.bytes_out);

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use switchboard_core::reason::Reason;
 
+use super::meter::Histogram;
+
 /// A number that one thread adds to and any thread may read.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -34,6 +36,8 @@ macro_rules! counters {
             $(#[doc = $doc] pub $name: Counter,)*
             /// Answers of the proxy's own, by reason.
             pub reasons: [Counter; Reason::ALL.len()],
+            /// How long exchanges took; tunnels are not in it.
+            pub duration: Histogram,
         }
 
         impl Counters {

@@ -18,6 +18,7 @@ use crate::desk::Desk;
 use crate::error::Side;
 use crate::exchange::record::{End, Record};
 use crate::live::EndpointLive;
+use crate::telemetry::meter::{Meter, RouteCounts, class};
 use crate::worker::Worker;
 
 /// The longest that each text may be.
@@ -31,6 +32,7 @@ const TOKEN: usize = 32;
 #[derive(Debug)]
 pub(super) struct Facts {
     rule: Arc<Rule>,
+    meter: Option<Arc<Meter<RouteCounts>>>,
     /// Request id, host, path, query, user agent, upgrade token, TLS name, one behind the other.
     texts: Box<[u8]>,
     ends: [u16; 7],
@@ -62,6 +64,7 @@ impl Facts {
         }
         Self {
             rule: Arc::clone(rule),
+            meter: record.rule.and_then(|id| Some(Arc::clone(&record.generation.rules.get(id.index())?.meter))),
             texts: texts.into_boxed_slice(),
             ends,
             tls: line.tls,
@@ -105,6 +108,17 @@ impl Facts {
         worker.counters.bytes_out.add(down.moved);
         if let Some(end) = end {
             worker.counters.reason(end.reason);
+        }
+        if let Some(route) = self.meter.as_ref().and_then(|meter| meter.of(worker)) {
+            class(&route.answers, 101);
+            route.bytes_in.add(up.moved);
+            route.bytes_out.add(down.moved);
+            if let Some(counter) = end.and_then(|end| route.reasons.get(end.reason as usize)) {
+                counter.add(1);
+            }
+        }
+        if let Some(counts) = endpoint.meter.of(worker) {
+            class(&counts.answers, 101);
         }
         if let Some(frames) = frames {
             frames.count(&worker.counters);

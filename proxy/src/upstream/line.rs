@@ -39,6 +39,11 @@ impl Line {
         self.waiting.load(Ordering::SeqCst) == 0
     }
 
+    /// How many wait.
+    pub fn len(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Joins at the end, where fewer than `most` wait with no more than `room` bytes. Tells also whether nobody else
     /// was there.
     pub fn join(self: &Arc<Self>, most: u32, bytes: u64, room: u64, passes_on: bool) -> Option<(Ticket, bool)> {

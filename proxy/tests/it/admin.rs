@@ -2,6 +2,7 @@
 
 mod guard;
 mod look;
+mod metrics;
 mod registry;
 
 use crate::harness::{Message, Proxy, Wire};

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use switchboard_core::answer::words;
@@ -14,6 +14,7 @@ use crate::control::health::view::View;
 use crate::generation::Generation;
 use crate::process::Process;
 use crate::telemetry::failures::Failure;
+use crate::telemetry::latency::Percentiles;
 
 /// Rows of a table at most: a page with ten thousand helps nobody.
 const ROWS: usize = 500;
@@ -35,6 +36,7 @@ pub(super) fn of(process: &Process) -> Value {
         "ready": process.is_ready(),
         "draining": process.draining.load(Ordering::Relaxed),
         "generation": generation.number,
+        "latency": process.latency.percentiles(process).map(latency),
         "connections": { "open": process.admission.open(), "most": process.admission.most },
         "totals": status::totals(process),
         "reasons": status::reasons(process),
@@ -43,6 +45,12 @@ pub(super) fn of(process: &Process) -> Value {
         "failures": failures.iter().take(FAILURES).map(failure).collect::<Vec<_>>(),
         "certificates": process.certs.status().iter().take(ROWS).map(certificate).collect::<Vec<_>>(),
     })
+}
+
+fn latency(times: Percentiles) -> Value {
+    // Hundredths of a millisecond are enough to read.
+    let millis = |time: Duration| (time.as_secs_f64() * 100_000.0).round() / 100.0;
+    json!({ "p50_ms": millis(times.p50), "p90_ms": millis(times.p90), "p99_ms": millis(times.p99) })
 }
 
 fn routes(generation: &Generation) -> Vec<Value> {

@@ -1,6 +1,7 @@
 //! The text form of Prometheus (exposition format 0.0.4): families with help and type, samples below them.
 
 use super::{escape, write_number};
+use crate::telemetry::meter::{Sum, bound};
 
 /// What the page is.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -12,6 +13,8 @@ pub(super) enum Kind {
     Counter,
     /// Goes up and down.
     Gauge,
+    /// How many lay below which bound.
+    Histogram,
 }
 
 /// A page that is being written.
@@ -24,6 +27,7 @@ impl Page {
         let kind = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
         };
         let help = help.replace('\\', "\\\\").replace('\n', " ");
         self.0.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
@@ -51,6 +55,25 @@ impl Page {
         self.0.push(' ');
         write_number(&mut self.0, value);
         self.0.push('\n');
+    }
+
+    /// The lines of a histogram. Every second bucket has one: the bounds double.
+    pub(super) fn histogram(&mut self, name: &str, labels: &[(&str, &str)], sum: &Sum) {
+        let (bucket, mut below) = (format!("{name}_bucket"), 0);
+        let line = |page: &mut Self, end: &str, count| {
+            let labels: Vec<_> = labels.iter().copied().chain([("le", end)]).collect();
+            page.sample(&bucket, &labels, number(count));
+        };
+        for (index, count) in sum.buckets.iter().enumerate() {
+            below += count;
+            match bound(index) {
+                Some(end) if index % 2 == 0 => line(self, &(number(end) / 1e6).to_string(), below),
+                Some(_) => {}
+                None => line(self, "+Inf", below),
+            }
+        }
+        self.sample(&format!("{name}_sum"), labels, number(sum.sum) / 1e6);
+        self.sample(&format!("{name}_count"), labels, number(below));
     }
 
     pub(super) fn finish(self) -> String {
