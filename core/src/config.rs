@@ -19,6 +19,7 @@ mod raw;
 mod report;
 mod schema;
 mod scope;
+pub mod sse;
 mod suggest;
 mod text;
 mod tls;
@@ -41,6 +42,7 @@ pub use policy::{
 };
 pub use schema::json::json_schema;
 pub use scope::{Registered, Scope};
+pub use sse::Sse;
 pub use tls::{
     CertificateFiles, Certificates, ClientAuth, Digest, EndpointScheme, HostTls, Inspected, ListenerTls, PairPart,
     PemFile, ProxyVersion, TlsPolicy, TlsVersion, UpstreamTls,
@@ -220,6 +222,8 @@ pub struct Rule {
     pub on_remove: OnRemove,
     /// Limits of its WebSockets; `None` where it has none.
     pub websocket: Option<WebSocket>,
+    /// Limits of its event streams; `None` where it has none.
+    pub sse: Option<Sse>,
     /// Its policies, merged with those of the levels around it; `None` where there is none.
     pub policies: Option<Box<Policies>>,
     /// Whether what its listener forbids binds it too (`inherit`).

@@ -31,6 +31,8 @@ pub mod policy;
 
 pub mod websocket;
 
+pub mod sse;
+
 pub mod balance;
 
 pub mod health;

@@ -108,6 +108,8 @@ pub struct Rule {
     pub wait: Option<config::Wait>,
     /// Limits of its WebSockets; `None` where it has none.
     pub websocket: Option<Box<config::WebSocket>>,
+    /// Limits of its event streams; `None` where it has none.
+    pub sse: Option<Box<config::Sse>>,
     /// By what its live state is found again in the next snapshot.
     pub identity: RuleIdentity,
     /// Its policies; most rules have none.

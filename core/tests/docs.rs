@@ -76,6 +76,8 @@ const OBJECTS: &[(&str, &str)] = &[
     ("A size for each side, in `websocket`", "sides_size"),
     ("A rate for each side, in `websocket`", "sides_rate"),
     ("`max_tunnels`, in `websocket`", "max_tunnels"),
+    ("`sse` of a rule", "sse"),
+    ("`max_streams`, in `sse`", "max_streams"),
     ("`basic_auth`", "basic_auth"),
     ("`api_keys`", "api_keys"),
     ("`forward_auth`", "forward_auth"),

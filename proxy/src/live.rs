@@ -138,6 +138,8 @@ pub struct RuleLive {
     pub meter: Arc<Meter<RouteCounts>>,
     /// WebSockets that it counts.
     pub tunnels: crate::tunnel::quota::Quota,
+    /// Event streams that it counts.
+    pub event_streams: crate::tunnel::quota::Quota,
     /// What it last said of its streams' end: nanoseconds that they may go on, `KEEP` for as long as they like.
     drain: AtomicU64,
     /// The code that its WebSockets are then closed with.
@@ -166,6 +168,7 @@ impl RuleLive {
             drain: KEEP.into(),
             code: 1012.into(),
             tunnels: Default::default(),
+            event_streams: Default::default(),
         }
     }
 

@@ -11,11 +11,13 @@ use switchboard_core::http1::{BodyDecoder, CHUNK_SUFFIX, ChunkError, LAST_CHUNK_
 
 use crate::transport::Transport;
 
+pub mod events;
 mod frames;
 pub mod replay;
 mod slices;
 pub mod splice;
 
+use events::Events;
 use replay::Replay;
 use slices::{keep_rest, write_packed};
 use splice::Splice;
@@ -82,6 +84,8 @@ pub struct Pump {
     trailers: Vec<u8>,
     /// The payload, while it may have to be sent once more.
     kept: Option<Box<Replay>>,
+    /// What is known of an event stream.
+    events: Option<Box<Events>>,
     /// Payload bytes that came.
     pub received: u64,
     /// Bytes that the sink took, framing included.
@@ -105,6 +109,7 @@ impl Pump {
             owes_end: false,
             trailers: Vec::new(),
             kept: None,
+            events: None,
             received: 0,
             sent: 0,
             waits: Waits::Source,
@@ -151,6 +156,9 @@ impl Pump {
         let produced;
         (*consumed, produced) = if self.complete { (0, 0) } else { self.decode(bytes)? };
         let payload = bytes.get(..produced).unwrap_or_default();
+        if self.events.is_some() {
+            return self.emit_events(context, sink, head, payload);
+        }
         if sink.takes_heads() {
             return self.start_frames(context, sink, head, payload);
         }
@@ -206,7 +214,12 @@ impl Pump {
             let bytes = room.get_mut(..read).unwrap_or_default();
             let (consumed, produced) = self.decode(bytes)?;
             behind.extend_from_slice(bytes.get(consumed..).unwrap_or_default());
-            self.emit(context, sink, &[], bytes.get(..produced).unwrap_or_default())?;
+            let payload = bytes.get(..produced).unwrap_or_default();
+            if self.events.is_some() {
+                self.emit_events(context, sink, &[], payload)?;
+            } else {
+                self.emit(context, sink, &[], payload)?;
+            }
         }
     }
 

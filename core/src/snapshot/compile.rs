@@ -160,6 +160,7 @@ pub(super) fn compiled(
         retry: rule.retry.clone(),
         wait: rule.wait,
         websocket: rule.websocket.clone().map(Box::new),
+        sse: rule.sse.clone().map(Box::new),
         identity: RuleIdentity { route: Arc::clone(key), fingerprint: fingerprint(rule) },
         policy,
         inherit: rule.inherit,

@@ -52,6 +52,7 @@ pub(crate) fn respond(body: &str) -> Rule {
         access_log: true,
         on_remove: OnRemove::Keep,
         websocket: None,
+        sse: None,
         policies: None,
         inherit: true,
         retry: Retry::default(),

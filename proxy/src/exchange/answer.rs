@@ -1,5 +1,7 @@
 //! An upstream's answer on its way to the client: its head rewritten, its body relayed, both ends left in order.
 
+mod events;
+
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
@@ -26,6 +28,7 @@ use crate::tunnel::Tunnel;
 use crate::tunnel::quota::Place;
 use crate::upstream::interim::Interim;
 use crate::upstream::pool;
+use events::Course;
 
 /// The connection that answers, and whose it is.
 #[derive(Debug)]
@@ -58,13 +61,14 @@ pub async fn relay(
     // A client that was never told to go on may send its body or not: nobody can tell what comes next.
     let undecided = interim.expected() && !upload.is_received();
     let close = must_close(connection, desk, record) || undecided;
+    // Without a declared length it is a stream: listed, and held to no time-out of requests.
+    let streams = !matches!(framing, Framing::None | Framing::Length(_) | Framing::Frames(Some(_)));
+    let course = if streams { events::course(desk, record, admitted)? } else { None }; // 429, 503
     let coding = write_head(desk, record, admitted, framing, close)?;
     bond::add(&mut desk.output, &upstream.cookie);
     record.status = desk.answer.status;
     let trailers = record.generation.snapshot.limits.trailers as usize;
     let body = BodyDecoder::new(framing, trailers);
-    // Without a declared length it is a stream: listed, and held to no time-out of requests.
-    let streams = !matches!(framing, Framing::None | Framing::Length(_) | Framing::Frames(Some(_)));
     let listed = streams.then(|| list(connection, record, &upstream)).flatten();
     let mut download = Download {
         connection,
@@ -72,6 +76,7 @@ pub async fn relay(
         admitted,
         pump: Pump::new(body, coding, None),
         listed,
+        course,
         begun: false,
         excess: Vec::new(),
         since: Moment::ZERO,
@@ -79,6 +84,9 @@ pub async fn relay(
         moved: u64::MAX,
         ends: admitted.rule.timeouts.total.map_or(Moment::NEVER, |total| record.started + total),
     };
+    if let Some(course) = &download.course {
+        download.pump.watch(course.events());
+    }
     let result = poll_fn(|context| download.poll(context, desk, upload, interim)).await;
     let Download { pump, excess, .. } = download;
     record.bytes_in = upload.received();
@@ -89,7 +97,13 @@ pub async fn relay(
     if let Err(error) = result {
         return Ok(cut(connection, record, error, coding, framing));
     }
-    let reusable = desk.answer.keep_alive && framing != Framing::Close && excess.is_empty() && upload.is_whole();
+    let left = pump.has_left();
+    if left {
+        record.ended(Side::Proxy, Reason::Draining);
+        record.broken = true;
+    }
+    let reusable =
+        !left && desk.answer.keep_alive && framing != Framing::Close && excess.is_empty() && upload.is_whole();
     if reusable {
         keep(connection, upstream);
     }
@@ -202,6 +216,8 @@ struct Download<'a> {
     admitted: &'a Admitted,
     pump: Pump,
     listed: Option<Listed>,
+    /// What it is besides, where it is an event stream.
+    course: Option<Course>,
     begun: bool,
     /// What the endpoint sent behind its answer. Such a connection is not used again (case 38).
     excess: Vec<u8>,
@@ -279,7 +295,7 @@ impl Download<'_> {
             }
         }
         if self.listed.as_ref().is_some_and(|listed| listed.heed(context).is_some()) {
-            return broken(Side::Proxy, Reason::Draining);
+            return self.poll_leave(context);
         }
         let timeouts = &self.admitted.rule.timeouts;
         let clock = self.connection.deadline.clock();
@@ -288,14 +304,22 @@ impl Download<'_> {
             self.moved = moved;
             self.since = clock.about_now();
         }
+        let heartbeat = self.course.as_ref().and_then(Course::heartbeat);
         let (patience, side, reason) = match self.pump.waits {
             Waits::Sink => (timeouts.write, Side::Downstream, Reason::ClientGone),
-            Waits::Source if self.listed.is_some() => (None, Side::Upstream, Reason::ResponseTimeout),
+            Waits::Source if self.listed.is_some() => (heartbeat, Side::Upstream, Reason::ResponseTimeout),
             Waits::Source => (timeouts.idle, Side::Upstream, Reason::ResponseTimeout),
         };
         let until = patience.map_or(Moment::NEVER, |patience| self.since + patience).min(self.ends);
         self.connection.deadline.set(until);
-        if self.connection.deadline.has_come() { broken(side, reason) } else { Poll::Pending }
+        if !self.connection.deadline.has_come() {
+            return Poll::Pending;
+        }
+        if heartbeat.is_some() && self.pump.waits == Waits::Source && clock.about_now() < self.ends {
+            self.beat(context)?;
+            return Poll::Pending;
+        }
+        broken(side, reason)
     }
 }
 

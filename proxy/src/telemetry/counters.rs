@@ -100,6 +100,8 @@ counters! {
     streams_opened,
     /// Streams open.
     streams,
+    /// Comments that kept silent event streams alive.
+    heartbeats,
     /// Access lines that the sink could not take.
     log_dropped,
     /// Times that no descriptor was left for a connection.

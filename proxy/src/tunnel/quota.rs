@@ -1,7 +1,8 @@
-//! How many WebSockets a rule and each of its clients have open: `websocket.max_tunnels`.
+//! How many WebSockets and event streams a rule and each of its clients have open: `websocket.max_tunnels` and
+//! `sse.max_streams`.
 //!
-//! The exchange takes a place before it dials, so that two that come together can't both have the last one. Where no
-//! such limit is set nothing is counted.
+//! The exchange takes a WebSocket's place before it dials, and an event stream's when the answer shows that it is one:
+//! two that come together can't both have the last. Where no such limit is set nothing is counted.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -18,7 +19,7 @@ use crate::exchange::record::Record;
 use crate::live::RuleLive;
 use crate::process::client_key;
 
-/// What a rule counts.
+/// What a rule counts of one kind.
 #[derive(Debug, Default)]
 pub struct Quota {
     open: AtomicU32,
@@ -30,7 +31,38 @@ pub struct Quota {
 #[derive(Debug)]
 pub struct Place {
     rule: Arc<RuleLive>,
+    kind: Kind,
     client: Option<IpAddr>,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    WebSockets,
+    EventStreams,
+}
+
+impl Kind {
+    const fn of(self, rule: &RuleLive) -> &Quota {
+        match self {
+            Self::WebSockets => &rule.tunnels,
+            Self::EventStreams => &rule.event_streams,
+        }
+    }
+
+    const fn full(self) -> &'static str {
+        match self {
+            Self::WebSockets => "This route has as many WebSockets as websocket.max_tunnels allows.",
+            Self::EventStreams => "This route has as many event streams as sse.max_streams allows.",
+        }
+    }
+
+    const fn full_for_client(self) -> &'static str {
+        match self {
+            Self::WebSockets => "This client has as many WebSockets as websocket.max_tunnels allows.",
+            Self::EventStreams => "This client has as many event streams as sse.max_streams allows.",
+        }
+    }
 }
 
 /// Takes a place for the WebSocket that a request asks for; nothing for other requests, or where there is no limit.
@@ -39,25 +71,36 @@ pub struct Place {
 /// `overloaded` where the rule has as many as it may, `rate_limited` where the client has.
 pub fn enter(record: &Record, admitted: &Admitted) -> Result<Option<Box<Place>>, ProxyError> {
     let (Upgrade::WebSocket(_), Some(limits)) = (&admitted.upgrade, &admitted.rule.websocket) else { return Ok(None) };
-    let MaxTunnels { route, client } = limits.max_tunnels;
+    take(record, Kind::WebSockets, limits.max_tunnels)
+}
+
+/// Takes a place for an event stream that an endpoint has begun.
+///
+/// # Errors
+/// `overloaded` where the rule has as many as it may, `rate_limited` where the client has.
+pub fn enter_stream(record: &Record, limits: MaxTunnels) -> Result<Option<Box<Place>>, ProxyError> {
+    take(record, Kind::EventStreams, limits)
+}
+
+fn take(record: &Record, kind: Kind, limits: MaxTunnels) -> Result<Option<Box<Place>>, ProxyError> {
+    let MaxTunnels { route, client } = limits;
     let live = record.rule.and_then(|id| record.generation.rules.get(id.index()));
     let Some(live) = live.filter(|_| route.is_some() || client.is_some()) else { return Ok(None) };
-    let counted = live.tunnels.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
+    let quota = kind.of(live);
+    let counted = quota.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
         (route.is_none_or(|most| open < most)).then_some(open + 1)
     });
     if counted.is_err() {
-        let detail = "This route has as many WebSockets as websocket.max_tunnels allows.";
-        return Err(ProxyError::own(Reason::Overloaded, detail));
+        return Err(ProxyError::own(Reason::Overloaded, kind.full()));
     }
-    let mut place = Box::new(Place { rule: Arc::clone(live), client: None });
+    let mut place = Box::new(Place { rule: Arc::clone(live), kind, client: None });
     if let (Some(most), Some(ip)) = (client, record.client) {
         let key = client_key(ip);
-        let mut clients = live.tunnels.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = quota.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let open = clients.entry(key).or_insert(0);
         if *open >= most {
             drop(clients);
-            let detail = "This client has as many WebSockets as websocket.max_tunnels allows.";
-            return Err(ProxyError::client(Reason::RateLimited, detail));
+            return Err(ProxyError::client(Reason::RateLimited, kind.full_for_client()));
         }
         *open += 1;
         place.client = Some(key);
@@ -67,9 +110,10 @@ pub fn enter(record: &Record, admitted: &Admitted) -> Result<Option<Box<Place>>,
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.rule.tunnels.open.fetch_sub(1, Ordering::Relaxed);
+        let quota = self.kind.of(&self.rule);
+        quota.open.fetch_sub(1, Ordering::Relaxed);
         let Some(key) = self.client else { return };
-        let mut clients = self.rule.tunnels.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = quota.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = clients.get_mut(&key) {
             *open -= 1;
             if *open == 0 {

@@ -1,12 +1,12 @@
 //! One rule: its condition, its one action, and what is done to an exchange on the way.
 
-use super::{Fields, Walk, condition, patience, policy, upstream, websocket};
+use super::{Fields, Walk, condition, patience, policy, sse, upstream, websocket};
 use crate::config::schema::{ON_REMOVE, RULE, RULE_TIMEOUTS};
 use crate::config::text::{Entry, Node, Value};
 use crate::config::value::{amount, fault, host, is_token, template};
 use crate::config::{
     Action, ErrorKind, HostHeader, HostPattern, LimitScope, MAX_BODY, ON_REMOVE_DRAIN, OnRemove, PathEdit, Policies,
-    Retry, RouteKey, Rule, Template, TemplatePart, Timeouts, Wait, WarningKind, WebSocket,
+    Retry, RouteKey, Rule, Sse, Template, TemplatePart, Timeouts, Wait, WarningKind, WebSocket,
 };
 
 /// What holds for a rule that doesn't say otherwise.
@@ -20,6 +20,7 @@ pub(super) struct Defaults {
     pub(super) access_log: bool,
     pub(super) on_remove: OnRemove,
     pub(super) websocket: Option<WebSocket>,
+    pub(super) sse: Option<Sse>,
     pub(super) policies: policy::Level,
     pub(super) retry: Retry,
     pub(super) wait: Option<Wait>,
@@ -35,6 +36,7 @@ impl Default for Defaults {
             access_log: true,
             on_remove: OnRemove::Drain(ON_REMOVE_DRAIN),
             websocket: None,
+            sse: None,
             policies: policy::Level::default(),
             retry: Retry::default(),
             wait: None,
@@ -55,6 +57,7 @@ impl Defaults {
             access_log: self.access_log,
             on_remove: self.on_remove,
             websocket: self.websocket.clone(),
+            sse: self.sse.clone(),
             policies: self.policies.clone().policies(),
             inherit: true,
             retry: self.retry.clone(),
@@ -91,6 +94,7 @@ pub(super) fn long(
     let retry = fields.value("retry").and_then(|node| patience::retry(walk, node));
     let wait = fields.value("wait").and_then(|node| patience::wait(walk, node));
     let websocket = fields.value("websocket").and_then(|node| websocket::websocket(walk, node));
+    let sse = fields.value("sse").and_then(|node| sse::sse(walk, node));
     if let Some(node) = fields.value("also") {
         for item in walk.one_or_list(node) {
             also.extend(walk.value(item, "a host", host::pattern).map(|host| (host, item.clone())));
@@ -109,6 +113,7 @@ pub(super) fn long(
         retry: retry.unwrap_or(base.retry),
         wait: wait.unwrap_or(base.wait),
         websocket: websocket.or(base.websocket),
+        sse: sse.or(base.sse),
         action: base.action,
         policies,
         inherit,

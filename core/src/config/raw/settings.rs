@@ -96,6 +96,9 @@ fn defaults(walk: &mut Walk<'_>, node: &Node, mut defaults: Defaults) -> Default
     if let Some(websocket) = fields.value("websocket").and_then(|node| super::websocket::websocket(walk, node)) {
         defaults.websocket = Some(websocket);
     }
+    if let Some(sse) = fields.value("sse").and_then(|node| super::sse::sse(walk, node)) {
+        defaults.sse = Some(sse);
+    }
     if let Some(on_remove) = fields.value("on_remove").and_then(|node| rule::on_remove(walk, node)) {
         defaults.on_remove = on_remove;
     }

@@ -25,7 +25,7 @@ pub(super) fn websocket(walk: &mut Walk<'_>, node: &Node) -> Option<WebSocket> {
         limits.on_rate = walk.word(node, "what exceeds a rate", &words).unwrap_or_default();
     }
     if let Some(node) = fields.value("max_tunnels") {
-        limits.max_tunnels = max_tunnels(walk, node);
+        limits.max_tunnels = most_open(walk, node, &MAX_TUNNELS);
     }
     for (key, place) in [("max_age", &mut limits.max_age), ("idle", &mut limits.idle), ("ping", &mut limits.ping)] {
         *place = fields.value(key).and_then(|node| walk.timeout(node)).flatten();
@@ -53,12 +53,13 @@ fn both<'w, T: Copy>(
     Both { client: side("client"), server: side("server") }
 }
 
-fn max_tunnels(walk: &mut Walk<'_>, node: &Node) -> MaxTunnels {
+/// Reads how many may be open at once: a count for the rule, or `{route, client}`.
+pub(super) fn most_open(walk: &mut Walk<'_>, node: &Node, object: &'static Object) -> MaxTunnels {
     let narrow = |count: Option<Option<u64>>| count.flatten().map(|count| u32::try_from(count).unwrap_or(u32::MAX));
     let Value::Map(_) = &node.value else {
         return MaxTunnels { route: narrow(walk.count_or(node, "unlimited")), client: None };
     };
-    let Some(fields) = walk.fields(node, &MAX_TUNNELS) else { return MaxTunnels::default() };
+    let Some(fields) = walk.fields(node, object) else { return MaxTunnels::default() };
     let mut count = |key| narrow(fields.value(key).and_then(|node| walk.count_or(node, "unlimited")));
     MaxTunnels { route: count("route"), client: count("client") }
 }

@@ -6,6 +6,7 @@ use super::policies::{
     ALLOW, API_KEYS, AUTH, BASIC_AUTH, CONCURRENCY, COOKIES, CORS, DENY, ERROR_PAGES, FORWARD_AUTH, MAINTENANCE,
     MAX_CONNECTIONS, METHODS, QUERY, RATE_LIMIT, REQUEST_HEADERS, RESPONSE_HEADERS, REWRITE, SECURITY_HEADERS, USE,
 };
+use super::sse::SSE_KEY;
 use super::tls::TLS_FORM;
 use super::websocket::{CLOSE_CODE, WEBSOCKET_KEY};
 use super::{Key, Kind, Object, SIZE_OR_UNLIMITED, TIME_OR_OFF, elsewhere, key, later};
@@ -86,7 +87,7 @@ pub(in crate::config) static RULE: Object = Object {
         later("detect"),
         later("mirror"),
         WEBSOCKET_KEY,
-        later("sse"),
+        SSE_KEY,
         later("compress"),
         later("cache"),
         RETRY,

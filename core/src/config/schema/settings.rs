@@ -8,6 +8,7 @@ use super::policies::{
     MAX_CONNECTIONS, METHODS, POLICIES, RATE_LIMIT, REQUEST_HEADERS, RESPONSE_HEADERS, SECURITY_HEADERS, USE,
 };
 use super::rules::{ACCESS_LOG as RULE_ACCESS_LOG, HOST, MAX_BODY, ON_REMOVE_KEY, RULE, RULE_TIMEOUTS, UPGRADE};
+use super::sse::SSE_KEY;
 use super::tls::{LISTENER_TLS, UPSTREAM_TLS};
 use super::websocket::{CLOSE_CODE, WEBSOCKET_KEY};
 use super::{ACME, ADMIN, Kind, Object, REGISTRY, TIME_OR_OFF, elsewhere, key, later};
@@ -359,7 +360,7 @@ pub(in crate::config) static DEFAULTS: Object = Object {
         AUTH,
         later("detect"),
         WEBSOCKET_KEY,
-        later("sse"),
+        SSE_KEY,
         later("compress"),
         later("cache"),
         later("retry"),

@@ -78,7 +78,7 @@ pub(in crate::config) static SIDES_RATE: Object = Object {
     ],
 };
 
-const COUNT: Kind = Kind::Or(&[Kind::Count(1, u32::MAX as u64), Kind::Unlimited]);
+pub(super) const COUNT: Kind = Kind::Or(&[Kind::Count(1, u32::MAX as u64), Kind::Unlimited]);
 
 pub(in crate::config) static MAX_TUNNELS: Object = Object {
     what: "`max_tunnels`",
