@@ -6,6 +6,7 @@
 mod acme;
 mod admin;
 mod balance;
+mod cache;
 mod defaults;
 mod diff;
 mod error;
@@ -29,6 +30,7 @@ pub mod websocket;
 pub use acme::{Acme, Challenge, ExternalAccount};
 pub use admin::{Admin, Clash, Registry};
 pub use balance::{Balance, Bounds, HashKey, Share, ShareOf, Sticky};
+pub use cache::{Cache, CacheStore, QueryKey};
 pub use defaults::{MAX_BODY, ON_REMOVE_DRAIN};
 pub use diff::{Change, ChangeKind, Diff, Subject, diff};
 pub use error::{ConfigError, ErrorKind, Excerpt, Place, Warning, WarningKind};

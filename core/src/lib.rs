@@ -33,6 +33,8 @@ pub mod websocket;
 
 pub mod sse;
 
+pub mod cache;
+
 pub mod balance;
 
 pub mod health;

@@ -1,0 +1,68 @@
+//! What of an upstream's answers is kept, and where.
+
+use std::time::Duration;
+
+/// `cache:` of a rule: how its answers are stored and used again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// The largest body that is stored, in bytes (10 MiB). A larger one passes as without a cache.
+    pub max_object: u64,
+    /// Which parameters of the query tell one answer from another.
+    pub query: QueryKey,
+    /// How long answers are fresh whatever their origin says; `None` leaves it to the origin.
+    pub override_ttl: Option<Duration>,
+    /// How long a stale answer is given while it is asked for anew, where the origin says nothing.
+    pub stale_while_revalidate: Option<Duration>,
+    /// How long a stale answer is given where asking fails, where the origin says nothing.
+    pub stale_if_error: Option<Duration>,
+    /// Whether freshness is guessed from `Last-Modified` where the origin says nothing.
+    pub heuristic: bool,
+    /// Whether answers with `Set-Cookie` are stored, cookies and all.
+    pub set_cookie: bool,
+    /// Whether `no-cache`, `max-age` and the like of a request count.
+    pub client_control: bool,
+    /// How long a request waits for the answer to another one for the same; `None` is not at all.
+    pub lock: Option<Duration>,
+}
+
+/// Which parameters of a query count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueryKey {
+    /// The whole query as it is.
+    All,
+    /// These, in any order; a name that ends in `*` is a prefix.
+    Only(Vec<String>),
+    /// All but these, in the order given.
+    Without(Vec<String>),
+}
+
+/// `cache:` of the whole file: how much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheStore {
+    /// Bytes of memory (64 MiB).
+    pub memory: u64,
+    /// Bytes in `state_dir/cache`; `None` is `off`.
+    pub disk: Option<u64>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            max_object: 10 << 20,
+            query: QueryKey::All,
+            override_ttl: None,
+            stale_while_revalidate: None,
+            stale_if_error: None,
+            heuristic: false,
+            set_cookie: false,
+            client_control: true,
+            lock: Some(Duration::from_secs(5)),
+        }
+    }
+}
+
+impl Default for CacheStore {
+    fn default() -> Self {
+        Self { memory: 64 << 20, disk: None }
+    }
+}
