@@ -242,8 +242,7 @@ impl Group {
             places: weights.iter().map(|(place, _)| *place).collect(),
             schedule: if by_weight { schedule::schedule(&weights) } else { Box::default() },
             weight: weights.iter().map(|(_, weight)| u64::from(*weight)).sum(),
-            ring: ring
-                .then(|| Ring::new(members.map(|(place, endpoint)| (place, endpoint.weight, &*endpoint.written)))),
+            ring: ring.then(|| Ring::new(members.map(|(place, endpoint)| (place, endpoint.weight, endpoint.seat())))),
         }
     }
 }

@@ -20,6 +20,7 @@ mod raw;
 mod report;
 mod schema;
 mod scope;
+mod seats;
 pub mod sse;
 mod suggest;
 mod text;
@@ -494,6 +495,8 @@ pub struct Endpoint {
     pub max_requests: Option<u32>,
     /// By which another upstream can take it in.
     pub tags: Vec<String>,
+    /// Whose seat on a ring it has taken ([`Config::seated_after`]); `None` is its own.
+    pub seat: Option<String>,
 }
 
 /// Where to connect.

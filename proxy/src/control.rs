@@ -173,6 +173,7 @@ impl Control {
             Err(errors) => return refused(why, errors.iter().map(ToString::to_string).collect()),
         };
         let current = self.process.generation.load_full();
+        let config = config.seated_after(&current.config);
         let changes = diff(&current.config, &config);
         for key in &changes.needs_restart {
             tracing::warn!(why, "{key} can't change by a reload; it keeps its value until the next start");

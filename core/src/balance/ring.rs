@@ -1,6 +1,7 @@
 //! Consistent hashing: a ring of points, many for each endpoint, where a key belongs to the next point.
 //!
-//! A point depends on its endpoint's address alone, so an endpoint that comes or goes moves its own keys and no others.
+//! A point depends on its endpoint's seat alone (its address, or that of the endpoint that it replaced), so an endpoint
+//! that comes or goes moves its own keys and no others, and one that replaces another none at all.
 //! Made once when a configuration is compiled; what is not up is walked past.
 
 use super::draw::{hash, mix};

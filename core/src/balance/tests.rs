@@ -222,6 +222,28 @@ fn hash_is_consistent() {
     }
 }
 
+/// One that replaces another gets its keys and no others: not one key of those that stayed moves.
+#[test]
+fn hash_hands_the_seat_of_the_replaced_on() {
+    let upstream = |list: &[Endpoint]| Upstream { balance: by_client(), ..Upstream::of(list.to_vec()) };
+    let config = |list: &[Endpoint]| config::Config {
+        upstreams: [("u".to_owned(), upstream(list))].into(),
+        ..config::Config::default()
+    };
+    for count in [3, 10, 50] {
+        let all = endpoints(&vec![1; count]);
+        let mut other = all.clone();
+        other[count / 2] = Endpoint::at("10.9.9.9:80".to_owned(), Address::Loopback(80));
+        let after = config(&other).seated_after(&config(&all));
+        let (mut before, mut after) =
+            (Rig::new(by_client(), all), Rig::new(by_client(), after.upstreams["u"].endpoints.clone()));
+        for key in 0_u32..10_000 {
+            let key = Some(hash(&key.to_le_bytes()));
+            assert_eq!(before.pick_for(key, None, &[]), after.pick_for(key, None, &[]), "of {count}");
+        }
+    }
+}
+
 #[test]
 fn hash_gives_shares_by_weight() {
     let mut rig = Rig::new(by_client(), endpoints(&[1, 2, 1, 4]));

@@ -95,7 +95,17 @@ impl Endpoint {
     #[must_use]
     pub fn at(written: String, address: Address) -> Self {
         let scheme = EndpointScheme::of(&written);
-        Self { written, address, scheme, host: None, weight: 1, backup: false, max_requests: None, tags: Vec::new() }
+        Self {
+            written,
+            address,
+            scheme,
+            host: None,
+            weight: 1,
+            backup: false,
+            max_requests: None,
+            tags: Vec::new(),
+            seat: None,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The ways of choosing, seen from outside.
 
-use super::{GET, addresses, group, letters};
+use super::{GET, addresses, group, letters, reload};
 use crate::harness::{Origin, Proxy, on_workers, poll};
 
 /// What `count` requests on connections of their own are answered with, sorted.
@@ -72,6 +72,32 @@ fn a_hash_sends_the_same_to_the_same() {
     check("{ cookie: sid }", &field("Cookie: a=b; sid=u"), GET);
     check("{ query: u }", &|n| format!("GET /?u={n} HTTP/1.1\r\nHost: t.test\r\n\r\n"), GET);
     check("path", &|n| format!("GET /{n} HTTP/1.1\r\nHost: t.test\r\n\r\n"), "");
+}
+
+/// An endpoint that a reload puts in the place of another gets its keys, and no key of the others moves.
+#[test]
+fn one_that_replaces_another_gets_its_keys_alone() {
+    on_workers(|workers| {
+        let (origins, fresh) = (letters(4), Origin::named("x"));
+        let mut list = addresses(&origins);
+        let text = |list: &[String]| {
+            format!(
+                "routes: {{ t.test: g }}\nupstreams: {{ g: {{ endpoints: [{}], balance: {{ hash: path }} }} }}\n",
+                list.join(", ")
+            )
+        };
+        let proxy = Proxy::start(workers, &text(&list));
+        let whose = || -> String {
+            (0..60).map(|n| proxy.ask(format!("GET /{n} HTTP/1.1\r\nHost: t.test\r\n\r\n")).text()).collect()
+        };
+        let before = whose();
+        list[1] = fresh.address();
+        reload(&proxy, &text(&list));
+        assert_eq!(whose(), before.replace('b', "x"));
+        // A reload that changes something else leaves it there.
+        reload(&proxy, &format!("{}access_log: off\n", text(&list)));
+        assert_eq!(whose(), before.replace('b', "x"));
+    });
 }
 
 /// Tunnels and event streams count for as long as they live, not for as long as their heads take (invariant 8).
