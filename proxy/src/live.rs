@@ -5,16 +5,14 @@
 
 pub mod limits;
 pub mod passive;
+pub mod places;
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use switchboard_core::balance::{Budget, Flag, Standing, Tally};
 use switchboard_core::config::{OnRemove, Pool, ProxyVersion};
 use switchboard_core::moment::Moment;
@@ -25,80 +23,7 @@ use crate::tls::endpoints::ClientTls;
 use crate::upstream::line::Line;
 use passive::Passive;
 
-/// A place where an endpoint can be reached now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// An address and a port.
-    Ip(SocketAddr),
-    /// A unix socket.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ip(at) => write!(f, "{at}"),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-/// Where an endpoint can be reached now. The data path reads the number alone: it changes with the list.
-#[derive(Debug)]
-pub struct Places {
-    list: ArcSwap<Vec<Place>>,
-    version: AtomicU32,
-    /// How many from the first take turns; 0 where the list was written and not resolved.
-    lead: AtomicU32,
-    doubted: AtomicBool,
-}
-
-impl Places {
-    /// Makes the first list; it may be empty, for a name that has still to be resolved.
-    pub fn new(list: Vec<Place>) -> Self {
-        let version = u32::from(!list.is_empty());
-        Self { list: ArcSwap::from_pointee(list), version: version.into(), lead: 0.into(), doubted: false.into() }
-    }
-
-    /// The list.
-    pub fn load(&self) -> Arc<Vec<Place>> {
-        self.list.load_full()
-    }
-
-    /// Replaces the list by one that was resolved and is not empty; `lead` of it take turns.
-    pub fn store(&self, list: Arc<Vec<Place>>, lead: usize) {
-        self.list.store(list);
-        self.lead.store(u32::try_from(lead).unwrap_or(u32::MAX).max(1), Ordering::Relaxed);
-        // The control thread alone writes; a version is never 0 again.
-        let next = self.version.load(Ordering::Relaxed).wrapping_add(1).max(1);
-        self.version.store(next, Ordering::Release);
-    }
-
-    /// Which list it is; 0 while there is none.
-    pub fn version(&self) -> u32 {
-        self.version.load(Ordering::Acquire)
-    }
-
-    /// How many of the list, from the first, take turns at being tried first; 0 keeps its order.
-    pub fn lead(&self) -> usize {
-        self.lead.load(Ordering::Relaxed) as usize
-    }
-
-    /// Whether the list comes from a name, and may be another when that is asked for again.
-    pub fn is_followed(&self) -> bool {
-        self.lead() > 0
-    }
-
-    /// Doubts a list that comes from a name; true where nobody did before.
-    pub fn doubt(&self) -> bool {
-        self.is_followed() && !self.doubted.swap(true, Ordering::Relaxed)
-    }
-
-    /// Whether the list was doubted; it no longer is.
-    pub fn take_doubt(&self) -> bool {
-        self.doubted.swap(false, Ordering::Relaxed)
-    }
-}
+pub use places::{Place, Places};
 
 /// When a reload took something away.
 #[derive(Debug)]
@@ -183,9 +108,10 @@ impl RuleLive {
         self.code.store(code, Ordering::Relaxed);
     }
 
-    /// When its streams with this endpoint have to end; `None` while both stay, or where they may go on.
-    pub fn ends(&self, endpoint: &EndpointLive) -> Option<Ending> {
+    /// When its streams with this endpoint, at this address, have to end; `None` while all stay, or where they may go on.
+    pub fn ends(&self, endpoint: &EndpointLive, at: Option<&SocketAddr>) -> Option<Ending> {
         let removed = self.removal.at().min(endpoint.removal.at());
+        let removed = at.map_or(removed, |at| removed.min(endpoint.places.dropped_at(at)));
         let code = self.code.load(Ordering::Relaxed);
         match self.drain.load(Ordering::Relaxed) {
             _ if removed == Moment::NEVER => None,
@@ -264,11 +190,14 @@ impl EndpointLive {
         }
     }
 
-    /// Follows it to where it is now: a list that is not empty, of which the first `lead` take turns.
-    pub fn moved_to(&self, places: Arc<Vec<Place>>, lead: usize) {
+    /// Follows it to where it is now: a list that is not empty, of which the first `lead` take turns. Where it is all that
+    /// there is, what is no longer in it was dropped `now`; tells whether something was.
+    pub fn moved_to(&self, places: Arc<Vec<Place>>, lead: usize, now: Option<Moment>) -> bool {
+        let dropped = now.is_some_and(|now| self.places.drop_others(&places, now));
         self.places.store(places, lead);
         self.standing.clear(Flag::Unresolved);
         self.group.changed();
+        dropped
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod draining;
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -15,6 +16,7 @@ use switchboard_core::moment::Moment;
 
 use crate::deadline::{Deadline, Deadlines};
 use crate::live::{Ending, EndpointLive, RuleLive};
+use crate::transport::Transport;
 use draining::{Draining, Ticket};
 
 /// What a stream is told from outside.
@@ -41,6 +43,8 @@ pub struct Streams {
 struct Entry {
     rule: Arc<RuleLive>,
     endpoint: Arc<EndpointLive>,
+    /// The address that it goes to, where that comes from a name and may be dropped.
+    at: Option<Box<SocketAddr>>,
     order: Cell<Order>,
     /// What `moves` was when it last moved.
     moved: Cell<u64>,
@@ -89,16 +93,19 @@ impl Streams {
         })
     }
 
-    /// Lists a stream.
-    pub fn list(self: &Rc<Self>, rule: &Arc<RuleLive>, endpoint: &Arc<EndpointLive>) -> Listed {
+    /// Lists a stream that flows over `upstream`.
+    pub fn list(self: &Rc<Self>, rule: &Arc<RuleLive>, endpoint: &Arc<EndpointLive>, upstream: &Transport) -> Listed {
+        // Only names are followed: who wrote an address pays no system call.
+        let at = endpoint.places.is_followed().then(|| upstream.remote_address()).flatten().map(Box::new);
         let entry = Rc::new(Entry {
             rule: Arc::clone(rule),
             endpoint: Arc::clone(endpoint),
             // The reload may have come between the request and its answer.
-            order: Cell::new(match rule.ends(endpoint) {
+            order: Cell::new(match rule.ends(endpoint, at.as_deref()) {
                 None => Order::Flow,
                 Some(Ending { at, code }) => Order::EndAt(at, code),
             }),
+            at,
             moved: Cell::new(self.moves.get()),
             waker: RefCell::new(None),
             deadline: RefCell::new(None),
@@ -127,12 +134,12 @@ impl Streams {
         self.open.get()
     }
 
-    /// Looks whose rule or endpoint was removed, or has come back, and tells them. Those that end at the same moment
+    /// Looks whose rule, endpoint or address was removed, or has come back, and tells them. Those that end at the same moment
     /// end one after the other in the `spread` before it.
     pub fn heed_removals(&self, spread: Duration) {
         let mut ending: Vec<(Ending, Rc<Entry>)> = Vec::new();
         for entry in self.entries.borrow().iter().flatten() {
-            match (entry.rule.ends(&entry.endpoint), entry.order.get()) {
+            match (entry.rule.ends(&entry.endpoint, entry.at.as_deref()), entry.order.get()) {
                 (None, Order::Flow) => {}
                 (None, Order::EndAt(..)) => entry.tell(Order::Flow, &self.deadlines),
                 // What is under way already is not put off.

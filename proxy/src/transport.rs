@@ -220,6 +220,15 @@ impl Transport {
         }
     }
 
+    /// The address of the other end, where the connection is a socket's own.
+    pub fn remote_address(&self) -> Option<std::net::SocketAddr> {
+        match self {
+            Self::Plain(socket) => socket.remote_address(),
+            Self::Tls(stream) => stream.socket().remote_address(),
+            Self::Stream(_) => None,
+        }
+    }
+
     /// Takes the socket out of the reactor; `None` over TLS, where it is of no use without
     /// the keys, and for a stream, which is part of another connection's.
     pub fn into_descriptor(self) -> Option<OwnedFd> {

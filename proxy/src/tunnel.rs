@@ -117,13 +117,14 @@ impl Tunnel {
         to_client.extend_from_slice(desk.answer_input.filled().get(desk.answer.len..).unwrap_or_default());
         let live = record.rule.and_then(|id| record.generation.rules.get(id.index()));
         let worker = &connection.worker;
+        let listed = live.map(|live| worker.streams.list(live, permit.endpoint(), &kept.transport));
         worker.counters.tunnels_opened.add(1);
         worker.counters.tunnels.add(1);
         Box::new(Self {
             upstream: kept.transport,
             up: Flow::new(ahead),
             down: Flow::new(to_client),
-            listed: live.map(|live| worker.streams.list(live, permit.endpoint())),
+            listed,
             facts: Box::new(Facts::pack(
                 desk,
                 record,

@@ -13,11 +13,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use switchboard_core::config::{Address, Dns};
+use switchboard_core::moment::Moment;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::generation::Generation;
 use crate::live::EndpointLive;
+use crate::process::{Command, Process};
 use ask::{Answer, Asker, Question};
 
 /// How long a start or a reload waits for names that nobody has asked for yet. Most resolvers need a tenth of it.
@@ -46,7 +48,7 @@ impl Doubts {
 #[derive(Clone)]
 pub struct Names {
     table: Arc<Mutex<Table>>,
-    doubts: Arc<Doubts>,
+    process: Arc<Process>,
     changed: Arc<Notify>,
 }
 
@@ -69,8 +71,8 @@ struct State {
 
 impl Names {
     /// An empty table, and a task on the calling thread's runtime that keeps it: the control thread's.
-    pub fn start(doubts: Arc<Doubts>) -> Self {
-        let names = Self { table: Arc::default(), doubts, changed: Arc::default() };
+    pub fn start(process: Arc<Process>) -> Self {
+        let names = Self { table: Arc::default(), process, changed: Arc::default() };
         tokio::spawn(names.clone().watch());
         names
     }
@@ -83,7 +85,7 @@ impl Names {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.changed.notified() => {}
-                () = self.doubts.0.notified() => self.heed_doubts(),
+                () = self.process.doubts.0.notified() => self.heed_doubts(),
             }
         }
     }
@@ -192,7 +194,11 @@ impl Names {
                 if std::mem::take(&mut state.failing) {
                     tracing::info!(%name, "the name of an endpoint resolves again");
                 }
-                state.endpoints.iter().for_each(|(endpoint, port)| apply(name, &answer, endpoint, *port));
+                let now = Moment::ZERO + self.process.origin.elapsed();
+                let apply = |(endpoint, port): &(Arc<EndpointLive>, u16)| apply(name, &answer, endpoint, *port, now);
+                if state.endpoints.iter().map(apply).fold(false, |dropped, more| dropped | more) {
+                    self.tell_workers();
+                }
             }
             Err(error) => {
                 if !std::mem::replace(&mut state.failing, true) {
@@ -204,6 +210,14 @@ impl Names {
         }
         drop(table);
         self.changed.notify_one();
+    }
+
+    /// Streams over an address that was dropped end as their rules say: whoever has some looks.
+    fn tell_workers(&self) {
+        for worker in &self.process.workers {
+            // A worker that is gone has no streams.
+            let _ = worker.inbox.send(Command::Generation);
+        }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -228,12 +242,14 @@ impl Table {
     }
 }
 
-fn apply(name: &str, answer: &Answer, endpoint: &EndpointLive, port: u16) {
+/// Follows an endpoint to where its name leads now; tells whether an address was dropped.
+fn apply(name: &str, answer: &Answer, endpoint: &EndpointLive, port: u16, now: Moment) -> bool {
     let places = ask::places(answer, port);
     // Other bounds of a pool make another endpoint, with a copy of the list that nobody follows yet.
-    if **endpoint.places.load() != places || endpoint.places.lead() != answer.lead {
-        let first = places.first().map_or_else(String::new, ToString::to_string);
-        tracing::info!(%name, addresses = places.len(), %first, "the name of an endpoint resolved");
-        endpoint.moved_to(Arc::new(places), answer.lead);
+    if **endpoint.places.load() == places && endpoint.places.lead() == answer.lead {
+        return false;
     }
+    let first = places.first().map_or_else(String::new, ToString::to_string);
+    tracing::info!(%name, addresses = places.len(), %first, "the name of an endpoint resolved");
+    endpoint.moved_to(Arc::new(places), answer.lead, (!answer.is_cut()).then_some(now))
 }

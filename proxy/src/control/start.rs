@@ -106,7 +106,7 @@ pub fn run(start: Start) -> Result<u8, String> {
         let signals = Signals::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
         let keeper = Keeper::start(Arc::clone(&process.certs), wanted, &state_dir);
         keeper.follow(&process.generation.load().config, routes.registry.in_force());
-        let names = Names::start(Arc::clone(&process.doubts));
+        let names = Names::start(Arc::clone(&process));
         process.health.start(&process.generation.load());
         names.follow(&process.generation.load_full()).await;
         let (asks, inbox) = mpsc::channel(ASKS);

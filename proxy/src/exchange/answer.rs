@@ -187,7 +187,7 @@ fn list(connection: &Connection, record: &Record, upstream: &Upstream) -> Option
     let rule = record.generation.rules.get(record.rule?.index())?;
     connection.worker.counters.streams_opened.add(1);
     connection.worker.counters.streams.add(1);
-    Some(connection.worker.streams.list(rule, upstream.permit.endpoint()))
+    Some(connection.worker.streams.list(rule, upstream.permit.endpoint(), &upstream.connection.transport))
 }
 
 /// Why an answer broke off.

@@ -47,7 +47,7 @@ struct Stream {
 
 impl Stream {
     fn ends_at(&self) -> Moment {
-        self.rule.ends(&self.endpoint).map_or(Moment::NEVER, |ending| ending.at)
+        self.rule.ends(&self.endpoint, None).map_or(Moment::NEVER, |ending| ending.at)
     }
 }
 
@@ -149,7 +149,7 @@ fn other_bounds_keep_the_addresses_of_a_name() {
     let text = "routes: {a: u}\nupstreams: {u: {endpoints: [\"name.test:80\"]}}";
     let mut course = Course::of(text);
     let place = crate::live::Place::Ip("192.0.2.1:80".parse().unwrap());
-    course.generation().endpoints[0].moved_to(Arc::new(vec![place.clone()]), 1);
+    course.generation().endpoints[0].moved_to(Arc::new(vec![place.clone()]), 1, None);
     course.reload(&text.replace("]}", "], pool: {idle: 1}}"));
     assert_eq!(*course.generation().endpoints[0].places.load(), [place]);
 }

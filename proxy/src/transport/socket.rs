@@ -78,6 +78,11 @@ impl Socket {
         rustix::net::getsockname(&self.fd).ok()?.try_into().ok()
     }
 
+    /// The address of the other end; none for a unix socket.
+    pub fn remote_address(&self) -> Option<std::net::SocketAddr> {
+        rustix::net::getpeername(&self.fd).ok()??.try_into().ok()
+    }
+
     /// Writes what there is room for now, 0 bytes where there is none. Nobody is registered to be woken.
     ///
     /// # Errors

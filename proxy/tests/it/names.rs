@@ -1,7 +1,7 @@
 //! Endpoints by name: followed by TTL, asked for again where a connect fails, kept while the resolver fails.
 
 use crate::harness::dns::{Answer, Dns};
-use crate::harness::{Origin, Proxy, on_workers, poll, poll_for};
+use crate::harness::{Origin, Proxy, Wire, on_workers, poll, poll_for};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -182,5 +182,75 @@ fn services_say_their_ports_and_who_takes_turns() {
         poll("the third", || (who(&proxy) == "at 3").then_some(()));
         assert!(poll_for(Duration::from_millis(100), || (who(&proxy) != "at 3").then_some(())).is_none());
         proxy.stop();
+    });
+}
+
+/// An origin of WebSockets at an address of loopback.
+fn streams(last: u8, port: u16) -> Origin {
+    Origin::start_at(SocketAddr::from(([127, 0, 0, last], port)), move |wire, _| {
+        if wire.request().is_none() {
+            return;
+        }
+        wire.send(crate::harness::ws::switching(&format!("X-At: {last}\r\n")));
+        // Echoes what comes.
+        while let Some(bytes) = wire.at_least(1) {
+            wire.offer(bytes);
+        }
+    })
+}
+
+/// Streams over an address that the name no longer has end as `on_remove` says; those over others, or while the resolver
+/// only fails, don't.
+#[test]
+fn streams_over_an_address_that_is_dropped_end_as_on_remove_says() {
+    use crate::harness::ws;
+    on_workers(|workers| {
+        let (a, dns) = (streams(2, 0), Dns::start());
+        let port = a.port();
+        let _b = streams(3, port);
+        let both =
+            |dns: &Dns| dns.set("app.test", Answer::Hosts(vec![[127, 0, 0, 2].into(), [127, 0, 0, 3].into()], 1));
+        both(&dns);
+        let route = |host: &str, what: &str| format!("  {host}: {{ to: \"app.test:{port}\", on_remove: {what} }}\n");
+        let proxy = Proxy::start(
+            workers,
+            &format!(
+                "dns: {{ {} }}\ndrain: {{ spread: 0s }}\nroutes:\n{}{}{}",
+                dns.setting(),
+                route("keep.test", "keep"),
+                route("drain.test", "{ drain: 1h }"),
+                route("close.test", "{ close: 1012 }")
+            ),
+        );
+        poll("the name", || (dns.asked("app.test") > 1).then_some(()));
+        let echoes = |wire: &mut Wire| {
+            wire.send(ws::frame(ws::TEXT, b"here", true));
+            assert_eq!(wire.exactly(10)[0], ws::TEXT);
+        };
+        // Addresses take turns, so the fourth has seen both.
+        let open = |host: &str| -> Vec<(bool, Wire)> {
+            let one = || {
+                let mut wire = proxy.connect();
+                let answer = ws::open(&mut wire, host, "/");
+                (answer.field("x-at") == Some("2"), wire)
+            };
+            (0..4).map(|_| one()).collect()
+        };
+        let mut kept = open("keep.test");
+        kept.append(&mut open("drain.test"));
+        let mut closed = open("close.test");
+        assert!(closed.iter().any(|(first, _)| *first) && closed.iter().any(|(first, _)| !first));
+        // A resolver that fails says nothing of anybody.
+        let asked = dns.asked("app.test");
+        dns.set("app.test", Answer::Failure);
+        poll("two more questions", || (dns.asked("app.test") > asked + 3).then_some(()));
+        closed.iter_mut().chain(&mut kept).for_each(|(_, wire)| echoes(wire));
+        dns.set("app.test", Answer::Hosts(vec![[127, 0, 0, 3].into()], 1));
+        for (first, wire) in &mut closed {
+            if *first {
+                ws::expect_close(wire, 1012);
+            }
+        }
+        closed.iter_mut().filter(|(first, _)| !first).chain(&mut kept).for_each(|(_, wire)| echoes(wire));
     });
 }

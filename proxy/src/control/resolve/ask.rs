@@ -44,6 +44,13 @@ pub(super) struct Answer {
     pub ttl: Duration,
 }
 
+impl Answer {
+    /// Whether there may be more addresses than those that are used: then one that is missing is not gone.
+    pub(super) const fn is_cut(&self) -> bool {
+        self.places.len() >= MOST
+    }
+}
+
 /// Whom to ask.
 #[derive(Clone)]
 pub(super) struct Asker {
