@@ -22,9 +22,11 @@ mod schema;
 mod scope;
 mod seats;
 pub mod sse;
+mod store;
 mod suggest;
 mod text;
 mod tls;
+mod token;
 mod value;
 pub mod websocket;
 
@@ -46,10 +48,12 @@ pub use policy::{
 pub use schema::json::json_schema;
 pub use scope::{Registered, Scope};
 pub use sse::Sse;
+pub use store::Redis;
 pub use tls::{
     CertificateFiles, Certificates, ClientAuth, Digest, EndpointScheme, HostTls, Inspected, ListenerTls, PairPart,
     PemFile, ProxyVersion, TlsPolicy, TlsVersion, UpstreamTls,
 };
+pub use token::{Jwt, TokenAlgorithm, TokenKeys, TokenPlace};
 pub use value::address::is_h2c;
 pub use value::{duration, regex};
 pub use websocket::WebSocket;
@@ -97,6 +101,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Where certificates for public names come from.
     pub acme: Acme,
+    /// Where limits with `store: redis` count.
+    pub redis: Option<Redis>,
     /// Number of worker threads; `None` is one per core (`auto`). Can't change by reload.
     pub workers: Option<usize>,
     /// The files this was read from (the main one first), for the file watch.
@@ -167,7 +173,6 @@ impl RouteKey {
     pub fn parse(text: &str) -> Result<Self, String> {
         value::host::key(text).map_err(|fault| match fault {
             value::Fault::Value { expected, mend } => format!("`{text}` is not {expected}: {mend}"),
-            value::Fault::NotBuilt(what) => format!("`{what}` is not built yet"),
         })
     }
 }
@@ -308,6 +313,8 @@ pub enum Fact {
     Header(String),
     /// `{cookie.NAME}`
     Cookie(String),
+    /// `{claim.NAME}` of a token that `jwt` has verified
+    Claim(String),
     /// `{1}`: a group of the expression of `rewrite`
     Group(u8),
 }

@@ -5,12 +5,14 @@
 //! or looks anything up outside.
 
 pub mod cells;
+pub mod claims;
 pub mod cookies;
 pub mod cors;
 mod describe;
 pub mod edits;
 pub mod forward;
 pub mod identity;
+pub mod jwt;
 pub mod limits;
 mod pages;
 pub mod places;
@@ -80,6 +82,8 @@ pub struct Notes {
     pub key: Vec<u8>,
     /// Lines that say who asks, each with its CRLF.
     pub who: Vec<u8>,
+    /// A handshake offered `bearer` and nothing that the upstream could agree to.
+    pub bearer: bool,
 }
 
 impl Refusal {
@@ -146,6 +150,16 @@ impl Chain {
         Ok(self.down.render(facts, &mut notes.down)?)
     }
 
+    /// Notes anew what the answer will need, once claims are known.
+    ///
+    /// # Errors
+    ///
+    /// As [`Chain::note`].
+    pub fn note_claims(&self, facts: &Facts<'_>, notes: &mut Notes) -> Result<(), Refusal> {
+        notes.down.clear();
+        Ok(self.down.render(facts, &mut notes.down)?)
+    }
+
     /// Asks `deny`, then `allow`, then `maintenance`.
     ///
     /// # Errors
@@ -171,6 +185,12 @@ impl Chain {
     #[must_use]
     pub fn rates(&self) -> &[Rate] {
         &self.rates
+    }
+
+    /// Whether a limit counts in a store that machines share.
+    #[must_use]
+    pub fn asks_stores(&self) -> bool {
+        self.rates.iter().any(|rate| rate.store.is_some())
     }
 
     /// The limits on how many at once, in order.
@@ -336,6 +356,7 @@ impl Notes {
         self.up_lines.clear();
         self.origin.clear();
         self.who.clear();
+        self.bearer = false;
     }
 }
 

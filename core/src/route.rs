@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use crate::config::Protocol;
 use crate::message::{Fields, Name};
+use crate::policy::claims::Claims;
 use crate::reason::Reason;
 use crate::target::Destination;
 
@@ -68,6 +69,8 @@ pub struct Facts<'a> {
     pub request_id: &'a [u8],
     /// Whether the client has shown a certificate that was verified.
     pub client_cert: bool,
+    /// What a token says that was verified.
+    pub claims: &'a Claims,
 }
 
 impl<'a> Facts<'a> {

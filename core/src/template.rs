@@ -100,6 +100,7 @@ fn push(fact: &Fact, facts: &Facts<'_>, out: &mut Vec<u8>) {
         Fact::Cookie(name) => {
             out.extend_from_slice(values::cookie(facts, name.as_bytes()).next().unwrap_or_default());
         }
+        Fact::Claim(name) => out.extend_from_slice(facts.claims.text(name).unwrap_or_default().as_bytes()),
         // The caller has them.
         Fact::Group(_) => {}
     }

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 
 use switchboard_core::http1::{RequestHead, ResponseHead};
 use switchboard_core::policy::Notes;
+use switchboard_core::policy::claims::Claims;
 
 /// Bytes of a fresh input. A head that is larger lets it grow to `limits.head`.
 const INPUT: usize = 8 * 1024;
@@ -122,6 +123,8 @@ pub struct Desk {
     pub target: Vec<u8>,
     /// What policies remember of the request; means something only where the rule has policies.
     pub notes: Notes,
+    /// What the request's token says; means something only where the rule asks for one.
+    pub claims: Claims,
 }
 
 impl Desk {
@@ -135,6 +138,7 @@ impl Desk {
             request_id: Vec::with_capacity(32),
             target: Vec::new(),
             notes: Notes::default(),
+            claims: Claims::default(),
         })
     }
 }

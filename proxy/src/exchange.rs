@@ -106,7 +106,7 @@ async fn exchange(
         return Box::pin(own::answer_token(connection, desk, record, &answer)).await;
     }
     let mut admitted = admit::admit(connection, desk, record)?; // 400, 403, 404, 405, 413, 414, 429, 503
-    if admitted.identity().is_some()
+    if admitted.waits()
         && let Some(answer) = Box::pin(who(connection, desk, record, &mut admitted)).await?
     {
         return Box::pin(own::answer_for_service(connection, desk, record, *answer)).await;
@@ -136,16 +136,23 @@ async fn exchange(
 
 /// Asks who is there, and then the rest of the policies. `Some` is the answer of a service that was asked.
 async fn who(
-    connection: &Connection,
+    connection: &mut Connection,
     desk: &mut Desk,
     record: &Record,
     admitted: &mut admit::Admitted,
 ) -> Result<Option<Box<switchboard_core::answer::Answer>>, ProxyError> {
+    if admitted.asks_stores {
+        policy::limits::ask_stores(connection, desk, record, admitted, policy::limits::Stage::Address).await?;
+    }
+    if admitted.preflight.is_some() {
+        return Ok(None);
+    }
     if let Some(identity) = admitted.identity()
         && let Some(answer) = policy::identity::identify(connection, desk, record, admitted, identity).await?
     {
         return Ok(Some(answer)); // 401, and what the service says
     }
+    policy::limits::by_identity(connection, desk, record, admitted).await?; // 429, 503
     admitted.resume(connection, desk, record)?;
     Ok(None)
 }

@@ -9,12 +9,14 @@ use std::sync::{Arc, Weak};
 use switchboard_core::balance::{Flag, Standing, StickyKey};
 use switchboard_core::config::{Address, Config, is_h2c};
 use switchboard_core::moment::Moment;
+use switchboard_core::route::ListenerId;
 use switchboard_core::slots::Slots;
 use switchboard_core::snapshot::{
     CompileError, Compiler, Endpoint, EndpointIdentity, Rule, RuleIdentity, Snapshot, Upstream, UpstreamIdentity,
 };
 
 use crate::live::limits::Limits;
+use crate::live::outside::{Outside, Outsides};
 use crate::live::{EndpointLive, Place, Places, PoolId, Removal, RuleLive, UpstreamLive};
 use crate::telemetry::meter::{Meter, RouteCounts};
 use crate::tls;
@@ -38,6 +40,10 @@ pub struct Generation {
     pub sticky_key: Option<Arc<StickyKey>>,
     /// By rule id.
     pub rules: Slots<Arc<RuleLive>>,
+    /// What policies of rules ask outside of the proxy, by rule id; a hole where they ask nothing.
+    pub outsides: Slots<Arc<Outside>>,
+    /// The same of listeners, by their place.
+    pub listener_outsides: Arc<[Option<Arc<Outside>>]>,
     /// By upstream id.
     pub upstreams: Slots<Arc<UpstreamLive>>,
     /// By endpoint id.
@@ -97,6 +103,7 @@ pub struct Registry {
     touched: usize,
     clients: tls::endpoints::Clients,
     limits: Limits,
+    outsides: Outsides,
     sticky_key: Option<Arc<StickyKey>>,
 }
 
@@ -148,6 +155,13 @@ impl Registry {
         for (at, rule) in snapshot.rules().pairs() {
             rules.set(at, Some(self.rule(rule, snapshot.drain.code)));
         }
+        let mut outsides = Slots::default();
+        for (at, rule) in snapshot.rules().pairs() {
+            outsides.set(at, self.outsides.of(rule.policy.as_deref()));
+        }
+        let listeners = 0..u32::try_from(config.listeners.len()).unwrap_or(u32::MAX);
+        let listener_outsides =
+            listeners.map(|at| self.outsides.of(snapshot.listener_policy(ListenerId(at)))).collect();
         let mut upstreams: Slots<Arc<UpstreamLive>> = Slots::default();
         for (at, upstream) in snapshot.upstreams().pairs() {
             upstreams.set(at, Some(self.upstream(&upstream.identity)));
@@ -162,7 +176,19 @@ impl Registry {
         let sticky_key = self.sticky_key(&snapshot, &config.state_dir);
         let config = Arc::new(config);
         let number = self.number;
-        Generation { number, config, snapshot, proves_by_token, sticky_key, rules, upstreams, endpoints, tls }
+        Generation {
+            number,
+            config,
+            snapshot,
+            proves_by_token,
+            sticky_key,
+            rules,
+            outsides,
+            listener_outsides,
+            upstreams,
+            endpoints,
+            tls,
+        }
     }
 
     fn rule(&mut self, rule: &Rule, code: u16) -> Arc<RuleLive> {
@@ -247,6 +273,7 @@ impl Registry {
         self.rules.retain(|_, rule| rule.strong_count() > 0);
         self.meters.retain(|_, meter| meter.strong_count() > 0);
         self.limits.forget_dead();
+        self.outsides.forget_dead();
         self.upstreams.retain(|_, upstream| upstream.strong_count() > 0);
         self.endpoints.retain(|_, lives| {
             lives.retain(|endpoint| endpoint.strong_count() > 0);

@@ -37,6 +37,12 @@ pub mod live;
 
 pub mod generation;
 
+pub mod aside;
+
+pub mod tokens;
+
+pub mod store;
+
 pub mod process;
 
 pub mod certs;

@@ -4,6 +4,7 @@
 //! through the generation by index: never by a hash at request time, and never behind a lock.
 
 pub mod limits;
+pub mod outside;
 pub mod passive;
 pub mod places;
 

@@ -41,6 +41,7 @@ impl Default for Config {
             registry: super::Registry::default(),
             state_dir: PathBuf::from(STATE_DIR),
             acme: Acme::default(),
+            redis: None,
             workers: None,
             files: Vec::new(),
         }

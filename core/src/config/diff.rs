@@ -197,6 +197,7 @@ fn compare_settings(diff: &mut Diff, old: &Config, new: &Config) {
         registry,
         state_dir,
         acme,
+        redis,
         workers,
         files: _,
     } = old;
@@ -212,6 +213,7 @@ fn compare_settings(diff: &mut Diff, old: &Config, new: &Config) {
         ("log", *log == new.log),
         ("dns", *dns == new.dns),
         ("acme", *acme == new.acme),
+        ("redis", *redis == new.redis),
         ("admin", *admin == new.admin),
         ("registry", *registry == new.registry),
     ];

@@ -2,7 +2,7 @@
 //!
 //! `raw::policy` makes them, `policy::Chain` compiles them. Their order in a file never counts: the chain's is fixed.
 
-use super::{Condition, Secret, Template};
+use super::{Condition, Fact, Jwt, Redis, Secret, Template, TemplatePart};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,9 @@ pub struct Policies {
     pub api_keys: Option<ApiKeys>,
     /// The word of another service.
     pub forward_auth: Option<ForwardAuth>,
-    /// One of the three is enough; else each that is given must hold.
+    /// A token that somebody else has signed.
+    pub jwt: Option<Jwt>,
+    /// One of these is enough; else each that is given must hold.
     pub auth_any: bool,
 }
 
@@ -103,6 +105,8 @@ pub struct RateLimit {
     pub burst: u32,
     /// Counts, and lets pass.
     pub dry_run: bool,
+    /// Where it is counted together with other machines; `None` is here.
+    pub store: Option<Redis>,
 }
 
 /// `concurrency:` and `max_connections:` how many exchanges of a key may be under way.
@@ -140,6 +144,15 @@ pub enum LimitKey {
     Route,
     /// Facts of the request. Requests that lack them count together.
     Template(Template),
+}
+
+impl LimitKey {
+    /// Whether it goes by what a token says, which is known only once it was verified.
+    #[must_use]
+    pub fn is_by_identity(&self) -> bool {
+        let Self::Template(template) = self else { return false };
+        template.parts.iter().any(|part| matches!(part, TemplatePart::Fact(Fact::Claim(_))))
+    }
 }
 
 /// What becomes of the field lines with one name.

@@ -19,6 +19,7 @@ mod route;
 mod rule;
 mod settings;
 mod sse;
+mod store;
 mod tags;
 mod tls;
 mod upstream;
@@ -29,7 +30,7 @@ use super::schema::{Object, Status};
 use super::suggest::nearest;
 use super::text::{Entry, Map, Mark, Node, Value};
 use super::value::{Fault, Read, amount};
-use super::{Cidr, Config, ErrorKind, Source, Upstream};
+use super::{Cidr, Config, ErrorKind, Redis, Source, Upstream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub(super) struct Walk<'a> {
     lists: Arc<BTreeMap<String, Arc<[Cidr]>>>,
     /// Policies by name.
     policies: BTreeMap<String, policy::Level>,
+    /// Where limits with `store: redis` count.
+    redis: Option<Redis>,
     suggestions: usize,
 }
 
@@ -67,6 +70,7 @@ pub(super) struct Context {
     orders_freely: bool,
     lists: Arc<BTreeMap<String, Arc<[Cidr]>>>,
     policies: BTreeMap<String, policy::Level>,
+    redis: Option<Redis>,
 }
 
 /// The values of a mapping by their keys, checked against its object.
@@ -111,6 +115,7 @@ impl<'a> Walk<'a> {
             orders_freely: false,
             lists: Arc::default(),
             policies: BTreeMap::new(),
+            redis: None,
             suggestions: MOST_SUGGESTIONS,
         }
     }
@@ -123,6 +128,7 @@ impl<'a> Walk<'a> {
             orders_freely: context.orders_freely,
             lists: Arc::clone(&context.lists),
             policies: context.policies.clone(),
+            redis: context.redis.clone(),
             ..Self::new(report, source)
         }
     }
@@ -136,6 +142,7 @@ impl<'a> Walk<'a> {
             orders_freely: self.orders_freely,
             lists: Arc::clone(&self.lists),
             policies: self.policies.clone(),
+            redis: self.redis.clone(),
         }
     }
 
@@ -294,7 +301,6 @@ impl<'a> Walk<'a> {
                 ErrorKind::Value { written, expected, mend: "look at what it stands for".to_owned() }
             }
             Fault::Value { expected, mend } => ErrorKind::Value { written, expected, mend },
-            Fault::NotBuilt(what) => ErrorKind::NotBuilt(what),
         };
         self.report.error(node.at, kind);
     }

@@ -8,11 +8,13 @@ mod admin;
 mod balance;
 mod health;
 pub(super) mod json;
+mod jwt;
 mod patience;
 mod policies;
 mod rules;
 mod settings;
 mod sse;
+mod store;
 mod tls;
 mod websocket;
 
@@ -20,6 +22,7 @@ pub(super) use acme::{ACME, EAB};
 pub(super) use admin::{ADMIN, REGISTRY};
 pub(super) use balance::{BALANCE_HASH, BOUNDS, HASH_KEY, SHARE_OBJECT, STICKY_OBJECT};
 pub(super) use health::{DNS, GRPC_CHECK, HEALTH, HTTP_CHECK, MATCH, OUTLIER, TCP_CHECK, WS_CHECK};
+pub(super) use jwt::{JWT_KEYS, TOKEN_PLACE};
 pub(super) use patience::{RETRY_OBJECT, WAIT_OBJECT};
 pub(super) use policies::{
     API_KEYS_KEYS, AUTH_KEYS, BASIC_KEYS, CONCURRENCY_KEYS, COOKIE_FLAGS, CORS_KEYS, FORWARD_KEYS, HEADER_EDITS,
@@ -30,6 +33,7 @@ pub(super) use settings::{
     ACCESS_LOG, DEFAULTS, DRAIN, ENDPOINT, FILE, FORWARDED, HTTP2, LIMITS, LISTENER, LOG, POOL, TIMEOUTS, UPSTREAM,
 };
 pub(super) use sse::{MAX_STREAMS, SSE};
+pub(super) use store::{REDIS_KEYS, STORE_KEYS};
 pub(super) use tls::{CERTIFICATE, HOST_TLS, LISTENER_TLS, TLS_FORM, UPSTREAM_TLS};
 pub(super) use websocket::{MAX_TUNNELS, SIDES_RATE, SIDES_SIZE, WEBSOCKET};
 

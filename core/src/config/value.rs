@@ -20,8 +20,6 @@ pub(super) enum Fault {
         /// How to mend it.
         mend: String,
     },
-    /// It is right, but the part of the language does not work yet.
-    NotBuilt(String),
 }
 
 /// A value, or why the text is none.

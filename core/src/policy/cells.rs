@@ -36,6 +36,11 @@ impl Pace {
         Duration::from_nanos(self.interval)
     }
 
+    /// Interval and tolerance in microseconds, for stores that count in them.
+    pub(super) const fn micros(self) -> [f64; 2] {
+        [self.interval as f64 / 1000.0, self.tolerance as f64 / 1000.0]
+    }
+
     /// The moment up to which a cell is taken after one more request, or how long to wait for it.
     fn next(self, taken: u64, now: u64) -> Result<u64, Duration> {
         let from = taken.max(now);

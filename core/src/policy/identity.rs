@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::Refusal;
 use super::cells::{Cells, Pace};
 use super::forward::Forward;
+use super::jwt::Jwt;
 use crate::config::{self, Policies};
 use crate::message::{Fields, Name};
 use crate::moment::Moment;
@@ -44,6 +45,8 @@ pub struct Identity {
 pub enum Way {
     /// `api_keys`
     Keys(Keys),
+    /// `jwt`
+    Jwt(Jwt),
     /// `basic_auth`
     Basic(Basic),
     /// `forward_auth`
@@ -55,14 +58,25 @@ impl Identity {
         let keys = written.api_keys.as_ref().map(|keys| Way::Keys(Keys::compile(keys)));
         let basic = written.basic_auth.as_ref().map(|basic| Way::Basic(Basic::compile(basic)));
         let forward = written.forward_auth.as_ref().map(|forward| Way::Forward(Forward::compile(forward)));
-        let ways: Box<[Way]> = keys.into_iter().chain(basic).chain(forward).collect();
+        let jwt = written.jwt.as_ref().map(|jwt| Way::Jwt(Jwt::compile(jwt)));
+        let ways: Box<[Way]> = keys.into_iter().chain(jwt).chain(basic).chain(forward).collect();
         (!ways.is_empty()).then_some(Self { any: written.auth_any, ways })
+    }
+
+    /// What its token must be, where one of the ways is that.
+    #[must_use]
+    pub fn jwt(&self) -> Option<&Jwt> {
+        self.ways.iter().find_map(|way| match way {
+            Way::Jwt(jwt) => Some(jwt),
+            Way::Keys(_) | Way::Basic(_) | Way::Forward(_) => None,
+        })
     }
 
     /// The ways in words.
     pub(super) fn words(&self) -> String {
         let name = |way: &Way| match way {
             Way::Keys(_) => "api_keys",
+            Way::Jwt(_) => "jwt",
             Way::Basic(_) => "basic_auth",
             Way::Forward(_) => "forward_auth",
         };
@@ -225,7 +239,7 @@ fn unauthorized(detail: &'static str, challenge: String) -> Refusal {
 }
 
 /// What follows an authentication scheme, in any case (RFC 9110 §11.1).
-fn scheme<'v>(value: &'v [u8], name: &[u8]) -> Option<&'v [u8]> {
+pub(super) fn scheme<'v>(value: &'v [u8], name: &[u8]) -> Option<&'v [u8]> {
     let (head, rest) = value.split_at_checked(name.len())?;
     let rest = rest.strip_prefix(b" ").filter(|_| head.eq_ignore_ascii_case(name))?;
     Some(rest.trim_ascii())

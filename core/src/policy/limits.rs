@@ -3,14 +3,17 @@
 //! The chain knows the limit and how a request's key reads; where it is counted is live and outlives the snapshot, so the
 //! control thread ties it in. Without that (`explain`) nothing is counted and nothing refused.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
 use super::Refusal;
 use super::cells::{Cells, Pace};
 use super::places::{Occupied, Places};
-use crate::config::{self, LimitKey, LimitScope};
+use crate::config::{self, LimitKey, LimitScope, Redis};
 use crate::moment::Moment;
 use crate::reason::Reason;
 use crate::route::Facts;
@@ -23,6 +26,9 @@ pub struct Rate {
     pub identity: Arc<str>,
     /// Counts, and lets pass.
     pub dry_run: bool,
+    /// Where it counts together with other machines; nothing is taken here then.
+    pub store: Option<Redis>,
+    by_identity: bool,
     key: Key,
     pace: Pace,
     burst: u32,
@@ -35,6 +41,7 @@ pub struct Rate {
 pub struct Concurrency {
     /// By what its places are found again in the next snapshot.
     pub identity: Arc<str>,
+    by_identity: bool,
     key: Key,
     most: u32,
     places: OnceLock<Arc<Places>>,
@@ -79,6 +86,8 @@ impl Rate {
         Self {
             identity: at.identity(&written.scope, "rate", written.index),
             dry_run: written.dry_run,
+            store: written.store.clone(),
+            by_identity: written.key.is_by_identity(),
             key: Key::new(&written.key, at.route),
             pace: Pace::new(written.count, written.per, written.burst),
             burst: written.burst,
@@ -90,6 +99,45 @@ impl Rate {
     /// Lets it count in cells that outlive the snapshot. The first word holds.
     pub fn tie(&self, cells: impl FnOnce() -> Arc<Cells>) {
         let _ = self.cells.get_or_init(cells);
+    }
+
+    /// Whether its key is known only once it is known who asks.
+    #[must_use]
+    pub const fn is_by_identity(&self) -> bool {
+        self.by_identity
+    }
+
+    /// Looks whether one request more would be let pass, and takes nothing: a request that another limit refuses is not
+    /// to be paid for here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rate::take`].
+    pub fn look(
+        &self,
+        facts: &Facts<'_>,
+        now: Moment,
+        key: &mut Vec<u8>,
+        hash: impl FnOnce(&[u8]) -> u64,
+    ) -> Result<(), Refusal> {
+        let Some(cells) = self.cells.get() else { return Ok(()) };
+        self.key.write(facts, key);
+        cells.wait(hash(key), self.pace, now).map_or(Ok(()), |wait| Err(self.refusal(wait)))
+    }
+
+    /// What a store is asked for one request: the name of the key's cell, which says nothing about the key, and the pace
+    /// in microseconds (interval, tolerance).
+    pub fn question(&self, facts: &Facts<'_>, key: &mut Vec<u8>) -> (String, [f64; 2]) {
+        self.key.write(facts, key);
+        let mut digest = Sha256::new();
+        digest.update(self.identity.as_bytes());
+        digest.update([0]);
+        digest.update(&key);
+        let mut name = "switchboard:rate:".to_owned();
+        for byte in digest.finalize().iter().take(16) {
+            let _ = write!(name, "{byte:02x}");
+        }
+        (name, self.pace.micros())
     }
 
     /// Takes one request. `hash` is a keyed one; `key` is memory to write in.
@@ -109,8 +157,11 @@ impl Rate {
         cells.take(hash(key), self.pace, now).map_err(|wait| self.refusal(wait))
     }
 
+    /// What a key is told that has to wait this long.
+    ///
     /// The fields are those of RFC 9110 §10.2.3 and of the IETF's draft on `RateLimit`.
-    fn refusal(&self, wait: Duration) -> Refusal {
+    #[must_use]
+    pub fn refusal(&self, wait: Duration) -> Refusal {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let window = self.window.as_secs().max(1);
         Refusal {
@@ -129,10 +180,17 @@ impl Concurrency {
     pub(super) fn compile(written: &config::Concurrency, at: &LimitPlace<'_>) -> Self {
         Self {
             identity: at.identity(&written.scope, "at once", written.index),
+            by_identity: written.key.is_by_identity(),
             key: Key::new(&written.key, at.route),
             most: written.max,
             places: OnceLock::new(),
         }
+    }
+
+    /// Whether its key is known only once it is known who asks.
+    #[must_use]
+    pub const fn is_by_identity(&self) -> bool {
+        self.by_identity
     }
 
     /// Lets it count in places that outlive the snapshot. The first word holds.
@@ -183,7 +241,9 @@ impl LimitPlace<'_> {
 impl Rate {
     pub(super) fn words(&self) -> String {
         let shadow = if self.dry_run { ", counted only" } else { "" };
-        format!("{} at once, then one each {:?}, by {}{shadow}", self.burst, self.pace.interval(), self.key.words())
+        let store = if self.store.is_some() { ", in redis" } else { "" };
+        let (burst, interval, key) = (self.burst, self.pace.interval(), self.key.words());
+        format!("{burst} at once, then one each {interval:?}, by {key}{store}{shadow}")
     }
 }
 

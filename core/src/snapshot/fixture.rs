@@ -104,6 +104,7 @@ pub(crate) fn config(routes: impl IntoIterator<Item = (String, Vec<Rule>)>) -> C
         registry: crate::config::Registry::default(),
         state_dir: "state".into(),
         acme: crate::config::Acme::default(),
+        redis: None,
         workers: None,
         dns: crate::config::Dns::default(),
         files: Vec::new(),
@@ -136,6 +137,7 @@ pub(crate) fn template(text: &str) -> Template {
             "request_id" => Fact::RequestId,
             named => match named.split_once('.').expect("a known fact") {
                 ("header", name) => Fact::Header(name.to_owned()),
+                ("claim", name) => Fact::Claim(name.to_owned()),
                 (_, name) => Fact::Cookie(name.to_owned()),
             },
         };
@@ -204,6 +206,7 @@ impl Request {
             listener_port: 8080,
             scheme: "http",
             client_cert: false,
+            claims: &crate::policy::claims::NONE,
             request_id: b"id-1",
         })
     }

@@ -19,9 +19,9 @@ use super::issued::Issued;
 use super::store::Store;
 
 pub use failure::Failure;
-pub(super) use failure::chain;
+pub(crate) use failure::chain;
 use http::client;
-pub(super) use http::{Client, client_for};
+pub(crate) use http::{Client, client_for};
 pub use suggestion::Suggestion;
 
 /// What an authority is to us.

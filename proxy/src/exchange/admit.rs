@@ -8,6 +8,7 @@ use switchboard_core::forwarding::{self, Arrival, Framing as Outgoing, Hop, Requ
 use switchboard_core::http1::{Framing, RequestHead};
 use switchboard_core::message::{Fields, Name, Version};
 use switchboard_core::policy::Notes;
+use switchboard_core::policy::claims::{Claims, NONE};
 use switchboard_core::policy::cors::Preflight;
 use switchboard_core::policy::cors::may_open;
 use switchboard_core::policy::identity::Identity;
@@ -44,6 +45,8 @@ pub struct Admitted {
     pub key: Option<u64>,
     /// The answer to a preflight that the rule's `cors` gives.
     pub preflight: Option<Preflight>,
+    /// A store has to be asked about limits before anything else is.
+    pub asks_stores: bool,
 }
 
 /// Finds the rule for the request on `desk` and checks what can be checked before anything is sent. The target as it
@@ -77,7 +80,7 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
         request_id.clear();
         request_id.extend_from_slice(id.of(bytes));
     }
-    let facts = facts(connection, request, bytes, request_id, &hop, &destination);
+    let facts = facts(connection, request, bytes, request_id, &hop, &destination, &NONE);
     if let Some(rule) = secure::look(connection, &generation, &facts, target)? {
         return Ok(Admitted::new(rule, hop));
     }
@@ -91,18 +94,23 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
         policy::note(chain, &facts, notes)?;
     }
     check_size(&rule, request.framing)?;
+    let mut asks_stores = false;
     if rule.policy.is_some() || generation.snapshot.has_listener_policies() {
-        let counters = &connection.worker.counters;
-        policy::screen(record, &rule, &facts, notes, &mut connection.occupied, counters)?;
+        let occupied = &mut connection.occupied;
+        asks_stores = policy::screen(record, &rule, &facts, notes, occupied, &connection.worker)?;
     }
     let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
-    let mut admitted = Admitted { idempotent, grpc: is_grpc_head(request, bytes), ..Admitted::new(rule, hop) };
+    let grpc = is_grpc_head(request, bytes);
+    let mut admitted = Admitted { idempotent, grpc, asks_stores, ..Admitted::new(rule, hop) };
     if let Some(chain) = &admitted.rule.policy {
         admitted.preflight = policy::preflight(chain, &facts, notes)?;
         // The rest comes when it is known who asks: `resume`.
         if admitted.preflight.is_some() || chain.identity().is_some() {
             return Ok(admitted);
         }
+    }
+    if asks_stores {
+        return Ok(admitted);
     }
     admitted.settle(&generation.snapshot, &facts, request, notes, target)?;
     if let Some(chain) = &admitted.rule.policy {
@@ -134,6 +142,7 @@ fn facts<'a>(
     request_id: &'a [u8],
     hop: &Hop,
     destination: &'a Destination<'a>,
+    claims: &'a Claims,
 ) -> Facts<'a> {
     Facts {
         method: request.method.of(bytes),
@@ -145,6 +154,7 @@ fn facts<'a>(
         listener_port: connection.peer.local_port().unwrap_or(0),
         scheme: hop.scheme(bytes, &connection.peer),
         request_id,
+        claims,
         client_cert: connection.secure.as_ref().is_some_and(|secure| secure.certificate.is_some()),
     }
 }
@@ -186,7 +196,16 @@ pub const fn outgoing(framing: Framing) -> Outgoing {
 
 impl Admitted {
     const fn new(rule: Arc<Rule>, hop: Hop) -> Self {
-        Self { rule, hop, upgrade: Upgrade::None, idempotent: false, grpc: false, key: None, preflight: None }
+        Self {
+            rule,
+            hop,
+            upgrade: Upgrade::None,
+            idempotent: false,
+            grpc: false,
+            key: None,
+            preflight: None,
+            asks_stores: false,
+        }
     }
 
     /// Whether and how the request could be sent again, as far as `upload` has come.
@@ -194,6 +213,11 @@ impl Admitted {
         // A handshake that was sent has begun something at the endpoint.
         let repeatable = self.idempotent && self.upgrade.token().is_none();
         Nature { repeatable, replayable: upload.is_replayable() }
+    }
+
+    /// Whether somebody has to be asked before the request goes on by [`Admitted::resume`].
+    pub fn waits(&self) -> bool {
+        self.asks_stores || self.identity().is_some()
     }
 
     /// What the request has to prove before it goes on by [`Admitted::resume`].
@@ -206,10 +230,14 @@ impl Admitted {
     /// # Errors
     /// What is refused, with its reason and a sentence.
     pub fn resume(&mut self, connection: &Connection, desk: &mut Desk, record: &Record) -> Result<(), ProxyError> {
-        let Desk { input, request, request_id, target, notes, .. } = desk;
+        let Desk { input, request, request_id, target, notes, claims, .. } = desk;
         let bytes = input.filled();
         let destination = self.destination(request, bytes)?;
-        let facts = facts(connection, request, bytes, request_id, &self.hop, &destination);
+        let claims = self.claims(claims);
+        let facts = facts(connection, request, bytes, request_id, &self.hop, &destination, claims);
+        if let Some(chain) = self.rule.policy.as_ref().filter(|_| self.has_token()) {
+            chain.note_claims(&facts, notes)?;
+        }
         self.settle(&record.generation.snapshot, &facts, request, notes, target)?;
         if let Some(chain) = &self.rule.policy {
             chain.edit_request(&mut request.fields, bytes, notes);
@@ -229,7 +257,18 @@ impl Admitted {
     ) -> Result<T, ProxyError> {
         let bytes = desk.input.filled();
         let destination = self.destination(&desk.request, bytes)?;
-        Ok(lend(&facts(connection, &desk.request, bytes, &desk.request_id, &self.hop, &destination)))
+        let claims = self.claims(&desk.claims);
+        Ok(lend(&facts(connection, &desk.request, bytes, &desk.request_id, &self.hop, &destination, claims)))
+    }
+
+    /// Whether the rule asks for a token.
+    fn has_token(&self) -> bool {
+        self.identity().is_some_and(|identity| identity.jwt().is_some())
+    }
+
+    /// What the request's token says, where the rule asks for one: on a desk there may be another's.
+    fn claims<'a>(&self, claims: &'a Claims) -> &'a Claims {
+        if self.has_token() { claims } else { &NONE }
     }
 
     /// The destination, which `admit` has read before.

@@ -364,7 +364,8 @@ pub async fn switch_protocols(
         .map_err(|fault| ProxyError::upstream(Reason::UpgradeFailed, fault.detail()))?;
     forwarding::examine_response(&mut answer.fields, bytes)
         .map_err(|rejected| ProxyError::upstream(rejected.reason, rejected.detail))?;
-    let lines = policy::answer_lines(&admitted.rule, &mut answer.fields, bytes, notes);
+    let mut lines = policy::answer_lines(&admitted.rule, &mut answer.fields, bytes, notes);
+    policy::agree(notes, &answer.fields, bytes, &mut lines);
     let plan = ResponsePlan {
         status: 101,
         phrase: answer.reason.of(bytes),

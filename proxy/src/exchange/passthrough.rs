@@ -10,7 +10,7 @@ use switchboard_core::target::Destination;
 use switchboard_core::websocket::Upgrade;
 
 use super::answer::Upstream;
-use super::policy;
+use super::policy::{self, limits::Stage};
 use super::record::Record;
 use crate::desk::Desk;
 use crate::error::ProxyError;
@@ -73,13 +73,18 @@ async fn begin(
         scheme: "https",
         request_id: record.id.as_bytes(),
         client_cert: false,
+        claims: &switchboard_core::policy::claims::NONE,
     };
     let id = record.generation.snapshot.find(&facts, &mut NoTrace);
     let id = id.map_err(|error| ProxyError::client(error.reason(), error.detail()))?;
     let rule = std::sync::Arc::clone(record.generation.snapshot.rule(id));
     let mut occupied = Vec::new();
-    policy::screen(record, &rule, &facts, &mut desk.notes, &mut occupied, &worker.counters)?;
     record.rule = Some(id);
+    if policy::screen(record, &rule, &facts, &mut desk.notes, &mut occupied, worker)? {
+        let key = &mut desk.notes.key;
+        policy::limits::questions(record, &rule, &facts, Stage::Address, key).put(worker).await?;
+        policy::limits::take(record, &rule, &facts, Stage::Address, key, worker)?;
+    }
     let Action::Proxy(upstream) = rule.action else {
         return Err(ProxyError::client(
             switchboard_core::reason::Reason::NoRoute,

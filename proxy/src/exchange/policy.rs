@@ -4,6 +4,8 @@
 //! comes here.
 
 pub mod identity;
+pub mod limits;
+pub mod token;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
@@ -17,7 +19,8 @@ use switchboard_core::snapshot::{Rule, edit_path};
 
 use super::record::Record;
 use crate::error::ProxyError;
-use crate::telemetry::counters::Counters;
+use crate::worker::Worker;
+use limits::Stage;
 
 impl From<Refusal> for ProxyError {
     fn from(refusal: Refusal) -> Self {
@@ -34,7 +37,7 @@ pub fn note(chain: &Chain, facts: &Facts<'_>, notes: &mut Notes) -> Result<(), P
 }
 
 /// Asks what refuses, of the listener and of the rule, up to the identity. What is to be counted while the exchange
-/// lasts is left in `occupied`.
+/// lasts is left in `occupied`. Returns whether a store has still to be asked about limits.
 ///
 /// # Errors
 /// `denied`, `maintenance`, `rate_limited`.
@@ -44,26 +47,16 @@ pub fn screen(
     facts: &Facts<'_>,
     notes: &mut Notes,
     occupied: &mut Vec<Occupied>,
-    counters: &Counters,
-) -> Result<(), ProxyError> {
+    worker: &Worker,
+) -> Result<bool, ProxyError> {
     let listener = match rule.inherit {
         true => record.generation.snapshot.listener_policy(facts.listener),
         false => None,
     };
     for chain in listener.into_iter().chain(rule.policy.as_deref()) {
         chain.screen(facts)?;
-        for rate in chain.rates() {
-            match rate.take(facts, record.started, &mut notes.key, hash) {
-                Ok(()) => {}
-                Err(_) if rate.dry_run => counters.rate_limit_dry_runs.add(1),
-                Err(refusal) => return Err(refusal.into()),
-            }
-        }
-        for limit in chain.concurrency() {
-            occupied.extend(limit.take(facts, &mut notes.key, hash)?);
-        }
     }
-    Ok(())
+    limits::look(record, rule, facts, Stage::Address, &mut notes.key, occupied, worker)
 }
 
 /// Hashes the key of a limit with what only this process knows: nobody outside can choose keys that meet.
@@ -115,4 +108,12 @@ pub fn answer_lines(rule: &Rule, fields: &mut Fields, bytes: &[u8], notes: &Note
         chain.edit_answer(fields, bytes, notes, &mut lines);
     }
     lines
+}
+
+/// Tells a browser that `bearer` was agreed upon, where it offered that and a token and nothing else: it would close a
+/// WebSocket whose server agrees to none of what it offered (WHATWG WebSockets §2).
+pub fn agree(notes: &Notes, fields: &Fields, bytes: &[u8], lines: &mut Vec<u8>) {
+    if notes.bearer && fields.matching(bytes, b"sec-websocket-protocol").next().is_none() {
+        lines.extend_from_slice(b"sec-websocket-protocol: bearer\r\n");
+    }
 }

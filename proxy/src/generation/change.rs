@@ -56,6 +56,7 @@ impl Registry {
         let snapshot = next.snapshot.clone();
         for at in touched.rules.iter().map(|id| id.index()) {
             let rule = snapshot.rules().get(at);
+            next.outsides.set(at, self.outsides.of(rule.and_then(|rule| rule.policy.as_deref())));
             next.rules.set(at, rule.map(|rule| self.rule(rule, snapshot.drain.code)));
         }
         for at in touched.upstreams.iter().map(|id| id.index()) {

@@ -19,7 +19,7 @@ pub struct Limits {
 impl Limits {
     /// Lets the limits of a chain count where those of the same identity have counted before.
     pub fn tie(&mut self, chain: &Chain) {
-        for rate in chain.rates() {
+        for rate in chain.rates().iter().filter(|rate| rate.store.is_none()) {
             rate.tie(|| same(&mut self.cells, &rate.identity));
         }
         for limit in chain.concurrency() {

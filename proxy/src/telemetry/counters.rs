@@ -84,6 +84,8 @@ counters! {
     hedges,
     /// Requests that a rate limit with dry_run would have refused.
     rate_limit_dry_runs,
+    /// Questions about limits that a shared store did not answer in time.
+    rate_limit_store_failures,
     /// HTTP/2 connections cut because their client flooded them.
     floods,
     /// Tunnels opened.

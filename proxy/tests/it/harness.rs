@@ -10,6 +10,7 @@ mod node;
 mod origin;
 mod proxy;
 mod python;
+mod redis;
 mod temp;
 mod wire;
 pub(crate) mod ws;
@@ -20,6 +21,7 @@ pub(crate) use node::{Node, browser_judge, websocket_judge};
 pub(crate) use origin::Origin;
 pub(crate) use proxy::{Proxy, run};
 pub(crate) use python::{Python, python_judge};
+pub(crate) use redis::Redis;
 pub(crate) use temp::TempDir;
 pub(crate) use wire::{Ending, Wire};
 

@@ -4,4 +4,6 @@ mod access;
 mod heads;
 mod identity;
 mod limits;
+mod shared;
 mod targets;
+mod tokens;

@@ -8,8 +8,10 @@ mod edits;
 mod files;
 mod identity;
 mod limits;
+mod token;
 
 pub(super) use cors::origins;
+pub(super) use identity::is_off;
 
 use super::{Fields, Walk, condition};
 use crate::config::schema::{COOKIE_FLAGS, POLICIES};
@@ -18,7 +20,7 @@ use crate::config::text::{Node, Value};
 use crate::config::value::{Fault, network};
 use crate::config::{
     ApiKeys, BasicAuth, Cidr, Concurrency, Condition, CookieFlags, Cors, ErrorKind, ErrorPage, ForwardAuth, HeaderEdit,
-    LimitScope, PageStatus, Policies, QueryEdits, RateLimit, Rewrite, SecurityHeaders,
+    Jwt, LimitScope, PageStatus, Policies, QueryEdits, RateLimit, Rewrite, SecurityHeaders,
 };
 use std::collections::BTreeMap;
 
@@ -44,6 +46,7 @@ pub(super) struct Level {
     basic_auth: Option<Option<BasicAuth>>,
     api_keys: Option<Option<ApiKeys>>,
     forward_auth: Option<Option<ForwardAuth>>,
+    jwt: Option<Option<Jwt>>,
     auth_any: Option<bool>,
 }
 
@@ -68,6 +71,7 @@ impl Level {
             basic_auth: nearer.basic_auth.or(self.basic_auth),
             api_keys: nearer.api_keys.or(self.api_keys),
             forward_auth: nearer.forward_auth.or(self.forward_auth),
+            jwt: nearer.jwt.or(self.jwt),
             auth_any: nearer.auth_any.or(self.auth_any),
             ..self
         }
@@ -102,6 +106,7 @@ impl Level {
             basic_auth: self.basic_auth.flatten(),
             api_keys: self.api_keys.flatten(),
             forward_auth: self.forward_auth.flatten(),
+            jwt: self.jwt.flatten(),
             auth_any: self.auth_any.unwrap_or(false),
         };
         (policies != Policies::default()).then(|| Box::new(policies))
@@ -145,6 +150,7 @@ pub(super) fn level(walk: &mut Walk<'_>, fields: &Fields<'_>, scope: &LimitScope
         basic_auth: at("basic_auth").and_then(|node| identity::basic(walk, node)),
         api_keys: at("api_keys").and_then(|node| identity::keys(walk, node)),
         forward_auth: at("forward_auth").and_then(|node| identity::forward(walk, node)),
+        jwt: at("jwt").and_then(|node| token::jwt(walk, node)),
         auth_any: at("auth").and_then(|node| identity::any(walk, node)),
     };
     used.over(own)

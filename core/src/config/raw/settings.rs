@@ -1,7 +1,7 @@
 //! The file as a whole, and the settings of the whole proxy.
 
 use super::rule::{self, Defaults};
-use super::{Context, Fields, Walk, acme, admin, http2, listen, patience, policy, route, upstream};
+use super::{Context, Fields, Walk, acme, admin, http2, listen, patience, policy, route, store, upstream};
 use crate::config::defaults::STATE_DIR;
 use crate::config::schema::{ACCESS_LOG, DEFAULTS, DRAIN, FILE, FORWARDED, LIMITS, LOG, TIMEOUTS};
 use crate::config::suggest::nearest;
@@ -18,6 +18,7 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> (Config, Context) {
     let fields = file(walk, root);
     let at = |key| fields.as_ref().and_then(|fields: &Fields<'_>| fields.value(key));
     let timeouts = at("timeouts").map_or_else(Timeouts::default, |node| timeouts(walk, node));
+    walk.redis = at("redis").and_then(|node| store::redis(walk, node));
     if let Some(node) = at("lists") {
         policy::lists(walk, node);
     }
@@ -56,6 +57,7 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> (Config, Context) {
         registry: at("registry").map(|node| admin::registry(walk, node)).unwrap_or_default(),
         state_dir: state_dir(walk, at("state_dir")),
         acme,
+        redis: walk.redis.clone(),
         workers: at("workers").and_then(|node| workers(walk, node)),
         upstreams: std::mem::take(&mut walk.upstreams),
         files: Vec::new(),

@@ -2,7 +2,9 @@
 //!
 //! One table of keys for all levels; where a key can't stand, its level leaves it out.
 
+use super::jwt::JWT;
 use super::rules::CONDITION;
+use super::store::STORE;
 use super::{Key, Kind, Object, elsewhere, key, later};
 
 const WHO: Kind = Kind::OneOrList(&Kind::Or(&[Kind::Text, Kind::Object(&CONDITION)]));
@@ -14,7 +16,7 @@ const TEXT_OR_LIMIT_KEY: Kind = Kind::Or(&[Kind::Text, Kind::Object(&LIMIT_KEY)]
 const BASIC_OR_OFF: Kind = Kind::Or(&[Kind::Object(&BASIC_KEYS), Kind::Off]);
 const KEYS_OR_OFF: Kind = Kind::Or(&[Kind::Object(&API_KEYS_KEYS), Kind::Off]);
 const FORWARD_OR_OFF: Kind = Kind::Or(&[Kind::Object(&FORWARD_KEYS), Kind::Off]);
-const WAYS: Kind = Kind::List(&Kind::Words(&["api_keys", "basic_auth", "forward_auth"]));
+const WAYS: Kind = Kind::List(&Kind::Words(&["api_keys", "basic_auth", "jwt", "forward_auth"]));
 const SWITCH_OR_SECURITY: Kind = Kind::Or(&[Kind::Switch, Kind::Object(&SECURITY)]);
 const CORS_OR_OFF: Kind = Kind::Or(&[Kind::Object(&CORS_KEYS), Kind::Off]);
 
@@ -126,7 +128,7 @@ pub(in crate::config) static RATE_LIMIT_KEYS: Object = Object {
         key("rate", Kind::Text, "How often: 50/s, 1000/min, 100/h, 10/d."),
         key("burst", Kind::Count(1, 1_000_000_000), "How many at once from rest; default those of a second."),
         key("dry_run", Kind::Switch, "true: counts, and lets pass; default false."),
-        later("store"),
+        STORE,
     ],
 };
 
@@ -148,7 +150,7 @@ pub(in crate::config) static LIMIT_KEY: Object = Object {
     keys: &[
         key("header", Kind::Text, "The value of this field."),
         key("cookie", Kind::Text, "The value of this cookie."),
-        later("claim"),
+        key("claim", Kind::Text, "The value of this claim of a verified token."),
     ],
 };
 
@@ -283,7 +285,7 @@ pub(in crate::config) static POLICIES: Object = Object {
         API_KEYS,
         FORWARD_AUTH,
         AUTH,
-        later("jwt"),
+        JWT,
         later("detect"),
         elsewhere("to", "is what a rule does; it can't be a policy"),
         elsewhere("use", "can't stand here: a named policy takes in no other"),

@@ -1,6 +1,7 @@
 //! The keys of a route and its rules: conditions, actions, policies.
 
 use super::balance::SHARE;
+use super::jwt::JWT;
 use super::patience::{RETRY, WAIT};
 use super::policies::{
     ALLOW, API_KEYS, AUTH, BASIC_AUTH, CONCURRENCY, COOKIES, CORS, DENY, ERROR_PAGES, FORWARD_AUTH, MAINTENANCE,
@@ -80,7 +81,7 @@ pub(in crate::config) static RULE: Object = Object {
         later("bandwidth"),
         RATE_LIMIT,
         BASIC_AUTH,
-        later("jwt"),
+        JWT,
         API_KEYS,
         FORWARD_AUTH,
         AUTH,

@@ -2,6 +2,7 @@
 
 use super::balance::{BACKUP, BALANCE, DEFAULT_ORIGIN, MAX_REQUESTS, SLOW_START, STICKY, UPSTREAM_LIMITS, WEIGHT};
 use super::health::{DNS, FROM, HEALTH_KEY, OUTLIER_KEY, TAGS, TAGS_WANTED};
+use super::jwt::JWT;
 use super::patience::{RETRY, WAIT};
 use super::policies::{
     ALLOW, API_KEYS, AUTH, BASIC_AUTH, CONCURRENCY, COOKIES, CORS, DENY, ERROR_PAGES, FORWARD_AUTH, MAINTENANCE,
@@ -9,6 +10,7 @@ use super::policies::{
 };
 use super::rules::{ACCESS_LOG as RULE_ACCESS_LOG, HOST, MAX_BODY, ON_REMOVE_KEY, RULE, RULE_TIMEOUTS, UPGRADE};
 use super::sse::SSE_KEY;
+use super::store::REDIS;
 use super::tls::{LISTENER_TLS, UPSTREAM_TLS};
 use super::websocket::{CLOSE_CODE, WEBSOCKET_KEY};
 use super::{ACME, ADMIN, Kind, Object, REGISTRY, TIME_OR_OFF, elsewhere, key, later};
@@ -89,7 +91,7 @@ pub(in crate::config) static FILE: Object = Object {
         later("http2"),
         later("tracing"),
         later("cache"),
-        later("redis"),
+        REDIS,
         elsewhere("max_body", "stands under `defaults:` or in a rule"),
         elsewhere("rules", "is written `routes`"),
     ],
@@ -354,7 +356,7 @@ pub(in crate::config) static DEFAULTS: Object = Object {
         CONCURRENCY,
         later("bandwidth"),
         BASIC_AUTH,
-        later("jwt"),
+        JWT,
         API_KEYS,
         FORWARD_AUTH,
         AUTH,

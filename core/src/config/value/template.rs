@@ -1,6 +1,6 @@
 //! Texts with facts in braces: `https://example.com{uri}`.
 
-use super::{Fault, Read, fault, is_token};
+use super::{Read, fault, is_token};
 use crate::config::suggest::nearest;
 use crate::config::{Fact, Template, TemplatePart};
 
@@ -59,8 +59,10 @@ fn fact(name: &str, groups: usize) -> Read<Fact> {
     match name.split_once('.') {
         Some(("header", field)) if is_token(field) => return Ok(Fact::Header(field.to_ascii_lowercase())),
         Some(("cookie", cookie)) if is_token(cookie) => return Ok(Fact::Cookie(cookie.to_owned())),
-        Some(("header" | "cookie", _)) => return fault(WHAT, format!("`{{{name}}}` has no valid name after the dot")),
-        Some(("claim", _)) => return Err(Fault::NotBuilt(format!("{{{name}}}"))),
+        Some(("claim", claim)) if !claim.is_empty() => return Ok(Fact::Claim(claim.to_owned())),
+        Some(("header" | "cookie" | "claim", _)) => {
+            return fault(WHAT, format!("`{{{name}}}` has no valid name after the dot"));
+        }
         Some(_) | None => {}
     }
     if super::amount::is_digits(name) {
@@ -78,7 +80,7 @@ fn fact(name: &str, groups: usize) -> Read<Fact> {
             WHAT,
             format!(
                 "there is no fact `{{{name}}}`; there are {{host}} {{path}} {{query}} {{uri}} {{scheme}} {{port}} \
-                     {{client_ip}} {{request_id}} {{header.NAME}} {{cookie.NAME}}"
+                     {{client_ip}} {{request_id}} {{header.NAME}} {{cookie.NAME}} {{claim.NAME}}"
             ),
         ),
     }

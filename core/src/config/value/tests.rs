@@ -14,7 +14,6 @@ use std::time::Duration;
 fn mend<T: Debug>(read: Read<T>) -> String {
     match read {
         Err(Fault::Value { mend, .. }) => mend,
-        Err(Fault::NotBuilt(what)) => format!("later: {what}"),
         Ok(value) => panic!("{value:?} was accepted"),
     }
 }

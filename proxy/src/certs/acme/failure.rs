@@ -122,7 +122,7 @@ fn line(text: &str) -> String {
 }
 
 /// An error with what caused it, the outermost first, each once.
-pub(in crate::certs) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut words = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 /// A client that keeps its connections for a while.
-pub(in crate::certs) type Client = Pooled<HttpsConnector<HttpConnector>, BodyWrapper<Bytes>>;
+pub(crate) type Client = Pooled<HttpsConnector<HttpConnector>, BodyWrapper<Bytes>>;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ pub(in crate::certs) fn client(ca: Option<&Path>) -> Result<Client, String> {
 ///
 /// # Errors
 /// In words, where roots are needed and there are none.
-pub(in crate::certs) fn client_for(url: &str) -> Result<Client, String> {
+pub(crate) fn client_for(url: &str) -> Result<Client, String> {
     if url.starts_with("https:") { client(None) } else { with_roots(RootCertStore::empty()) }
 }
 

@@ -125,6 +125,7 @@ fn end(
         listener_port: arrival.port.unwrap_or(0),
         scheme: hop.scheme(bytes, &peer),
         client_cert: false,
+        claims: &switchboard_core::policy::claims::NONE,
         request_id: hop.request_id.map_or(REQUEST_ID, |id| id.of(bytes)),
     };
     let search = course.search.insert(snapshot.explain(&facts));

@@ -12,7 +12,7 @@ use switchboard_core::policy::identity::{Basic, Identity, Way, has_sha};
 use switchboard_core::reason::Reason;
 use tokio::sync::Semaphore;
 
-use super::hash;
+use super::{hash, token};
 use crate::desk::Desk;
 use crate::error::ProxyError;
 use crate::exchange::admit::Admitted;
@@ -55,10 +55,13 @@ pub async fn identify(
     identity: &Identity,
 ) -> Result<Option<Box<Answer>>, ProxyError> {
     // Whatever comes of it, what a client says of itself in these fields never counts.
+    desk.claims.clear();
     for way in &identity.ways {
-        if let Way::Forward(forward) = way {
-            let Desk { input, request, .. } = &mut *desk;
-            forward.forget_claims(&mut request.fields, input.filled());
+        let Desk { input, request, .. } = &mut *desk;
+        match way {
+            Way::Forward(forward) => forward.forget_claims(&mut request.fields, input.filled()),
+            Way::Jwt(jwt) => jwt.forget_claims(&mut request.fields, input.filled()),
+            Way::Keys(_) | Way::Basic(_) => {}
         }
     }
     let mut refused = None;
@@ -92,6 +95,7 @@ async fn ask(
             let Desk { input, request, .. } = desk;
             Ok(keys.check(&mut request.fields, input.filled())?)
         }
+        Way::Jwt(jwt) => Ok(token::verify(connection, desk, record, admitted, jwt).await?),
         Way::Basic(basic) => verify(connection, desk, record, basic).await,
         Way::Forward(forward) => forwarded(connection, desk, record, admitted, forward).await,
     }

@@ -39,7 +39,7 @@ fn list(walk: &mut Walk<'_>, entry: &Entry) -> Vec<Cidr> {
         }
         match network::cidr(line) {
             Ok(network) => networks.push(network),
-            Err(Fault::Value { mend: words, .. } | Fault::NotBuilt(words)) => {
+            Err(Fault::Value { mend: words, .. }) => {
                 let words = format!("{}, line {}: `{line}` is not a network: {words}", path.display(), at + 1);
                 walk.report.error(entry.value.at, ErrorKind::Reference(words));
             }

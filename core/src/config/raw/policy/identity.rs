@@ -118,7 +118,7 @@ pub(super) fn forward(walk: &mut Walk<'_>, node: &Node) -> Option<Option<Forward
 /// Reads `auth:` whether one of several is enough.
 pub(super) fn any(walk: &mut Walk<'_>, node: &Node) -> Option<bool> {
     let fields = walk.fields(node, &AUTH_KEYS)?;
-    let names = [("basic_auth", ()), ("api_keys", ()), ("forward_auth", ())];
+    let names = [("basic_auth", ()), ("api_keys", ()), ("jwt", ()), ("forward_auth", ())];
     for key in ["any", "all"] {
         if let Some(list) = fields.value(key) {
             let _ = condition::many(walk, Some(list), |walk, node| walk.word(node, "a way to prove who asks", &names));
@@ -129,7 +129,7 @@ pub(super) fn any(walk: &mut Walk<'_>, node: &Node) -> Option<bool> {
     None
 }
 
-fn header(walk: &mut Walk<'_>, node: &Node) -> Option<String> {
+pub(super) fn header(walk: &mut Walk<'_>, node: &Node) -> Option<String> {
     const WHAT: &str = "the name of a field";
     walk.value(node, WHAT, |text| match text.to_ascii_lowercase() {
         name if !is_token(&name) => fault(WHAT, "write letters, digits and `-`"),
@@ -140,11 +140,11 @@ fn header(walk: &mut Walk<'_>, node: &Node) -> Option<String> {
     })
 }
 
-fn is_off(node: &Node) -> bool {
+pub(in crate::config::raw) fn is_off(node: &Node) -> bool {
     matches!(&node.value, Value::Scalar(scalar) if matches!(scalar.text.as_str(), "off" | "false"))
 }
 
-fn missing(walk: &mut Walk<'_>, node: &Node, refused: bool, words: &'static str) {
+pub(super) fn missing(walk: &mut Walk<'_>, node: &Node, refused: bool, words: &'static str) {
     if !refused {
         walk.report.error(node.at, ErrorKind::Missing(words));
     }

@@ -1,6 +1,6 @@
 //! `rate_limit`, `concurrency`, `max_connections`: how often and how many at once.
 
-use crate::config::raw::{Fields, Walk};
+use crate::config::raw::{Fields, Walk, store};
 use crate::config::schema::{CONCURRENCY_KEYS, LIMIT_KEY, RATE_LIMIT_KEYS};
 use crate::config::text::{Node, Value};
 use crate::config::value::{amount, fault, is_token, template};
@@ -32,7 +32,8 @@ fn rate(walk: &mut Walk<'_>, node: &Node, scope: &LimitScope, index: u32) -> Opt
     let second = u64::from(count) * 1000 / u64::try_from(per.as_millis()).unwrap_or(u64::MAX).max(1);
     let burst = u32::try_from(burst.unwrap_or(second.max(1))).unwrap_or(u32::MAX);
     let dry_run = fields.value("dry_run").and_then(|node| walk.switch(node)).unwrap_or(false);
-    Some(RateLimit { scope: scope.clone(), index, key: key?, count, per, burst, dry_run })
+    let store = fields.value("store").and_then(|node| store::of_limit(walk, node));
+    Some(RateLimit { scope: scope.clone(), index, key: key?, count, per, burst, dry_run, store })
 }
 
 /// Reads `concurrency:`, and `max_connections:` beside it, which counts the route's as one.
@@ -72,9 +73,11 @@ fn key(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<LimitKey> {
         let fact = match fields.entries.as_slice() {
             [("header", entry)] => Fact::Header(name(walk, &entry.value)?.to_ascii_lowercase()),
             [("cookie", entry)] => Fact::Cookie(name(walk, &entry.value)?),
+            [("claim", entry)] => Fact::Claim(walk.text(&entry.value, "the name of a claim")?),
             _ if fields.refused => return None,
             _ => {
-                walk.report.error(node.at, ErrorKind::Missing("write one of {header: x} and {cookie: c}"));
+                walk.report
+                    .error(node.at, ErrorKind::Missing("write one of {header: x}, {cookie: c} and {claim: sub}"));
                 return None;
             }
         };
