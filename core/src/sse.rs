@@ -4,6 +4,7 @@
 //! whatever the split of the bytes, the events are the same. What may be said between two events is written here too.
 
 pub mod ring;
+pub mod session;
 
 use memchr::memchr2;
 

@@ -79,6 +79,8 @@ const OBJECTS: &[(&str, &str)] = &[
     ("`max_tunnels`, in `websocket`", "max_tunnels"),
     ("`sse` of a rule", "sse"),
     ("`max_streams`, in `sse`", "max_streams"),
+    ("`resume`, in `sse`", "resume"),
+    ("`key` of `resume`", "session_key"),
     ("`basic_auth`", "basic_auth"),
     ("`api_keys`", "api_keys"),
     ("`forward_auth`", "forward_auth"),

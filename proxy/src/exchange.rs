@@ -13,6 +13,7 @@ pub mod own;
 pub mod passthrough;
 pub mod policy;
 pub mod record;
+pub mod resume;
 pub mod secure;
 pub mod upload;
 
@@ -111,6 +112,7 @@ async fn exchange(
     {
         return Box::pin(own::answer_for_service(connection, desk, record, *answer)).await;
     }
+    admitted.session = resume::session(connection, desk, record, &admitted);
     let rule = &admitted.rule;
     if admitted.hop.max_forwards == Some(0) {
         return Box::pin(own::answer_options(connection, desk, record)).await;
@@ -124,7 +126,13 @@ async fn exchange(
     let place = crate::tunnel::quota::enter(record, &admitted)?; // 429, 503
     let upload = upload.insert(body_of(desk, record, &admitted));
     let mut interim = Interim::new(desk.request.version, admitted.hop.expect_continue);
-    let mut upstream = reach(connection, desk, record, &admitted, upstream, upload, &mut interim).await?;
+    let mut upstream = match reach(connection, desk, record, &admitted, upstream, upload, &mut interim).await {
+        Ok(upstream) => upstream,
+        Err(error) if admitted.session.is_none() => return Err(error),
+        Err(error) => {
+            return Box::pin(resume::instead(connection, desk, record, admitted.session.as_deref(), error)).await;
+        }
+    };
     upstream.place = place;
     upload.forget();
     record.upstream_status = desk.answer.status;

@@ -66,6 +66,8 @@ pub struct RuleLive {
     pub tunnels: crate::tunnel::quota::Quota,
     /// Event streams that it counts.
     pub event_streams: crate::tunnel::quota::Quota,
+    /// What it keeps of them for clients that come back.
+    pub shelf: crate::exchange::resume::shelf::Shelf,
     /// What it last said of its streams' end: nanoseconds that they may go on, `KEEP` for as long as they like.
     drain: AtomicU64,
     /// The code that its WebSockets are then closed with.
@@ -95,6 +97,7 @@ impl RuleLive {
             code: 1012.into(),
             tunnels: Default::default(),
             event_streams: Default::default(),
+            shelf: Default::default(),
         }
     }
 

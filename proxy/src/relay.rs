@@ -199,6 +199,9 @@ impl Pump {
                 ready!(self.poll_splice(context, source, sink))?;
                 continue;
             }
+            if self.events.is_some() && self.emit_more(context, sink)? {
+                continue;
+            }
             self.waits = Waits::Source;
             // A declared length bounds the read, so that a pipelined request stays in the socket.
             let most = usize::try_from(self.body.declared_left().unwrap_or(u64::MAX)).unwrap_or(usize::MAX).min(READ);

@@ -25,7 +25,7 @@ pub struct Resume {
     /// What tells sessions apart.
     pub key: SessionKey,
     /// Bytes of all sessions of the rule.
-    pub memory: u64,
+    pub memory: u32,
 }
 
 /// What tells sessions apart. Requests without it have none, and nothing is kept for them.

@@ -1,5 +1,6 @@
 //! From a head to the rule that answers it: checked, stripped, routed, within its limits. Nothing here waits.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use switchboard_core::answer;
@@ -20,6 +21,7 @@ use switchboard_core::template;
 use switchboard_core::websocket::{self, Handshake, Upgrade};
 
 use super::record::Record;
+use super::resume::Session;
 use super::secure;
 use super::upload::Upload;
 use super::{bond, policy};
@@ -47,6 +49,8 @@ pub struct Admitted {
     pub preflight: Option<Preflight>,
     /// A store has to be asked about limits before anything else is.
     pub asks_stores: bool,
+    /// The session of an event stream that may be resumed.
+    pub session: Option<Rc<Session>>,
 }
 
 /// Finds the rule for the request on `desk` and checks what can be checked before anything is sent. The target as it
@@ -205,6 +209,7 @@ impl Admitted {
             key: None,
             preflight: None,
             asks_stores: false,
+            session: None,
         }
     }
 
@@ -339,6 +344,9 @@ impl Admitted {
         };
         desk.output.clear();
         forwarding::write_request(&mut desk.output, &desk.request.fields, bytes, &connection.peer, &self.hop, &plan);
+        if let Some(session) = &self.session {
+            bond::add(&mut desk.output, session.line());
+        }
         if plan.upgrade.is_some()
             && let Some(endpoint) = endpoint
             && let Some(line) = &record.generation.snapshot.upstream(endpoint.upstream).default_origin

@@ -63,7 +63,8 @@ pub async fn relay(
     let close = must_close(connection, desk, record) || undecided;
     // Without a declared length it is a stream: listed, and held to no time-out of requests.
     let streams = !matches!(framing, Framing::None | Framing::Length(_) | Framing::Frames(Some(_)));
-    let course = if streams { events::course(desk, record, admitted)? } else { None }; // 429, 503
+    let course =
+        if streams || admitted.session.is_some() { events::course(desk, record, admitted, streams)? } else { None }; // 429, 502, 503
     let coding = write_head(desk, record, admitted, framing, close)?;
     bond::add(&mut desk.output, &upstream.cookie);
     record.status = desk.answer.status;
@@ -88,7 +89,7 @@ pub async fn relay(
         download.pump.watch(course.events());
     }
     let result = poll_fn(|context| download.poll(context, desk, upload, interim)).await;
-    let Download { pump, excess, .. } = download;
+    let Download { pump, excess, course, .. } = download;
     record.bytes_in = upload.received();
     record.bytes_out = pump.sent;
     if streams {
@@ -99,7 +100,8 @@ pub async fn relay(
     }
     let left = pump.has_left();
     if left {
-        record.ended(Side::Proxy, Reason::Draining);
+        let Broken { side, reason } = course.as_ref().map_or(Course::DRAINED, Course::cause);
+        record.ended(side, reason);
         record.broken = true;
     }
     let reusable =
@@ -191,7 +193,7 @@ fn list(connection: &Connection, record: &Record, upstream: &Upstream) -> Option
 }
 
 /// Why an answer broke off.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Broken {
     side: Side,
     reason: Reason,
@@ -253,7 +255,7 @@ impl Download<'_> {
         let mut scratch = self.connection.worker.scratch.borrow_mut();
         match self.pump.poll(context, upstream, client, &mut scratch, &mut self.excess) {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(during_answer(&error))),
+            Poll::Ready(Err(error)) => return self.poll_lost(context, &error),
             Poll::Pending => {}
         }
         drop(scratch);

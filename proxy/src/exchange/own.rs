@@ -185,6 +185,19 @@ pub async fn answer_for_service(
     finish(connection, desk, record, answer, None, false).await
 }
 
+/// Tells the client of an event stream to come again.
+///
+/// # Errors
+/// `client_gone`
+pub async fn answer_for_stream(
+    connection: &mut Connection,
+    desk: &mut Desk,
+    record: &mut Record,
+    answer: Answer,
+) -> Result<Next, ProxyError> {
+    finish(connection, desk, record, answer, None, false).await
+}
+
 /// Answers a preflight as the rule's `cors` says.
 ///
 /// # Errors

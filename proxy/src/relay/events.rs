@@ -1,6 +1,9 @@
 //! The event stream in a pump: what the proxy may say between two events, and where it may end the stream.
 //!
-//! An answer that is no event stream has none of this. What passes is looked at, never held back.
+//! An answer that is no event stream has none of this. What passes is looked at, and held back only where a client that
+//! came back may have had it already ([`Resumed`]).
+
+mod resumed;
 
 use std::task::{Context, Poll, ready};
 
@@ -8,6 +11,8 @@ use switchboard_core::sse::{self, Scanner};
 
 use super::{Pump, PumpError};
 use crate::transport::Transport;
+
+pub use resumed::Resumed;
 
 /// What is known of the stream.
 #[derive(Debug, Default)]
@@ -17,26 +22,46 @@ pub struct Events {
     last_words: Vec<u8>,
     /// The proxy has ended it.
     left: bool,
+    /// What is kept of it, and given to a client that came back.
+    resumed: Option<Box<Resumed>>,
+    /// What came from the source while the client is still given what it has missed, and whether that was all.
+    waiting: (Vec<u8>, bool),
 }
 
 impl Events {
-    /// Looks at payload that has come. Returns how much of it goes on: less than all where the stream ends.
-    fn pass(&mut self, payload: &[u8]) -> usize {
-        let mut at = 0;
+    /// Begins a stream of which a session is kept, where there is one.
+    pub fn new(resumed: Option<Resumed>) -> Box<Self> {
+        Box::new(Self { resumed: resumed.map(Box::new), ..Self::default() })
+    }
+
+    /// Looks at payload that has come and writes what goes on to `out`, unless all of it does: less where the stream ends
+    /// in it, or the client has had some of it.
+    fn pass(&mut self, payload: &[u8], out: &mut Vec<u8>) -> bool {
+        let (mut at, mut whole) = (0, true);
         while let Some(rest @ [_, ..]) = payload.get(at..) {
             if self.is_leaving() && self.scanner.is_between() {
+                whole = false;
                 break;
             }
-            at += self.scanner.next(rest);
-            // Nobody asks for ids.
-            self.scanner.take_id();
+            let taken = self.scanner.next(rest);
+            let piece = rest.get(..taken).unwrap_or_default();
+            at += taken;
+            let ended = self.scanner.is_between().then(|| self.scanner.take_id());
+            match &mut self.resumed {
+                None => out.extend_from_slice(piece),
+                Some(resumed) => whole &= resumed.pass(piece, ended, out),
+            }
         }
         self.left = self.is_leaving() && self.scanner.is_between();
-        at
+        whole && !self.left
     }
 
     const fn is_leaving(&self) -> bool {
         !self.last_words.is_empty()
+    }
+
+    fn owes_missed(&self) -> bool {
+        self.resumed.as_ref().is_some_and(|resumed| resumed.owes_missed())
     }
 }
 
@@ -51,7 +76,7 @@ impl Pump {
         self.events.as_ref().is_some_and(|events| events.left)
     }
 
-    /// Frames and offers payload of an event stream.
+    /// Frames and offers payload of an event stream; before it, what its client has missed.
     #[cold]
     pub(super) fn emit_events(
         &mut self,
@@ -61,14 +86,51 @@ impl Pump {
         payload: &[u8],
     ) -> Result<(), PumpError> {
         let Some(events) = &mut self.events else { return Ok(()) };
-        let passed = events.pass(payload);
-        let payload = payload.get(..passed).unwrap_or_default();
-        if !events.left {
+        if events.owes_missed() {
+            events.waiting.0.extend_from_slice(payload);
+            events.waiting.1 |= std::mem::take(&mut self.complete);
+            return self.emit_missed(context, sink, head);
+        }
+        let mut out = Vec::new();
+        if events.pass(payload, &mut out) {
             return self.emit_behind(context, sink, head, payload);
         }
-        let last = [payload, &events.last_words].concat();
-        self.complete = true;
-        self.emit_behind(context, sink, head, &last)
+        if events.left {
+            out.extend_from_slice(&events.last_words);
+            self.complete = true;
+        }
+        self.emit_behind(context, sink, head, &out)
+    }
+
+    /// Goes on with what the client has missed, and then with what came meanwhile. Tells whether there was any.
+    #[cold]
+    pub(super) fn emit_more(&mut self, context: &mut Context<'_>, sink: &Transport) -> Result<bool, PumpError> {
+        let Some(events) = &mut self.events else { return Ok(false) };
+        if events.owes_missed() {
+            self.emit_missed(context, sink, &[])?;
+            return Ok(true);
+        }
+        let (payload, done) = std::mem::take(&mut events.waiting);
+        if payload.is_empty() && !done {
+            return Ok(false);
+        }
+        self.complete |= done;
+        self.emit_events(context, sink, &[], &payload)?;
+        Ok(true)
+    }
+
+    fn emit_missed(&mut self, context: &mut Context<'_>, sink: &Transport, head: &[u8]) -> Result<(), PumpError> {
+        let mut portion = Vec::new();
+        if let Some(events) = &mut self.events
+            && let Some(resumed) = &mut events.resumed
+            && !resumed.missed(&mut portion)
+        {
+            // It is no longer there. The client comes back and is told so by the endpoint.
+            portion = sse::retry(1000);
+            events.left = true;
+            self.complete = true;
+        }
+        self.emit_behind(context, sink, head, &portion)
     }
 
     fn emit_behind(
@@ -84,7 +146,7 @@ impl Pump {
         self.emit(context, sink, head, payload)
     }
 
-    /// Gives the client of an event stream a sign of life, where one may stand.
+    /// Gives the client of an event stream a sign of life, where one may stand. Tells whether it did.
     ///
     /// # Errors
     /// When the sink failed.

@@ -104,6 +104,8 @@ counters! {
     streams,
     /// Comments that kept silent event streams alive.
     heartbeats,
+    /// Events given to clients that came back.
+    events_replayed,
     /// Access lines that the sink could not take.
     log_dropped,
     /// Times that no descriptor was left for a connection.

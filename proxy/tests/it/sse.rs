@@ -1,6 +1,7 @@
 //! Cases 118 and 119: event streams and everything else that flows, with nothing to configure.
 
 mod course;
+mod resume;
 
 use crate::harness::{Ending, Origin, Pair, Wire, on_workers};
 use std::sync::Mutex;
