@@ -15,6 +15,8 @@ use std::time::Duration;
 
 pub use redact::Redact;
 
+use crate::trace::TraceId;
+
 /// What is known of an exchange at its end. What did not happen is `None` or empty, and is left out of the line.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
@@ -22,6 +24,8 @@ pub struct Record<'a> {
     pub time: [u8; 24],
     /// The id that the answer carries too.
     pub request_id: &'a [u8],
+    /// The trace that it is a part of, where traces are on.
+    pub trace: Option<TraceId>,
     /// The client's address; `None` is written as `unix`.
     pub client: Option<IpAddr>,
     /// The route's key.

@@ -24,6 +24,9 @@ pub use words::{Words, words};
 /// The code of an answer that a `respond:` rule gives.
 pub const RESPOND: &str = "respond";
 
+/// The code of an answer about the proxy itself.
+pub const BUILTIN: &str = "builtin";
+
 /// The name of an answer to an authority that asks for proof, in the access log.
 pub const TOKEN: &str = "acme_challenge";
 /// The code of an answer that a `redirect:` rule gives.
@@ -122,6 +125,15 @@ impl Answer {
     pub fn respond(&mut self, status: u16, text: &str, request_id: &str) {
         self.start(status, RESPOND, request_id);
         self.push("content-type", Form::Text.content_type().as_bytes());
+        self.push("x-content-type-options", b"nosniff");
+        self.body.extend_from_slice(text.as_bytes());
+    }
+
+    /// Fills it with an answer about the proxy itself, which nobody may keep.
+    pub fn builtin(&mut self, status: u16, text: &str, content_type: &str, request_id: &str) {
+        self.start(status, BUILTIN, request_id);
+        self.push("content-type", content_type.as_bytes());
+        self.push("cache-control", b"no-store");
         self.push("x-content-type-options", b"nosniff");
         self.body.extend_from_slice(text.as_bytes());
     }

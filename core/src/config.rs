@@ -27,6 +27,7 @@ mod suggest;
 mod text;
 mod tls;
 mod token;
+mod tracing;
 mod value;
 pub mod websocket;
 
@@ -54,6 +55,7 @@ pub use tls::{
     PemFile, ProxyVersion, TlsPolicy, TlsVersion, UpstreamTls,
 };
 pub use token::{Jwt, TokenAlgorithm, TokenKeys, TokenPlace};
+pub use tracing::{Builtin, Tracing};
 pub use value::address::is_h2c;
 pub use value::{duration, regex};
 pub use websocket::WebSocket;
@@ -97,6 +99,8 @@ pub struct Config {
     pub admin: Admin,
     /// What becomes of registered routes.
     pub registry: Registry,
+    /// Where traces go.
+    pub tracing: Tracing,
     /// Where the control socket lives.
     pub state_dir: PathBuf,
     /// Where certificates for public names come from.
@@ -247,7 +251,7 @@ impl Rule {
     pub fn upstreams(&self) -> impl Iterator<Item = &str> {
         match &self.action {
             Action::Proxy(name) => Some(name.as_str()),
-            Action::Redirect { .. } | Action::Respond { .. } => None,
+            Action::Redirect { .. } | Action::Respond { .. } | Action::Builtin(_) => None,
         }
         .into_iter()
     }
@@ -272,6 +276,8 @@ pub enum Action {
         /// The status.
         status: u16,
     },
+    /// `builtin:` an answer about the proxy itself.
+    Builtin(Builtin),
 }
 
 /// A text with facts in braces, checked when it was read: `https://example.com{uri}`.

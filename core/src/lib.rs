@@ -45,6 +45,8 @@ pub mod answer;
 
 pub mod access;
 
+pub mod trace;
+
 pub mod config;
 
 pub mod slots;

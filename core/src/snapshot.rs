@@ -70,6 +70,8 @@ pub struct Snapshot {
     pub drain: config::Drain,
     /// Where access lines go.
     pub access_log: config::AccessLog,
+    /// The share of requests that is traced; `None` where traces go nowhere.
+    pub tracing: Option<config::Share>,
     /// In the order of the configuration: [`ListenerId`] counts them.
     pub listeners: Vec<config::Listener>,
     /// By listener; empty where no listener has policies.
@@ -137,6 +139,8 @@ pub enum Action {
         /// The status.
         status: u16,
     },
+    /// Answers about the proxy itself.
+    Builtin(config::Builtin),
 }
 
 /// The `Host` that an upstream sees.

@@ -121,6 +121,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("`redis`", "redis"),
     ("`admin`", "admin"),
     ("`registry`", "registry"),
+    ("`tracing`", "tracing"),
     ("`defaults`", "defaults"),
 ];
 

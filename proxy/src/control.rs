@@ -235,6 +235,7 @@ impl Control {
         self.keeper.follow(&generation.config, self.routes.registry.in_force());
         let old = self.process.generation.swap(Arc::new(generation));
         self.retired.push(old);
+        self.process.follow_tracing();
         for worker in &self.process.workers {
             let _ = worker.inbox.send(Command::Generation);
         }

@@ -15,6 +15,7 @@ pub mod policy;
 pub mod record;
 pub mod resume;
 pub mod secure;
+pub mod trace;
 pub mod upload;
 
 use std::rc::Rc;
@@ -63,6 +64,9 @@ pub async fn serve(connection: &mut Connection, mut desk: Box<Desk>, rest: &mut 
         // Rare and large: on the heap, so that a connection's task does not keep room for it.
         Err(error) => Box::pin(own::refuse(connection, &mut desk, &mut record, upload.as_ref(), error)).await,
     };
+    if let Some(trace) = &record.trace {
+        trace.close(&connection.worker, &record, &desk);
+    }
     if !matches!(next, Next::Tunnel(_)) {
         connection.occupied.clear();
         record.close(&connection.worker, &desk);
@@ -106,6 +110,7 @@ async fn exchange(
     {
         return Box::pin(own::answer_token(connection, desk, record, &answer)).await;
     }
+    trace::begin(connection, desk, record);
     let mut admitted = admit::admit(connection, desk, record)?; // 400, 403, 404, 405, 413, 414, 429, 503
     if admitted.waits()
         && let Some(answer) = Box::pin(who(connection, desk, record, &mut admitted)).await?

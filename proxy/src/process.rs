@@ -19,6 +19,7 @@ use crate::listener::{Remote, Socket};
 use crate::live::passive::Suspects;
 use crate::telemetry::access_log::AccessSink;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::export::Exporter;
 use crate::telemetry::failures::Failures;
 use crate::telemetry::latency::Latency;
 
@@ -65,6 +66,8 @@ pub struct Process {
     pub said: Quiet,
     /// Unknown hosts are told the known ones: `demo` and `dev` only.
     pub names_hosts: bool,
+    /// The way to the telemetry thread.
+    pub exporter: Exporter,
     /// What went wrong of late.
     pub failures: Failures,
     /// Certificates for listeners with `tls: auto`.
@@ -131,6 +134,13 @@ impl Process {
     pub fn watch(&self) {
         if !self.watched.swap(true, Ordering::Relaxed) {
             self.timed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Spans need exact times, where a configuration asks for them.
+    pub fn follow_tracing(&self) {
+        if self.generation.load().config.tracing.otlp.is_some() {
+            self.watch();
         }
     }
 

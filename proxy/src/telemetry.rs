@@ -2,8 +2,10 @@
 
 pub mod access_log;
 pub mod counters;
+pub mod export;
 pub mod failures;
 pub mod latency;
 pub mod log;
 pub mod meter;
 pub mod sink;
+pub mod spans;

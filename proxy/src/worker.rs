@@ -32,6 +32,7 @@ use crate::relay::READ;
 use crate::streams::{Pace, Streams, Which};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::spans::Spans;
 use crate::upstream::pool::Pools;
 
 /// How often idle upstream connections are looked through.
@@ -58,6 +59,8 @@ pub struct Worker {
     pub counters: Arc<Counters>,
     /// Its part of the access log.
     pub access: AccessLog,
+    /// Its part of what is traced.
+    pub spans: Spans,
     published: RefCell<arc_swap::Cache<Arc<ArcSwap<Generation>>, Arc<Generation>>>,
     /// The same behind an `Rc`, so that a request holds it without an atomic instruction.
     current: RefCell<Rc<Current>>,
@@ -101,6 +104,7 @@ impl Worker {
             pools: RefCell::default(),
             streams: Streams::new(Rc::clone(&deadlines)),
             access: AccessLog::new(Arc::clone(&process), deadlines.place()),
+            spans: Spans::new(Arc::clone(&process)),
             deadlines,
             counters,
             published: RefCell::new(arc_swap::Cache::new(Arc::clone(&process.generation))),
@@ -139,6 +143,7 @@ impl Worker {
             }
         }
         self.access.flush();
+        self.spans.flush();
     }
 
     /// Whose turn it is among the addresses of a name, for the next connection that is opened.
@@ -196,6 +201,14 @@ impl Worker {
         RequestId::new(self.process.seed, self.ids.get())
     }
 
+    /// A number for what is left to chance, or must differ from others.
+    pub fn number(&self) -> u64 {
+        let mut draw = self.draw.get();
+        let number = draw.number();
+        self.draw.set(draw);
+        number
+    }
+
     /// A key for the next frame of ours towards a server. What it masks is ours, so nobody gains by guessing it.
     pub fn mask(&self) -> [u8; 4] {
         std::array::from_fn(|_| self.deadlines.chance())
@@ -242,6 +255,7 @@ impl Worker {
         loop {
             self.deadlines.sleep(SWEEP).await;
             self.pools.borrow_mut().sweep(self.deadlines.now());
+            self.spans.flush();
         }
     }
 }

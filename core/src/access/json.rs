@@ -14,6 +14,10 @@ pub(super) fn write(record: &Record<'_>, redact: &Redact, out: &mut Vec<u8>) {
     out.extend_from_slice(&record.time);
     out.extend_from_slice(b"\",\"request_id\":\"");
     escape::json(out, record.request_id);
+    if let Some(trace) = record.trace {
+        out.extend_from_slice(b"\",\"trace_id\":\"");
+        out.extend_from_slice(&trace.hex());
+    }
     out.extend_from_slice(b"\",\"client\":\"");
     match record.client {
         Some(ip) => address(out, ip),

@@ -6,6 +6,7 @@ fn record() -> Record<'static> {
     Record {
         time: *b"2026-11-21T10:25:39.123Z",
         request_id: b"00112233445566778899aabbccddeeff",
+        trace: None,
         client: Some(IpAddr::from([192, 0, 2, 7])),
         route: "a.localhost/api",
         upstream: "api",

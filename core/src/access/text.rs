@@ -69,6 +69,10 @@ pub(super) fn write(record: &Record<'_>, redact: &Redact, colours: bool, out: &m
     }
     out.push(b' ');
     painted(out, paint.dim, paint, |out| escape::text(out, record.request_id));
+    if let Some(trace) = record.trace {
+        out.extend_from_slice(b" trace ");
+        painted(out, paint.dim, paint, |out| out.extend_from_slice(&trace.hex()));
+    }
     out.push(b'\n');
 }
 

@@ -39,6 +39,7 @@ impl Default for Config {
             dns: Dns::default(),
             admin: Admin::default(),
             registry: super::Registry::default(),
+            tracing: super::Tracing::default(),
             state_dir: PathBuf::from(STATE_DIR),
             acme: Acme::default(),
             redis: None,

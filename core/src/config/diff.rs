@@ -195,6 +195,7 @@ fn compare_settings(diff: &mut Diff, old: &Config, new: &Config) {
         dns,
         admin,
         registry,
+        tracing,
         state_dir,
         acme,
         redis,
@@ -216,6 +217,7 @@ fn compare_settings(diff: &mut Diff, old: &Config, new: &Config) {
         ("redis", *redis == new.redis),
         ("admin", *admin == new.admin),
         ("registry", *registry == new.registry),
+        ("tracing", *tracing == new.tracing),
     ];
     for (key, same) in settings {
         if !same {

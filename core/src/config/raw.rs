@@ -22,6 +22,7 @@ mod sse;
 mod store;
 mod tags;
 mod tls;
+mod tracing;
 mod upstream;
 mod websocket;
 

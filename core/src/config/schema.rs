@@ -16,6 +16,7 @@ mod settings;
 mod sse;
 mod store;
 mod tls;
+mod tracing;
 mod websocket;
 
 pub(super) use acme::{ACME, EAB};
@@ -35,6 +36,7 @@ pub(super) use settings::{
 pub(super) use sse::{MAX_STREAMS, RESUME, SESSION_KEY, SSE};
 pub(super) use store::{REDIS_KEYS, STORE_KEYS};
 pub(super) use tls::{CERTIFICATE, HOST_TLS, LISTENER_TLS, TLS_FORM, UPSTREAM_TLS};
+pub(super) use tracing::TRACING;
 pub(super) use websocket::{MAX_TUNNELS, SIDES_RATE, SIDES_SIZE, WEBSOCKET};
 
 /// A mapping with a fixed set of keys.

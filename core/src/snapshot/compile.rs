@@ -70,6 +70,7 @@ pub(super) fn without_routes(config: &Config) -> Result<Snapshot, CompileError> 
         limits: config.limits,
         drain: config.drain,
         access_log: config.access_log.clone(),
+        tracing: config.tracing.otlp.is_some().then_some(config.tracing.sample),
         listeners: config.listeners.clone(),
         listener_policies: listener_policies(config)?.into(),
         rules: Slots::default(),
@@ -140,6 +141,7 @@ pub(super) fn compiled(
                 .ok_or_else(|| CompileError::UnknownUpstream { route: key.to_string(), upstream: name.clone() })?,
         ),
         config::Action::Redirect { to, status } => Action::Redirect { to: to.clone(), status: *status },
+        config::Action::Builtin(what) => Action::Builtin(*what),
         config::Action::Respond { body, status } => Action::Respond { body: body.as_str().into(), status: *status },
     };
     let place = LimitPlace { route: key, rule: fingerprint(rule) };

@@ -102,6 +102,7 @@ pub(crate) fn config(routes: impl IntoIterator<Item = (String, Vec<Rule>)>) -> C
         log: Log { level: LogLevel::Info, format: LogFormat::Auto, to: LogSink::Stderr },
         admin: crate::config::Admin::default(),
         registry: crate::config::Registry::default(),
+        tracing: crate::config::Tracing::default(),
         state_dir: "state".into(),
         acme: crate::config::Acme::default(),
         redis: None,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
 use axum::extract::State;
@@ -13,6 +14,7 @@ use super::Plane;
 use crate::process::Process;
 use crate::telemetry::counters::Counter;
 use crate::telemetry::latency;
+pub use page::CONTENT_TYPE;
 use page::{Kind, Page};
 
 mod page;
@@ -23,7 +25,7 @@ const GAUGES: &[&str] = &["connections", "tunnels", "streams"];
 
 /// The metrics of the whole proxy, in the text form of Prometheus.
 pub(super) async fn metrics(State(plane): State<Arc<Plane>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, page::CONTENT_TYPE)], text(&plane.process))
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text(&plane.process))
 }
 
 /// The page. From the first on, durations are measured.
@@ -69,6 +71,18 @@ fn this_process(page: &mut Page, process: &Process) {
     let dropped = process.access.load().as_ref().as_ref().map_or(0, |access| access.sink.dropped());
     let help = "Access lines that the sink was too slow for.";
     page.one("switchboard_access_log_sink_dropped_lines_total", Kind::Counter, help, page::number(dropped));
+    let exporter = &process.exporter;
+    let spans = [
+        ("switchboard_trace_spans_exported_total", "Spans that the receiver of traces took.", &exporter.exported),
+        (
+            "switchboard_trace_spans_dropped_total",
+            "Spans that it did not take, or that there was no room for.",
+            &exporter.dropped,
+        ),
+    ];
+    for (name, help, count) in spans {
+        page.one(name, Kind::Counter, help, page::number(count.load(Ordering::Relaxed)));
+    }
     let most = page::number(process.admission.most);
     page.one("switchboard_connections_limit", Kind::Gauge, "Client connections that there may be at once.", most);
     if let Some((resident, descriptors)) = usage() {

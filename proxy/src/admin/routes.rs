@@ -161,6 +161,7 @@ fn of_file(key: &RouteKey, route: &Route) -> Value {
             Action::Proxy(name) => json!({ "to": name }),
             Action::Redirect { status, .. } => json!({ "redirect": status }),
             Action::Respond { status, .. } => json!({ "respond": status }),
+            Action::Builtin(what) => json!({ "builtin": what.code() }),
         };
         if let (Value::Object(map), true) = (&mut shown, rule.when.is_some()) {
             map.insert("when".to_owned(), json!(true));

@@ -15,7 +15,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 /// Drains and returns the exit code: 0 also where bounds cut something off, as the operator set them; 130 for a second
 /// signal.
 pub(crate) async fn drain(process: &Process, signals: &mut Signals) -> u8 {
-    process.draining.store(true, Ordering::Relaxed);
+    process.leaving.store(true, Ordering::Relaxed);
     let bounds = process.generation.load().snapshot.drain;
     if !bounds.announce.is_zero() {
         tracing::info!(announce = ?bounds.announce, "going away: still serving, no longer ready");
@@ -25,6 +25,7 @@ pub(crate) async fn drain(process: &Process, signals: &mut Signals) -> u8 {
             () = tokio::time::sleep(bounds.announce) => {}
         }
     }
+    process.draining.store(true, Ordering::Relaxed);
     tracing::info!(open = process.admission.open(), "draining: no new connections, answers end theirs");
     tell(process, || Command::Drain);
     let start = Instant::now();

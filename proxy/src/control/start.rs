@@ -24,6 +24,7 @@ use crate::certs::Certs;
 use crate::certs::keeper::Keeper;
 use crate::generation::{Generation, Registry};
 use crate::process::{Admission, Process, WorkerLink};
+use crate::telemetry::export::{self, Exporter};
 use crate::worker::Worker;
 
 /// Descriptors that are not for connections: logs, sockets that listen, the control socket, what libraries open.
@@ -73,6 +74,7 @@ pub fn run(start: Start) -> Result<u8, String> {
     let (links, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| link()).unzip();
     let (certs, wanted) = Certs::new();
     let (suspects, seed) = (Arc::default(), seed());
+    let (exporter, handed_over) = Exporter::new();
     let process = Arc::new(Process {
         origin,
         started: SystemTime::now(),
@@ -93,11 +95,14 @@ pub fn run(start: Start) -> Result<u8, String> {
         health: Health::new(Arc::clone(&suspects), origin, seed),
         suspects,
         said: Default::default(),
+        exporter,
         failures: Default::default(),
         names_hosts,
         certs,
     });
     start_workers(&process, inboxes)?;
+    export::start(&process, handed_over)?;
+    process.follow_tracing();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -301,7 +301,7 @@ impl Admitted {
             Action::Redirect { to, .. } => {
                 template::render(to, facts, target).map_err(|error| ProxyError::own(error.reason(), error.detail()))?
             }
-            Action::Respond { .. } => {}
+            Action::Respond { .. } | Action::Builtin(_) => {}
             Action::Proxy(upstream) => {
                 self.key = snapshot.upstream(*upstream).balancer.key(facts);
                 if rule.path_edit == PathEdit::Keep && rule.policy.is_none() {
@@ -347,7 +347,10 @@ impl Admitted {
         if let Some(session) = &self.session {
             bond::add(&mut desk.output, session.line());
         }
-        if plan.upgrade.is_some()
+        if let Some(trace) = &record.trace {
+            bond::add(&mut desk.output, &trace.line());
+        }
+        if self.upgrade.token().is_some()
             && let Some(endpoint) = endpoint
             && let Some(line) = &record.generation.snapshot.upstream(endpoint.upstream).default_origin
             && desk.request.fields.matching(bytes, b"origin").next().is_none()

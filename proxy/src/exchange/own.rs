@@ -8,7 +8,10 @@ use std::io;
 use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use switchboard_core::answer::{Answer, Explanation, FORWARD_AUTH, Form, PREFLIGHT, REDIRECT, RESPOND, TOKEN, Wire};
+use switchboard_core::answer::{
+    Answer, BUILTIN, Explanation, FORWARD_AUTH, Form, PREFLIGHT, REDIRECT, RESPOND, TOKEN, Wire,
+};
+use switchboard_core::config::Builtin;
 use switchboard_core::http1::{BodyDecoder, Framing};
 use switchboard_core::message::Name;
 use switchboard_core::policy::Chain;
@@ -24,6 +27,7 @@ use super::{Next, must_close};
 use crate::desk::Desk;
 use crate::error::ProxyError;
 use crate::http::Connection;
+use crate::process::Process;
 
 /// How much of an unwanted body is read, and for how long, before the connection is closed instead.
 const DRAIN_BYTES: u64 = 64 * 1024;
@@ -136,9 +140,29 @@ pub async fn answer_rule(
                 ProxyError::own(reason, "The location of this redirect holds a control character and was not sent.")
             })?;
         }
+        Action::Builtin(what) => {
+            record.answered = BUILTIN;
+            builtin(&connection.worker.process, *what, &mut answer, &id).await?;
+        }
         Action::Proxy(_) => return Err(ProxyError::own(Reason::Internal, "")),
     }
     finish(connection, desk, record, answer, None, false).await
+}
+
+/// Fills an answer about the proxy itself. Metrics are written by another thread: a page may take its time.
+async fn builtin(process: &Process, what: Builtin, answer: &mut Answer, id: &str) -> Result<(), ProxyError> {
+    let plain = Form::Text.content_type();
+    match what {
+        Builtin::Health => answer.builtin(200, "ok\n", plain, id),
+        Builtin::Ready if process.is_ready() => answer.builtin(200, "ready\n", plain, id),
+        Builtin::Ready => answer.builtin(503, "draining\n", plain, id),
+        Builtin::Metrics => {
+            let busy = || ProxyError::own(Reason::Overloaded, "Too many ask for the metrics at once.");
+            let page = process.exporter.page().await.ok_or_else(busy)?;
+            answer.builtin(200, &page, crate::admin::metrics::CONTENT_TYPE, id);
+        }
+    }
+    Ok(())
 }
 
 /// Answers an authority that asks for a token.

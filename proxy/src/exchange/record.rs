@@ -12,6 +12,7 @@ use switchboard_core::request_id::RequestId;
 use switchboard_core::route::RuleId;
 use switchboard_core::snapshot::Rule;
 
+use super::trace::Trace;
 use crate::desk::Desk;
 use crate::error::Side;
 use crate::generation::Current;
@@ -47,6 +48,8 @@ pub struct Record {
     pub endpoint: Option<usize>,
     /// Attempts made.
     pub attempts: u32,
+    /// The trace that it is a part of, where traces are on.
+    pub trace: Option<Box<Trace>>,
     /// What is known of the client's TLS.
     pub secure: Option<Rc<Secure>>,
     /// The client's address.
@@ -81,6 +84,7 @@ impl Record {
             rule: None,
             endpoint: None,
             attempts: 0,
+            trace: None,
             secure: None,
             client: None,
             status: 0,
@@ -116,6 +120,10 @@ impl Record {
         self.attempted = Some(if self.attempts == 1 { self.started } else { self.clock(worker) });
         self.first_byte = None;
         self.connect = None;
+        let began = self.attempted();
+        if let Some(trace) = &mut self.trace {
+            trace.attempt(endpoint, began, worker);
+        }
     }
 
     /// When the attempt began.
@@ -251,6 +259,7 @@ impl Record {
         access::Record {
             time: [0; 24],
             request_id: if desk.request_id.is_empty() { self.id.as_bytes() } else { &desk.request_id },
+            trace: self.trace.as_ref().map(|trace| trace.id()),
             client: self.client,
             route: self.rule().map_or("", |rule| &rule.key),
             upstream: endpoint.map_or("", |endpoint| &endpoint.upstream),

@@ -11,6 +11,7 @@ use switchboard_core::config::Timeouts;
 use switchboard_core::moment::Moment;
 use switchboard_core::reason::Reason;
 use switchboard_core::snapshot::Rule;
+use switchboard_core::trace::TraceId;
 
 use super::flow::Flow;
 use super::frames::Frames;
@@ -37,6 +38,7 @@ pub(super) struct Facts {
     texts: Box<[u8]>,
     ends: [u16; 7],
     tls: &'static str,
+    trace: Option<TraceId>,
     client: Option<IpAddr>,
     started: Moment,
     opened: Moment,
@@ -68,6 +70,7 @@ impl Facts {
             texts: texts.into_boxed_slice(),
             ends,
             tls: line.tls,
+            trace: line.trace,
             client: record.client,
             started: record.started,
             opened,
@@ -129,6 +132,7 @@ impl Facts {
         let record = access::Record {
             time: [0; 24],
             request_id: self.text(0),
+            trace: self.trace,
             client: self.client,
             route: &self.rule.key,
             upstream: &endpoint.upstream,

@@ -5,8 +5,8 @@ use crate::config::schema::{ON_REMOVE, RULE, RULE_TIMEOUTS};
 use crate::config::text::{Entry, Node, Value};
 use crate::config::value::{amount, fault, host, is_token, template};
 use crate::config::{
-    Action, ErrorKind, HostHeader, HostPattern, LimitScope, MAX_BODY, ON_REMOVE_DRAIN, OnRemove, PathEdit, Policies,
-    Retry, RouteKey, Rule, Sse, Template, TemplatePart, Timeouts, Wait, WarningKind, WebSocket,
+    Action, Builtin, ErrorKind, HostHeader, HostPattern, LimitScope, MAX_BODY, ON_REMOVE_DRAIN, OnRemove, PathEdit,
+    Policies, Retry, RouteKey, Rule, Sse, Template, TemplatePart, Timeouts, Wait, WarningKind, WebSocket,
 };
 
 /// What holds for a rule that doesn't say otherwise.
@@ -121,7 +121,7 @@ pub(super) fn long(
 }
 
 fn action(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Action> {
-    let actions = ["to", "redirect", "respond"];
+    let actions = ["to", "redirect", "respond", "builtin"];
     let mut written = fields.entries.iter().filter(|(name, _)| actions.contains(name));
     let (first, second) = (written.next(), written.next());
     if let (Some((with, _)), Some((key, entry))) = (first, second) {
@@ -136,7 +136,7 @@ fn action(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Action> {
     let Some((name, entry)) = first else {
         // An action that isn't built yet, or is mistyped, is reported already.
         if !fields.refused {
-            let words = "a rule needs one action: `to`, `redirect` or `respond`";
+            let words = "a rule needs one action: `to`, `redirect`, `respond` or `builtin`";
             walk.report.error(fields.at, ErrorKind::Missing(words));
         }
         return None;
@@ -144,6 +144,7 @@ fn action(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Action> {
     match *name {
         "redirect" => redirect(walk, &entry.value, status),
         "respond" => respond(walk, &entry.value, status),
+        "builtin" => builtin(walk, &entry.value, status),
         _ => {
             if let Some(status) = status {
                 let mend = "goes with `redirect` or `respond`; the status of `to` is the upstream's";
@@ -200,6 +201,14 @@ fn respond(walk: &mut Walk<'_>, node: &Node, status: Option<&Entry>) -> Option<A
         return None;
     }
     Some(Action::Respond { body, status: code })
+}
+
+fn builtin(walk: &mut Walk<'_>, node: &Node, status: Option<&Entry>) -> Option<Action> {
+    if let Some(status) = status {
+        let mend = "goes with `redirect` or `respond`; what is built in chooses its own";
+        walk.report.error(status.key_at, ErrorKind::Misplaced { key: "status".to_owned(), mend });
+    }
+    walk.word(node, "an answer that is built in", &Builtin::ALL).map(Action::Builtin)
 }
 
 fn path_edit(walk: &mut Walk<'_>, fields: &Fields<'_>, key: &RouteKey) -> Option<PathEdit> {

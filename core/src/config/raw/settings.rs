@@ -55,6 +55,7 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> (Config, Context) {
         log: at("log").map(|node| log(walk, node)).unwrap_or_default(),
         admin: at("admin").map(|node| admin::admin(walk, node)).unwrap_or_default(),
         registry: at("registry").map(|node| admin::registry(walk, node)).unwrap_or_default(),
+        tracing: at("tracing").map(|node| super::tracing::tracing(walk, node)).unwrap_or_default(),
         state_dir: state_dir(walk, at("state_dir")),
         acme,
         redis: walk.redis.clone(),

@@ -30,6 +30,12 @@ pub(in crate::config) static RULE: Object = Object {
         ),
         key("respond", Kind::Text, "Answer with this text."),
         key(
+            "builtin",
+            Kind::Words(&["health", "ready", "metrics"]),
+            "Answer about the proxy itself: health is 200 while it lives; ready is 503 once it goes away; metrics is for \
+             Prometheus.",
+        ),
+        key(
             "status",
             Kind::Count(200, 599),
             "The status of redirect (301, 302, 303, 307 or 308; default 308) or of respond (200 to 599; default 200).",
@@ -74,7 +80,6 @@ pub(in crate::config) static RULE: Object = Object {
         later("files"),
         later("fallback"),
         later("try"),
-        later("builtin"),
         later("paths"),
         MAX_CONNECTIONS,
         CONCURRENCY,

@@ -89,7 +89,7 @@ pub(in crate::config) static FILE: Object = Object {
         key("http2", Kind::Object(&HTTP2), "Bounds of HTTP/2 connections."),
         later("registry"),
         later("http2"),
-        later("tracing"),
+        key("tracing", Kind::Object(&super::TRACING), "Where traces go, and how many."),
         later("cache"),
         REDIS,
         elsewhere("max_body", "stands under `defaults:` or in a rule"),

@@ -58,6 +58,7 @@ fn routes(generation: &Generation) -> Vec<Value> {
     let answers = |action: &Action| match action {
         Action::Proxy(upstream) => generation.snapshot.upstream(*upstream).identity.0.to_string(),
         Action::Respond { status, .. } => format!("says {status} itself"),
+        Action::Builtin(what) => format!("says its {}", what.code()),
         Action::Redirect { status, .. } => format!("redirects with {status}"),
     };
     let written: HashSet<String> = generation.config.routes.keys().map(ToString::to_string).collect();

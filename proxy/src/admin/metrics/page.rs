@@ -4,7 +4,7 @@ use super::{escape, write_number};
 use crate::telemetry::meter::{Sum, bound};
 
 /// What the page is.
-pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// How a metric behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

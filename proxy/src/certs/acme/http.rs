@@ -23,7 +23,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// In words, where there are none.
-pub(in crate::certs) fn client(ca: Option<&Path>) -> Result<Client, String> {
+pub(crate) fn client(ca: Option<&Path>) -> Result<Client, String> {
     with_roots(roots(ca)?)
 }
 

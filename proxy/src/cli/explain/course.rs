@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use switchboard_core::config::Config;
+use switchboard_core::config::{Builtin, Config};
 use switchboard_core::forwarding::{self, Framing, Hop, Peer, RequestPlan, Scheme};
 use switchboard_core::http1::{HeadLimits, Progress, RequestHead};
 use switchboard_core::message::Name;
@@ -66,6 +66,8 @@ pub(super) enum End {
     Redirected(u16, Vec<u8>),
     /// The rule answers with a text.
     Responded(u16, Arc<str>),
+    /// The rule answers about the proxy itself.
+    Builtin(Builtin),
     /// The proxy answers an OPTIONS that may go no further.
     Options,
     /// The rule's `cors` answers a preflight, with these lines.
@@ -179,6 +181,7 @@ fn answer(
     let upstream = match &rule.action {
         _ if hop.max_forwards == Some(0) => return Ok(End::Options),
         Action::Respond { body, status } => return Ok(End::Responded(*status, Arc::clone(body))),
+        Action::Builtin(what) => return Ok(End::Builtin(*what)),
         Action::Redirect { to, status } => {
             let mut location = Vec::new();
             template::render(to, facts, &mut location).map_err(|error| Refused(error.reason(), error.detail()))?;

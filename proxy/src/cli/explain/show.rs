@@ -111,6 +111,7 @@ impl Page<'_> {
                     self.line(&format!("  {}", plain(line.as_bytes())));
                 }
             }
+            End::Builtin(what) => self.line(&format!("{by} answers about the proxy itself: {}", what.code())),
             End::Preflight(lines) => {
                 self.line(&format!("{by} answers the preflight: 204 {}, with", phrase(204)));
                 lines
@@ -258,6 +259,7 @@ impl Page<'_> {
             }
             Action::Redirect { status, .. } => format!("answers: redirect {status}"),
             Action::Respond { status, .. } => format!("answers: respond {status}"),
+            Action::Builtin(what) => format!("answers: builtin {}", what.code()),
         }
     }
 }
