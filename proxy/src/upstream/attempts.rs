@@ -172,12 +172,13 @@ impl Attempts {
     pub fn again(&mut self, error: ProxyError, rule: &Rule, nature: Nature) -> Result<bool, ProxyError> {
         let endpoints = self.generation.snapshot.upstream(self.upstream).endpoints.len();
         let causes = &rule.retry.causes;
-        // What failed to connect added no load: it is free, and at once, but pointless at the same endpoint.
+        // What failed to connect added no load: it is free, and at once, but pointless at the same endpoint. Nor did the
+        // first try on a kept connection that had been closed: all that a server has when it dies go elsewhere at once.
         let (allowed, free) = match error.retry {
             Retry::Never => (false, false),
             Retry::Unsent => (causes.connect && self.made < endpoints, true),
             Retry::Unwritten => (causes.reset, true),
-            Retry::Stale => (causes.reset && nature.repeatable, false),
+            Retry::Stale => (causes.reset && nature.repeatable, self.made == 1),
             Retry::Lost => (causes.reset && nature.repeatable && self.made < endpoints, false),
             Retry::Late => (causes.timeout && nature.repeatable, false),
         };

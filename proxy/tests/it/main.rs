@@ -19,6 +19,7 @@ mod dev;
 mod doctor;
 mod drain;
 mod easegress;
+mod experiments;
 mod explain;
 mod faults;
 mod founding;

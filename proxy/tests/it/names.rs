@@ -26,7 +26,7 @@ fn who(proxy: &Proxy) -> String {
 }
 
 #[test]
-fn e13_a_name_that_moves_is_followed_within_its_ttl_and_a_second() {
+fn experiment_13_a_name_that_moves_is_followed_within_its_ttl_and_a_second() {
     on_workers(|workers| {
         let (a, dns) = (origin(2, 0), Dns::start());
         let _b = origin(3, a.port());
@@ -53,7 +53,7 @@ fn e13_a_name_that_moves_is_followed_within_its_ttl_and_a_second() {
 }
 
 #[test]
-fn e13_a_thousand_addresses_are_a_bounded_list() {
+fn experiment_13_a_thousand_addresses_are_a_bounded_list() {
     let (a, dns) = (origin(1, 0), Dns::start());
     let many = (0..1000_u32).map(|n| IpAddr::from(Ipv4Addr::from(0x7f00_0001 + n))).collect();
     dns.set("many.test", Answer::Hosts(many, 600));
@@ -65,7 +65,7 @@ fn e13_a_thousand_addresses_are_a_bounded_list() {
 }
 
 #[test]
-fn e14_a_resolver_that_is_silent_holds_up_neither_start_nor_reload() {
+fn experiment_14_a_resolver_that_is_silent_holds_up_neither_start_nor_reload() {
     let (a, dns) = (origin(1, 0), Dns::start());
     dns.set("app.test", Answer::Silence);
     let begun = Instant::now();
@@ -138,7 +138,7 @@ fn a_request_that_waits_for_a_moved_container_reaches_it_at_its_new_address() {
 }
 
 #[test]
-fn e04_happy_eyeballs_pass_over_an_address_that_swallows_connects() {
+fn experiment_04_happy_eyeballs_pass_over_an_address_that_swallows_connects() {
     on_workers(|workers| {
         let (hole, dns) = (black_hole("[::1]:0".parse().unwrap()), Dns::start());
         let port = hole.0.local_addr().unwrap().port();

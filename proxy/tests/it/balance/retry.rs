@@ -174,9 +174,9 @@ fn bodies_are_sent_again_whole_or_not_at_all() {
     check(200_000, false, false);
 }
 
-/// Fault 5: the origin closes a kept connection in the moment of its reuse.
+/// Experiment 5: the origin closes a kept connection in the moment of its reuse.
 #[test]
-fn fault_05_connections_that_close_at_reuse_cost_no_get() {
+fn experiment_05_connections_that_close_at_reuse_cost_no_get() {
     on_workers(|workers| {
         let origin = Origin::start(|wire, _| {
             if wire.request().is_some() {
@@ -192,9 +192,9 @@ fn fault_05_connections_that_close_at_reuse_cost_no_get() {
     });
 }
 
-/// Fault 1: one of three origins is gone in the middle of the load: no GET fails, no POST is sent twice.
+/// Experiment 1: one of three origins is gone in the middle of the load: no GET fails, no POST is sent twice.
 #[test]
-fn fault_01_one_of_three_dies_under_load() {
+fn experiment_01_one_of_three_dies_under_load() {
     on_workers(|workers| {
         let mut origins: Vec<Origin> = (0..3).map(|_| status(200)).collect();
         let proxy = group(workers, &addresses(&origins), "", "");
@@ -234,9 +234,9 @@ fn fault_01_one_of_three_dies_under_load() {
     });
 }
 
-/// Fault 43: half of all answers are 503 and are retried: what is sent again is a fifth at most, but for the first few.
+/// Experiment 43: half of all answers are 503 and are retried: what is sent again is a fifth at most, but for the first few.
 #[test]
-fn fault_43_a_retry_storm_adds_a_fifth() {
+fn experiment_43_a_retry_storm_adds_a_fifth() {
     const REQUESTS: usize = 300;
     on_workers(|workers| {
         let origins = [status(503), status(503)];

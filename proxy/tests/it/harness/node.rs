@@ -91,6 +91,11 @@ impl Node {
         self.lines.lock().unwrap().get(n).cloned()
     }
 
+    /// All that was printed so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
     /// Waits for the printed line number `n`, from 0.
     #[track_caller]
     pub(crate) fn wait_line(&self, n: usize) -> String {

@@ -12,7 +12,7 @@ fn pool(outlier: &str, endpoints: &[&Patient]) -> String {
 }
 
 #[test]
-fn e12_healthy_by_probe_but_failing_its_traffic_is_ejected_and_comes_back() {
+fn experiment_12_healthy_by_probe_but_failing_its_traffic_is_ejected_and_comes_back() {
     on_workers(|workers| {
         let (a, b, c) = (Patient::start("a"), Patient::start("b"), Patient::start("c"));
         let outlier = "    health: { http: /healthz, interval: 200ms }\n    outlier: { failures: 3, hold: 1s }\n";

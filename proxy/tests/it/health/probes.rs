@@ -47,7 +47,7 @@ fn an_endpoint_whose_probes_fail_gets_no_request_until_they_pass() {
 }
 
 #[test]
-fn e11_all_down_is_503_at_once_and_over_within_an_interval() {
+fn experiment_11_all_down_is_503_at_once_and_over_within_an_interval() {
     on_workers(|workers| {
         let a = Patient::start("a");
         a.set_health(500);
