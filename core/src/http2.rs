@@ -1,13 +1,30 @@
-//! What is particular to HTTP/2 and needs no socket: heads between its fields and our form, and the meter of frames.
+//! HTTP/2 without a socket (RFC 9113, RFC 7541, RFC 8441): our own, strict and without buffers while idle.
 //!
-//! The frame layer itself is a library's, in the proxy. What it lets pass and RFC 9113 forbids is refused here; heads are
-//! written into the form in which all versions meet, and the lines of outgoing heads are read back into fields.
+//! `frame` is what stands on the wire, `hpack` the compression of heads, `read` and `lines` lead from and to the form in
+//! which all versions meet, `meter` counts what serves nobody, and `connection` puts them together: bytes in, events and
+//! bytes out.
+
+mod frame;
+
+mod hpack;
 
 mod head;
+
+mod read;
+
+mod lines;
+
 mod meter;
 
+mod connection;
+
+pub use connection::{Connection, Event, Fault, Key, Loss, Read, Role, Unsent};
+pub use frame::{Code, PREFACE};
 pub use head::{Builder, Malformed};
-pub use meter::{Breach, Meter, PREFACE};
+pub use hpack::{Block, Decoder, Piece, Undecodable};
+pub use lines::Request;
+pub use meter::Breach;
+pub use read::{Terms, answer, declared, request};
 
 use crate::http1;
 use crate::message::Name;

@@ -11,15 +11,23 @@ use crate::message::{Field, Fields, Name, Span, Version};
 pub enum Malformed {
     /// A field of HTTP/1 connections, or `TE` that says more than `trailers` (§8.2.2).
     ConnectionField,
-    /// White space at an end of a value (§8.2.1).
-    Space,
+    /// A name that is no token in lower case (§8.2.1).
+    Name,
+    /// A value with white space at an end, or with a control character (§8.2.1).
+    Value,
+    /// A pseudo-field that is unknown, twice there, or not in front (§8.3).
+    Pseudo,
+    /// No method, or one that is no token (§8.3.1).
+    Method,
+    /// No status, or none that may be (§8.3.2).
+    Status,
     /// `:authority` and `Host` that differ, several `Host`, or none of both (§8.3.1).
     Authority,
-    /// A path that is empty or does not begin with a slash (§8.3.1).
+    /// A path that is missing, does not begin with a slash, or has what a target may not have (§8.3.1).
     Path,
     /// A scheme other than that of the connection (§8.3.1).
     Scheme,
-    /// A length that is no number.
+    /// A length that is no number, differs from another one, or from what came (§8.1.1).
     Length,
     /// An extended CONNECT for another protocol than WebSocket (RFC 8441 §4).
     Protocol,
@@ -68,14 +76,17 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// What may not be in HTTP/2.
     pub fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), Malformed> {
-        let known = Name::find(name);
+        self.known_field(Name::find(name), name, value)
+    }
+
+    /// As [`Builder::field`], where the name has been looked up.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn known_field(&mut self, known: Name, name: &[u8], value: &[u8]) -> Result<(), Malformed> {
         self.left = self.left.checked_sub(1).ok_or(Malformed::TooLarge)?;
-        if let [b' ' | b'\t', ..] | [.., b' ' | b'\t'] = value {
-            return Err(Malformed::Space);
-        }
+        Self::check(known, name, value)?;
         match known {
-            _ if super::is_of_http1(known) => return Err(Malformed::ConnectionField),
-            Name::Te if !value.eq_ignore_ascii_case(b"trailers") => return Err(Malformed::ConnectionField),
             // Crumbs are one field to HTTP/1 (§8.2.3); what stands first keeps its place.
             Name::Cookie => {
                 if !self.cookie.is_empty() {
@@ -84,11 +95,42 @@ impl<'a> Builder<'a> {
                 self.cookie.extend_from_slice(value);
                 return Ok(());
             }
-            Name::ContentLength => self.length = Some(number(value).ok_or(Malformed::Length)?),
+            Name::ContentLength => {
+                let length = number(value).ok_or(Malformed::Length)?;
+                // Two that are the same are two still (case 93).
+                if self.length.replace(length).is_some() {
+                    return Err(Malformed::Length);
+                }
+            }
             _ => {}
         }
         self.line(known, name, value);
         Ok(())
+    }
+
+    /// Whether a field may be in HTTP/2, as head or as trailer.
+    pub(super) fn check(known: Name, name: &[u8], value: &[u8]) -> Result<(), Malformed> {
+        if known == Name::Other && (name.is_empty() || !name.iter().all(|byte| NAME[usize::from(*byte)])) {
+            let pseudo = name.first() == Some(&b':');
+            return Err(if pseudo { Malformed::Pseudo } else { Malformed::Name });
+        }
+        // Known names are found in any case.
+        if known != Name::Other && name.iter().any(u8::is_ascii_uppercase) {
+            return Err(Malformed::Name);
+        }
+        if matches!(value, [b' ' | b'\t', ..] | [.., b' ' | b'\t']) || value.iter().any(|byte| is_control(*byte)) {
+            return Err(Malformed::Value);
+        }
+        match known {
+            _ if super::is_of_http1(known) => Err(Malformed::ConnectionField),
+            Name::Te if !value.eq_ignore_ascii_case(b"trailers") => Err(Malformed::ConnectionField),
+            _ => Ok(()),
+        }
+    }
+
+    /// The length that the fields so far declare.
+    pub(super) const fn length(&self) -> Option<u64> {
+        self.length
     }
 
     /// Adds a line that nobody has to be asked about.
@@ -126,6 +168,22 @@ impl<'a> Builder<'a> {
         self.out.extend_from_slice(b"\r\n");
         std::mem::take(&mut self.fields)
     }
+}
+
+/// Which bytes the name of a field may have: those of a token, without upper case.
+static NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let bytes = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut index = 0;
+    while index < bytes.len() {
+        table[bytes[index] as usize] = true;
+        index += 1;
+    }
+    table
+};
+
+const fn is_control(byte: u8) -> bool {
+    (byte < 0x20 && byte != b'\t') || byte == 0x7f
 }
 
 /// Appends bytes and tells where they lie.

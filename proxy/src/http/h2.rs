@@ -1,16 +1,14 @@
 //! HTTP/2: connections of clients, and the streams that stand as transports on either side of an exchange.
 //!
-//! The only module that sees types of the `h2` crate. It hands heads on in the form of `core::message`, and takes them as
-//! lines; the exchange above can't tell which version brought a request.
+//! The frame layer is `core::http2`; here its connections get sockets and tasks. It hands heads on in the form of
+//! `core::message`, and takes them as lines; the exchange above can't tell which version brought a request.
 
 mod client;
-mod fields;
-mod head;
-mod io;
-mod place;
 mod preface;
 mod server;
+mod shared;
 mod stream;
+mod wire;
 
 pub use client::Link;
 pub(super) use preface::begins;

@@ -4,22 +4,19 @@
 //! it and no stream is open; one whose peer falls silent under open streams is found by a PING.
 
 use std::cell::Cell;
-use std::future::{Future as _, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use h2::client::{Builder, SendRequest};
-use switchboard_core::config::Http2;
 use switchboard_core::forwarding::Scheme;
+use switchboard_core::http2::{Block, Connection as Core, Event, Role};
 use switchboard_core::moment::Moment;
 
 use super::Stream;
-use super::io::{Io, Pulse};
-use super::place::{Open, Place};
-use super::server::SEND_BUFFER;
+use super::shared::Shared;
+use super::wire::{End, Wire};
 use crate::deadline::Deadline;
 use crate::transport::Transport;
 use crate::worker::Worker;
@@ -28,19 +25,14 @@ use crate::worker::Worker;
 /// beside any round trip, short beside the patience of people.
 const SILENCE: Duration = Duration::from_secs(15);
 
-impl AsRef<Transport> for Transport {
-    fn as_ref(&self) -> &Transport {
-        self
-    }
-}
-
 /// A connection that takes streams.
 #[derive(Debug)]
 pub struct Link {
-    requests: SendRequest<Bytes>,
+    shared: Rc<Shared>,
     scheme: Scheme,
-    open: Rc<Open>,
     ended: Rc<Cell<bool>>,
+    /// Nobody will ask for streams any more.
+    left: Rc<Cell<bool>>,
     /// Which list of places it was opened by: another list may lead elsewhere.
     pub version: u32,
     /// When it was opened.
@@ -59,49 +51,47 @@ impl Link {
         version: u32,
         deadline: &Deadline,
     ) -> io::Result<Self> {
-        let (http2, head) = {
+        let core = {
             let generation = worker.generation();
-            (generation.config.http2, generation.snapshot.limits.head)
+            let now = worker.deadlines.about_now();
+            Core::new(Role::Client, generation.config.http2, generation.snapshot.limits.head, now)
         };
-        let pulse = Pulse::unmetered(Rc::clone(&worker.deadlines));
-        let io = Io { owner: transport, came: Vec::new(), pulse: Rc::clone(&pulse) };
-        let (requests, frames) = settings(&http2, head).handshake(io).await.map_err(io::Error::other)?;
-        let mut frames = Box::pin(frames);
+        let now = worker.deadlines.about_now();
+        let (shared, left) = (Shared::new(core), Rc::new(Cell::new(false)));
+        let mut running = Running {
+            transport,
+            shared: Rc::clone(&shared),
+            wire: Wire::new(Vec::new(), now),
+            left: Rc::clone(&left),
+            deadline: worker.deadlines.place(),
+            read: 0,
+            idle: true,
+        };
         // The first thing that a peer says is SETTINGS: what it allows is known before it is asked for anything.
         poll_fn(|context| {
             deadline.register(context);
-            match frames.as_mut().poll(context) {
-                Poll::Ready(Ok(())) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-                Poll::Ready(Err(error)) => Poll::Ready(Err(io::Error::other(error))),
-                Poll::Pending if pulse.read() > 0 => Poll::Ready(Ok(())),
+            match running.poll_frames(context) {
+                Poll::Ready(result) => Poll::Ready(result.and(Err(io::ErrorKind::UnexpectedEof.into()))),
+                Poll::Pending if shared.core.borrow().has_begun() => Poll::Ready(Ok(())),
                 Poll::Pending if deadline.has_come() => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
                 Poll::Pending => Poll::Pending,
             }
         })
         .await?;
-        let (open, ended) = (Rc::new(Open::default()), Rc::new(Cell::new(false)));
-        let mut liveness = Liveness {
-            pings: frames.ping_pong(),
-            pulse,
-            open: Rc::clone(&open),
-            deadline: worker.deadlines.place(),
-            read: 0,
-            asked: false,
-        };
+        let ended = Rc::new(Cell::new(false));
         let over = Rc::clone(&ended);
         tokio::task::spawn_local(async move {
-            let result = poll_fn(|context| match frames.as_mut().poll(context) {
-                Poll::Ready(result) => Poll::Ready(result.map_err(io::Error::other)),
-                Poll::Pending => liveness.poll(context),
-            })
-            .await;
+            let result = poll_fn(|context| running.poll(context)).await;
             over.set(true);
+            let lost = running.shared.core.borrow_mut().lose_all();
+            running.shared.tell(lost);
+            running.transport.finish();
             if let Err(error) = result {
                 tracing::debug!(%error, "an HTTP/2 connection to an endpoint broke");
             }
         });
         let opened = worker.deadlines.now();
-        Ok(Self { requests, scheme, open, ended, version, opened })
+        Ok(Self { shared, scheme, ended, left, version, opened })
     }
 
     /// Whether it is of no use any more.
@@ -111,69 +101,105 @@ impl Link {
 
     /// Whether the peer would take one more stream now.
     pub fn has_room(&self) -> bool {
-        !self.ended.get() && (self.open.count() as usize) < self.requests.current_max_send_streams()
+        !self.ended.get() && self.shared.core.borrow().may_open()
     }
 
     /// Whether no stream is open on it.
     pub fn is_idle(&self) -> bool {
-        self.open.count() == 0
+        self.shared.core.borrow().held() == 0
     }
 
     /// A stream for one exchange; it opens with its head.
     pub fn stream(&self) -> Stream {
-        Stream::of_link(self.requests.clone(), self.scheme, Place::take(&self.open))
+        Stream::of_link(Rc::clone(&self.shared), self.scheme)
     }
 }
 
-fn settings(http2: &Http2, head: u32) -> Builder {
-    let mut settings = Builder::new();
-    settings
-        .initial_window_size(http2.stream_window)
-        .initial_connection_window_size(http2.connection_window)
-        .max_header_list_size(head)
-        .max_send_buffer_size(SEND_BUFFER)
-        .enable_push(false);
-    settings
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.left.set(true);
+        self.shared.wake_task();
+    }
 }
 
-/// Asks a peer that has said nothing for long while streams are open.
-struct Liveness {
-    pings: Option<h2::PingPong>,
-    pulse: Rc<Pulse>,
-    open: Rc<Open>,
+/// The task of a connection.
+struct Running {
+    transport: Transport,
+    shared: Rc<Shared>,
+    wire: Wire,
+    left: Rc<Cell<bool>>,
     deadline: Deadline,
+    /// Bytes that had come when the peer was last heard of.
     read: u64,
-    asked: bool,
+    /// No stream was open when that was looked at.
+    idle: bool,
 }
 
-impl Liveness {
+impl Running {
+    /// Ready when the connection is over.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.deadline.register(context);
-        let Some(pings) = &mut self.pings else { return Poll::Pending };
-        if self.asked && pings.poll_pong(context).is_ready() {
-            self.asked = false;
+        if self.left.get() && self.shared.core.borrow().held() == 0 {
+            self.shared.core.borrow_mut().leave_at_once();
         }
-        let read = self.pulse.read();
-        if self.open.count() == 0 || self.read != read {
-            self.read = read;
-            self.asked = false;
-            self.deadline.set(if self.open.count() == 0 {
-                Moment::NEVER
-            } else {
-                self.deadline.clock().about_now() + SILENCE
-            });
-            self.open.wake_when_turning(context);
+        if let Poll::Ready(result) = self.poll_frames(context) {
+            return Poll::Ready(result);
+        }
+        self.poll_silence(context)
+    }
+
+    fn poll_frames(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.shared.register_task(context);
+        let now = self.deadline.clock().about_now();
+        let shared = &self.shared;
+        let end = self.wire.receive(context, &self.transport, shared, now, |core, event| match event {
+            Event::Answer(key, ended) => {
+                let block = core.take_block(Block::default());
+                shared.put_head(key, block, ended);
+                shared.tell(event);
+            }
+            Event::Request(..) | Event::Came(_) | Event::Room(_) | Event::RoomForAll | Event::LostMany => {
+                shared.tell(event);
+            }
+        });
+        let sent = self.wire.send(context, &self.transport, &self.shared, now);
+        match end {
+            Poll::Ready(End::Closed(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(End::Fault(fault)) => {
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, format!("{:?}", fault.code))))
+            }
+            Poll::Pending => {
+                let core = self.shared.core.borrow();
+                match sent {
+                    Ok(()) if core.is_over() && core.outgoing().is_empty() => Poll::Ready(Ok(())),
+                    Ok(()) => Poll::Pending,
+                    Err(error) => Poll::Ready(Err(error)),
+                }
+            }
+        }
+    }
+
+    /// Asks a peer that has said nothing for long while streams are open.
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.deadline.register(context);
+        let held = self.shared.core.borrow().held();
+        if held == 0 {
+            self.deadline.set(Moment::NEVER);
+            self.idle = true;
+            return Poll::Pending;
+        }
+        if std::mem::take(&mut self.idle) || self.read != self.wire.read {
+            self.read = self.wire.read;
+            self.deadline.set_in(Some(SILENCE));
             return Poll::Pending;
         }
         if !self.deadline.has_come() {
             return Poll::Pending;
         }
-        if self.asked {
+        if !self.shared.core.borrow_mut().ask() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        self.asked = pings.send_ping(h2::Ping::opaque()).is_ok();
         self.deadline.set_in(Some(SILENCE));
-        // The frame layer has to be polled again to send it.
+        // It has still to be sent.
         context.waker().wake_by_ref();
         Poll::Pending
     }

@@ -1,86 +1,37 @@
 //! One stream of an HTTP/2 connection, as a transport: bodies by `poll_read` and `poll_write`, heads and ends by calls.
 //!
-//! Windows are the back-pressure: bytes are released to the peer as they are read, and no more is taken for sending than
-//! the peer's window holds. The connection's own task moves the frames; nothing here touches a socket.
+//! Windows are the back-pressure: bytes are given back to the peer as they are read, and no more is taken for sending than
+//! its windows hold. The connection's own task moves the frames; nothing here touches a socket.
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::future::Future as _;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::rc::Rc;
+use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes, BytesMut};
-use h2::client::{ResponseFuture, SendRequest};
-use h2::server::SendResponse;
-use h2::{Reason, RecvStream, SendStream};
 use switchboard_core::forwarding::Scheme;
+use switchboard_core::http2::{self, Key, Loss, Read, Unsent};
 
-use super::place::Place;
-use super::{fields, head};
+use super::shared::Shared;
 use crate::desk::Desk;
 use crate::transport::Gone;
-
-/// The most that is handed to the frame layer in one piece.
-const PIECE: usize = 64 * 1024;
 
 /// A stream.
 #[derive(Debug)]
 pub struct Stream {
-    incoming: RefCell<Incoming>,
-    outgoing: RefCell<Outgoing>,
-    /// It has become a tunnel: an abrupt end is CANCEL, as RFC 8441 §5.1 asks, and no error of ours.
-    tunnel: Cell<bool>,
-    _place: Place,
+    shared: Rc<Shared>,
+    key: Key,
+    side: Side,
 }
 
-/// What comes.
+/// Who opened it.
 #[derive(Debug)]
-struct Incoming {
-    source: Source,
-    /// The rest of a frame that was larger than the buffer offered.
-    rest: Bytes,
-    trailers: Vec<u8>,
-}
-
-/// Where it comes from.
-#[derive(Debug)]
-enum Source {
-    /// Nothing: the request has not been sent, or all has come.
-    Nothing,
-    /// An answer's head, with what a handshake's answer has to prove above.
-    Answer(ResponseFuture, Option<[u8; 28]>),
-    /// A body.
-    Body(RecvStream),
-}
-
-/// What goes.
-enum Outgoing {
-    /// The head of the answer.
-    Respond(SendResponse<Bytes>),
-    /// The head of the request, and how its connection is called.
-    Request(Box<Request>),
-    /// The body, after the head.
-    Body(SendStream<Bytes>),
-    /// Nothing any more.
-    Ended,
-}
-
-/// What is needed to open a stream to an endpoint.
-struct Request {
-    requests: SendRequest<Bytes>,
-    scheme: Scheme,
-}
-
-impl fmt::Debug for Outgoing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Respond(_) => "Respond",
-            Self::Request(_) => "Request",
-            Self::Body(_) => "Body",
-            Self::Ended => "Ended",
-        })
-    }
+enum Side {
+    Client,
+    /// We did. `accept` is what a handshake's answer has to prove above.
+    Ours {
+        scheme: Scheme,
+        accept: std::cell::Cell<Option<[u8; 28]>>,
+    },
 }
 
 /// The peer says that it has not looked at the request: it may be sent again, whatever it is (RFC 9113 §8.7).
@@ -97,22 +48,14 @@ impl std::error::Error for Unprocessed {}
 
 impl Stream {
     /// The stream of a client's request.
-    pub(super) fn request(body: RecvStream, respond: SendResponse<Bytes>, place: Place) -> Self {
-        Self::new(Source::Body(body), Outgoing::Respond(respond), place)
+    pub(super) const fn request(shared: Rc<Shared>, key: Key) -> Self {
+        Self { shared, key, side: Side::Client }
     }
 
     /// A stream that a request to an endpoint will open.
-    pub(super) fn of_link(requests: SendRequest<Bytes>, scheme: Scheme, place: Place) -> Self {
-        Self::new(Source::Nothing, Outgoing::Request(Box::new(Request { requests, scheme })), place)
-    }
-
-    fn new(source: Source, outgoing: Outgoing, place: Place) -> Self {
-        Self {
-            incoming: RefCell::new(Incoming { source, rest: Bytes::new(), trailers: Vec::new() }),
-            outgoing: RefCell::new(outgoing),
-            tunnel: Cell::new(false),
-            _place: place,
-        }
+    pub(super) fn of_link(shared: Rc<Shared>, scheme: Scheme) -> Self {
+        let key = shared.core.borrow_mut().open();
+        Self { shared, key, side: Side::Ours { scheme, accept: std::cell::Cell::new(None) } }
     }
 
     /// Sends a head that is written as HTTP/1 lines, interim ones too; with `ends` nothing follows it. A 101 becomes
@@ -121,33 +64,17 @@ impl Stream {
     /// # Errors
     /// When the stream is gone, or the lines are none of a head. `Unsupported` where the peer takes no tunnel.
     pub fn send_head(&self, lines: &[u8], ends: bool) -> io::Result<()> {
-        let mut outgoing = self.outgoing.borrow_mut();
-        let body = match &mut *outgoing {
-            Outgoing::Respond(respond) => {
-                let answer = fields::answer(lines)?;
-                self.tunnel.set(answer.switches);
-                if answer.head.status().is_informational() {
-                    return respond.send_informational(answer.head).map_err(failure);
-                }
-                respond.send_response(answer.head, ends).map_err(failure)?
-            }
-            Outgoing::Request(request) => {
-                let Request { requests, scheme } = &mut **request;
-                let request = fields::request(lines, *scheme)?;
-                if request.accept.is_some() && !requests.is_extended_connect_protocol_enabled() {
-                    return Err(io::ErrorKind::Unsupported.into());
-                }
-                self.tunnel.set(request.accept.is_some());
-                let ends = ends && request.accept.is_none();
-                let (answer, body) = requests.send_request(request.head, ends).map_err(failure)?;
-                self.incoming.borrow_mut().source = Source::Answer(answer, request.accept);
-                body
-            }
-            Outgoing::Body(_) | Outgoing::Ended => return Err(io::ErrorKind::BrokenPipe.into()),
+        let sent = match &self.side {
+            Side::Client => self.shared.with(|core| core.send_answer(self.key, lines, ends)),
+            Side::Ours { scheme, accept } => self
+                .shared
+                .with(|core| core.send_request(self.key, lines, *scheme, ends))
+                .map(|request| accept.set(request.accept)),
         };
-        // Kept also where it has ended: dropping it would take back our interest in the answer.
-        *outgoing = Outgoing::Body(body);
-        Ok(())
+        sent.map_err(|unsent| match unsent {
+            Unsent::Lost(loss) => failure(loss),
+            Unsent::Unsupported => io::ErrorKind::Unsupported.into(),
+        })
     }
 
     /// Reads the next head of the answer into `desk`, an interim one or the last; `fields` at most.
@@ -155,20 +82,24 @@ impl Stream {
     /// # Errors
     /// When the stream broke, or the head is malformed (`InvalidData`).
     pub fn poll_head(&self, context: &mut Context<'_>, desk: &mut Desk, fields: usize) -> Poll<io::Result<()>> {
-        let mut incoming = self.incoming.borrow_mut();
-        let Source::Answer(answer, accept) = &mut incoming.source else {
+        let Side::Ours { accept, .. } = &self.side else {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         };
+        let Some((block, ended)) = self.shared.take_head(self.key) else {
+            return match self.shared.with(|core| core.read(self.key, &mut [])) {
+                Read::Lost(loss) => Poll::Ready(Err(failure(loss))),
+                Read::Bytes(_) | Read::End | Read::Nothing => {
+                    self.shared.register(self.key, context);
+                    Poll::Pending
+                }
+            };
+        };
+        let Desk { answer_input, answer, output, .. } = desk;
+        let read = http2::answer(&block, ended, accept.get(), fields, output, answer);
+        answer_input.clear();
+        answer_input.put(output);
         let malformed = |malformed| io::Error::new(io::ErrorKind::InvalidData, format!("{malformed:?}"));
-        if let Poll::Ready(Some(interim)) = answer.poll_informational(context) {
-            let (parts, ()) = interim.map_err(failure)?.into_parts();
-            return Poll::Ready(head::answer(&parts, false, None, fields, desk).map_err(malformed));
-        }
-        let (parts, body) = ready!(Pin::new(answer).poll(context)).map_err(failure)?.into_parts();
-        let accept = accept.take();
-        let read = head::answer(&parts, body.is_end_stream(), accept, fields, desk).map_err(malformed);
-        incoming.source = Source::Body(body);
-        Poll::Ready(read)
+        Poll::Ready(read.map_err(malformed))
     }
 
     /// Ends the body with trailer lines, or without.
@@ -176,47 +107,30 @@ impl Stream {
     /// # Errors
     /// When the stream is gone.
     pub fn send_end(&self, trailers: &[u8]) -> io::Result<()> {
-        let mut outgoing = self.outgoing.borrow_mut();
-        let Outgoing::Body(body) = &mut *outgoing else { return Err(io::ErrorKind::BrokenPipe.into()) };
-        let trailers = fields::trailers(trailers);
-        if trailers.is_empty() {
-            body.send_data(Bytes::new(), true).map_err(failure)
-        } else {
-            body.send_trailers(trailers).map_err(failure)
-        }
+        let sent = self.shared.with(|core| core.send_end(self.key, trailers));
+        if sent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
     }
 
     /// Takes the trailers that came behind the body, as lines.
     pub fn take_trailers(&self) -> Vec<u8> {
-        std::mem::take(&mut self.incoming.borrow_mut().trailers)
+        self.shared.core.borrow_mut().take_trailers(self.key)
     }
 
     /// Reads payload; 0 is its clean end. What was read is given back to the peer's window at once: the caller holds no
     /// more than one buffer of it.
     pub fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut incoming = self.incoming.borrow_mut();
-        let Incoming { source, rest, trailers } = &mut *incoming;
-        let Source::Body(body) = source else { return Poll::Ready(Ok(0)) };
-        while rest.is_empty() {
-            match ready!(body.poll_data(context)) {
-                Some(Ok(bytes)) => *rest = bytes,
-                Some(Err(error)) => return Poll::Ready(Err(failure(error))),
-                None => {
-                    if let Some(fields) = ready!(body.poll_trailers(context)).map_err(failure)? {
-                        *trailers = fields::trailer_lines(&fields);
-                    }
-                    *source = Source::Nothing;
-                    return Poll::Ready(Ok(0));
-                }
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        match self.shared.with(|core| core.read(self.key, buffer)) {
+            Read::Bytes(count) => Poll::Ready(Ok(count)),
+            Read::End => Poll::Ready(Ok(0)),
+            Read::Lost(loss) => Poll::Ready(Err(failure(loss))),
+            Read::Nothing => {
+                self.shared.register(self.key, context);
+                Poll::Pending
             }
         }
-        let count = rest.len().min(buffer.len());
-        rest.copy_to_slice(buffer.get_mut(..count).unwrap_or_default());
-        if rest.is_empty() {
-            *rest = Bytes::new();
-        }
-        body.flow_control().release_capacity(count).map_err(failure)?;
-        Poll::Ready(Ok(count))
     }
 
     /// Takes as much as the peer's window has room for.
@@ -226,39 +140,23 @@ impl Stream {
 
     /// As [`Stream::poll_write`]; with `last`, and where all is taken, the body ends with it.
     pub fn poll_send(&self, context: &mut Context<'_>, slices: &[IoSlice<'_>], last: bool) -> Poll<io::Result<usize>> {
-        let mut outgoing = self.outgoing.borrow_mut();
-        let Outgoing::Body(body) = &mut *outgoing else { return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())) };
-        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
-        if offered == 0 {
-            return Poll::Ready(Ok(0));
+        match self.shared.with(|core| core.send_data(self.key, slices, last)) {
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            Some(0) if slices.iter().any(|slice| !slice.is_empty()) => {
+                self.shared.register_sender(self.key, context);
+                Poll::Pending
+            }
+            Some(taken) => Poll::Ready(Ok(taken)),
         }
-        body.reserve_capacity(offered.min(PIECE));
-        let mut room = body.capacity();
-        while room == 0 {
-            room = match ready!(body.poll_capacity(context)) {
-                Some(Ok(room)) => room,
-                Some(Err(error)) => return Poll::Ready(Err(failure(error))),
-                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            };
-        }
-        let taken = room.min(offered).min(PIECE);
-        let mut piece = BytesMut::with_capacity(taken);
-        for slice in slices {
-            let left = taken - piece.len();
-            piece.extend_from_slice(slice.get(..left.min(slice.len())).unwrap_or_default());
-        }
-        body.send_data(piece.freeze(), last && taken == offered).map_err(failure)?;
-        Poll::Ready(Ok(taken))
     }
 
     /// Waits for the peer's reset, or the end of its connection. The end of its body alone is no leaving.
     pub fn poll_gone(&self, context: &mut Context<'_>) -> Poll<Gone> {
-        let polled = match &mut *self.outgoing.borrow_mut() {
-            Outgoing::Respond(respond) => respond.poll_reset(context),
-            Outgoing::Body(body) => body.poll_reset(context),
-            Outgoing::Request(_) | Outgoing::Ended => return Poll::Pending,
-        };
-        polled.map(|_| Gone::Reset)
+        if self.shared.core.borrow_mut().is_gone(self.key) {
+            return Poll::Ready(Gone::Reset);
+        }
+        self.shared.register(self.key, context);
+        Poll::Pending
     }
 
     /// Ends our side.
@@ -268,26 +166,21 @@ impl Stream {
 
     /// Breaks the stream off in both directions.
     pub fn reset(&self) {
-        let reason = if self.tunnel.get() { Reason::CANCEL } else { Reason::INTERNAL_ERROR };
-        match std::mem::replace(&mut *self.outgoing.borrow_mut(), Outgoing::Ended) {
-            Outgoing::Respond(mut respond) => respond.send_reset(reason),
-            Outgoing::Body(mut body) => body.send_reset(reason),
-            Outgoing::Request(_) | Outgoing::Ended => {}
-        }
+        self.shared.with(|core| core.abort(self.key));
     }
 }
 
-/// What the frame layer reports, as the data path knows it.
-fn failure(error: h2::Error) -> io::Error {
-    let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
-    // A GOAWAY of the peer's fails only the streams that it has not looked at.
-    if error.is_remote() && (refused || error.is_go_away()) {
-        return io::Error::new(io::ErrorKind::ConnectionReset, Unprocessed);
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.shared.release(self.key);
     }
-    if error.is_io() {
-        return error.into_io().unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
+}
+
+/// How a stream was lost, as the data path knows it.
+fn failure(loss: Loss) -> io::Error {
+    match loss {
+        Loss::Unprocessed => io::Error::new(io::ErrorKind::ConnectionReset, Unprocessed),
+        Loss::Malformed => io::Error::new(io::ErrorKind::InvalidData, "the peer broke the rules of HTTP/2"),
+        Loss::Reset | Loss::Ours => io::ErrorKind::ConnectionReset.into(),
     }
-    // What the frame layer itself found wrong is the peer's fault.
-    let kind = if error.is_library() { io::ErrorKind::InvalidData } else { io::ErrorKind::ConnectionReset };
-    io::Error::new(kind, error)
 }

@@ -1,0 +1,101 @@
+//! Frames that are about the connection, and the windows of both directions (RFC 9113 §5.2, §6.5 to §6.9).
+
+use super::slots::{Known, Loss, Receiving};
+use super::{
+    ACK, ALIVE, Code, Connection, Event, Fault, Header, INITIAL_WINDOW, Key, Kind, Leaving, MAX_WINDOW, Role, SEEN,
+    put_header, put_number,
+};
+
+impl Connection {
+    pub(super) fn settings(&mut self, frame: &Header, payload: &[u8]) -> Result<Option<Event>, Fault> {
+        if frame.has(ACK) {
+            if !std::mem::replace(&mut self.acknowledged, true) {
+                let more = i64::from(self.bounds.stream_window) - i64::from(INITIAL_WINDOW);
+                self.slots.each(|slot| slot.window_in += more);
+            }
+            return Ok(None);
+        }
+        let before = i64::from(self.peer.window);
+        self.peer.take(payload, self.role == Role::Server)?;
+        self.begun = true;
+        self.owes_update |= self.peer.table_size < 4096;
+        let more = i64::from(self.peer.window) - before;
+        let mut overflows = false;
+        self.slots.each(|slot| {
+            slot.window_out += more;
+            overflows |= slot.window_out > MAX_WINDOW;
+        });
+        if overflows {
+            return Err(Code::FlowControl.into());
+        }
+        put_header(&mut self.out, 0, Kind::Settings, ACK, 0);
+        Ok((more > 0).then_some(Event::RoomForAll))
+    }
+
+    pub(super) fn ping(&mut self, frame: &Header, payload: &[u8]) {
+        if !frame.has(ACK) {
+            return self.put_ping(payload, ACK);
+        }
+        self.asked &= payload != ALIVE;
+        if payload == SEEN && self.leaving == Leaving::Told {
+            self.leaving = Leaving::Last(self.last);
+            self.put_goaway(self.last, Code::None);
+        }
+    }
+
+    pub(super) fn goaway(&mut self, last: u32) -> Option<Event> {
+        self.peer_leaves = true;
+        if self.role == Role::Server {
+            return None;
+        }
+        for key in self.slots.above(last) {
+            self.lose(key, Loss::Unprocessed, true);
+        }
+        Some(Event::LostMany)
+    }
+
+    pub(super) fn window_update(&mut self, stream: u32, more: i64) -> Result<Option<Event>, Fault> {
+        if stream == 0 {
+            let before = self.window_out;
+            self.window_out += more;
+            return match more {
+                0 => Err(Code::Protocol.into()),
+                _ if self.window_out > MAX_WINDOW => Err(Code::FlowControl.into()),
+                _ => Ok((before <= 0).then_some(Event::RoomForAll)),
+            };
+        }
+        let key = match self.slots.find(stream) {
+            Known::Open(key) => key,
+            Known::Unknown if self.is_idle(stream) => return Err(Code::Protocol.into()),
+            Known::Closed { .. } | Known::Unknown => return Ok(None),
+        };
+        let Some(slot) = self.slots.slot(key) else { return Ok(None) };
+        slot.window_out += more;
+        match more {
+            0 => self.fail(key, Code::Protocol),
+            _ if slot.window_out > MAX_WINDOW => self.fail(key, Code::FlowControl),
+            _ => Ok(std::mem::take(&mut slot.waits).then_some(Event::Room(key))),
+        }
+    }
+
+    /// Opens the connection's window again when half of it has been taken.
+    pub(super) fn owe(&mut self, count: usize) {
+        self.owed += u32::try_from(count).unwrap_or(0);
+        if self.owed > 0 && self.owed >= self.bounds.connection_window.max(INITIAL_WINDOW) / 2 {
+            put_number(&mut self.out, Kind::WindowUpdate, 0, self.owed);
+            self.window_in += i64::from(std::mem::take(&mut self.owed));
+        }
+    }
+
+    /// The same for a stream.
+    pub(super) fn settle(&mut self, key: Key, count: usize) {
+        let most = self.bounds.stream_window;
+        let Some(slot) = self.slots.slot(key) else { return };
+        slot.owed += u32::try_from(count).unwrap_or(0);
+        if slot.owed > 0 && slot.owed >= most / 2 && slot.receiving == Receiving::Body {
+            let owed = std::mem::take(&mut slot.owed);
+            slot.window_in += i64::from(owed);
+            put_number(&mut self.out, Kind::WindowUpdate, slot.id, owed);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Two connections of ours that talk to each other, in pieces of any size, and what windows and ends do.
+
+use std::io::IoSlice;
+
+use super::*;
+use crate::forwarding::Scheme;
+use crate::http1::RequestHead;
+use crate::http2::read::{self, Terms};
+
+const BOUNDS: Http2 = Http2 { streams: 4, stream_window: 64 << 10, connection_window: 1 << 20, resets: 200 };
+
+/// What happened on a server, as text.
+#[derive(Default)]
+struct Log(Vec<String>);
+
+struct Pair {
+    client: Connection,
+    server: Connection,
+    to_server: Vec<u8>,
+    to_client: Vec<u8>,
+    opened: Vec<Key>,
+    log: Log,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let end = |role| Connection::new(role, BOUNDS, 32 * 1024, Moment::ZERO);
+        let (client, server) = (end(Role::Client), end(Role::Server));
+        Self { client, server, to_server: Vec::new(), to_client: Vec::new(), opened: Vec::new(), log: Log::default() }
+    }
+
+    /// Moves all bytes, at most `step` at once, until nobody has more to say.
+    fn pump(&mut self, step: usize) {
+        loop {
+            let moved = carry(&mut self.client, &mut self.server, &mut self.to_server, step, |core, event| {
+                self.log.note(core, event);
+                if let Event::Request(key, _) = event {
+                    self.opened.push(key);
+                }
+            }) | carry(&mut self.server, &mut self.client, &mut self.to_client, step, |_, _| {});
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn ask(&mut self, lines: &str, ends: bool) -> Key {
+        let key = self.client.open();
+        self.client.send_request(key, lines.as_bytes(), Scheme::Http, ends).expect("it may be asked");
+        key
+    }
+}
+
+impl Log {
+    fn note(&mut self, core: &Connection, event: Event) {
+        if let Event::Request(..) = event {
+            let terms = Terms { scheme: Scheme::Http, trusted: false, fields: 100, nonce: [0; 16] };
+            let (mut out, mut head) = (Vec::new(), RequestHead::default());
+            read::request(core.block(), false, &terms, &mut out, &mut head).expect("it is well-formed");
+            self.0.push(String::from_utf8_lossy(&out).into_owned());
+        }
+    }
+}
+
+/// Gives `to` at most `step` more bytes of what `from` says.
+fn carry(
+    from: &mut Connection,
+    to: &mut Connection,
+    held: &mut Vec<u8>,
+    step: usize,
+    mut tell: impl FnMut(&Connection, Event),
+) -> bool {
+    let count = from.outgoing().len().min(step);
+    held.extend_from_slice(&from.outgoing()[..count]);
+    from.sent(count);
+    let mut rest = held.as_slice();
+    while let Some(event) = to.next(&mut rest, Moment::ZERO).expect("nothing is wrong") {
+        tell(to, event);
+    }
+    *held = rest.to_vec();
+    count > 0
+}
+
+const POST: &str = "POST /up HTTP/1.1\r\nHost: t.test\r\nContent-Length: 20000\r\nX-Long: ";
+
+#[test]
+fn any_split_gives_the_same() {
+    let mut seen = Vec::new();
+    for step in [1, 7, 9, 10, 1000, 100_000] {
+        let mut pair = Pair::new();
+        // A head that needs CONTINUATION frames.
+        let head = format!("{POST}{}\r\n\r\n", "y".repeat(17_000));
+        pair.pump(step);
+        let key = pair.ask(&head, false);
+        let (mut sent, mut got) = (0, Vec::new());
+        let mut rounds = 0;
+        while got.len() < 20_000 {
+            rounds += 1;
+            assert!(rounds < 100, "nothing moves");
+            let piece = [b'z'; 5_000];
+            let left = 20_000 - sent;
+            let piece = &piece[..left.min(piece.len())];
+            sent += pair.client.send_data(key, &[IoSlice::new(piece)], left == piece.len()).unwrap_or(0);
+            pair.pump(step);
+            let Some(up) = pair.opened.first().copied() else { continue };
+            let mut buffer = vec![0; 3_000];
+            while let Read::Bytes(count) = pair.server.read(up, &mut buffer) {
+                got.extend_from_slice(&buffer[..count]);
+            }
+            pair.pump(step);
+        }
+        assert_eq!(pair.server.read(pair.opened[0], &mut [0]), Read::End);
+        seen.push((pair.log.0.concat(), got));
+    }
+    assert!(seen.windows(2).all(|two| two[0] == two[1]));
+    assert!(seen[0].0.starts_with("POST /up HTTP/2.0\r\nhost: t.test\r\ncontent-length: 20000\r\nx-long: yyy"));
+}
+
+#[test]
+fn not_more_than_the_window_is_sent_or_held() {
+    let mut pair = Pair::new();
+    pair.pump(1 << 20);
+    let key = pair.ask("POST / HTTP/1.1\r\nHost: t.test\r\n\r\n", false);
+    let piece = vec![b'x'; 1 << 20];
+    let mut sent = 0;
+    for _ in 0..10 {
+        sent += pair.client.send_data(key, &[IoSlice::new(&piece)], false).expect("it is open");
+        pair.pump(1 << 20);
+    }
+    assert_eq!(sent, 64 << 10, "nobody has read");
+    let mut buffer = vec![0; 40 << 10];
+    assert_eq!(pair.server.read(pair.opened[0], &mut buffer), Read::Bytes(40 << 10));
+    pair.pump(1 << 20);
+    sent = pair.client.send_data(key, &[IoSlice::new(&piece)], false).expect("it is open");
+    assert_eq!(sent, 40 << 10, "as much as was taken");
+    // Streams that are given back give their part of the connection's window back.
+    pair.pump(1 << 20);
+    pair.server.release(pair.opened[0]);
+    pair.pump(1 << 20);
+    assert!(pair.client.is_gone(key));
+    assert_eq!(pair.server.window_in + i64::from(pair.server.owed), 1 << 20);
+}
+
+#[test]
+fn streams_beyond_the_limit_are_refused_and_may_be_sent_again() {
+    let mut pair = Pair::new();
+    pair.pump(1 << 20);
+    let keys: Vec<Key> = (0..5).map(|_| pair.ask("GET / HTTP/1.1\r\nHost: t.test\r\n\r\n", true)).collect();
+    pair.pump(1 << 20);
+    assert_eq!(pair.opened.len(), 4);
+    assert_eq!(pair.client.read(keys[4], &mut []), Read::Lost(Loss::Unprocessed));
+    assert_eq!(pair.client.read(keys[0], &mut []), Read::Nothing);
+}
+
+#[test]
+fn a_connection_ends_in_two_steps() {
+    let mut pair = Pair::new();
+    pair.pump(1 << 20);
+    let first = pair.ask("GET / HTTP/1.1\r\nHost: t.test\r\n\r\n", true);
+    pair.pump(1 << 20);
+    pair.server.leave();
+    assert!(!pair.server.is_over());
+    pair.pump(1 << 20);
+    assert!(!pair.client.may_open());
+    let up = pair.opened[0];
+    pair.server.send_answer(up, b"HTTP/1.1 204 No Content\r\n\r\n", true).expect("it is open");
+    pair.server.release(up);
+    pair.pump(1 << 20);
+    assert_eq!(pair.client.read(first, &mut [0]), Read::End);
+    pair.client.release(first);
+    assert!(pair.server.is_over() && pair.client.is_over());
+}
+
+#[test]
+fn an_idle_connection_holds_nothing() {
+    let mut pair = Pair::new();
+    for _ in 0..10 {
+        let key = pair.ask("GET / HTTP/1.1\r\nHost: t.test\r\n\r\n", true);
+        pair.pump(1 << 20);
+        let up = pair.opened.pop().expect("it was opened");
+        pair.server.send_answer(up, b"HTTP/1.1 200 OK\r\n\r\n", false).expect("it is open");
+        assert_eq!(pair.server.send_data(up, &[IoSlice::new(b"hello")], true), Some(5));
+        pair.pump(1 << 20);
+        let mut buffer = [0; 9];
+        assert_eq!(pair.client.read(key, &mut buffer), Read::Bytes(5));
+        pair.client.release(key);
+        pair.server.release(up);
+        pair.pump(1 << 20);
+    }
+    assert_eq!((pair.server.held(), pair.server.out.capacity(), pair.client.held()), (0, 0, 0));
+}
