@@ -29,6 +29,8 @@ pub const BUILTIN: &str = "builtin";
 
 /// The name of an answer to an authority that asks for proof, in the access log.
 pub const TOKEN: &str = "acme_challenge";
+/// The name of an answer with a file, in the access log.
+pub const FILES: &str = "files";
 /// The code of an answer that a `redirect:` rule gives.
 pub const REDIRECT: &str = "redirect";
 /// The code of an answer that the service of `forward_auth` gave.
@@ -282,6 +284,9 @@ const fn retry_after(reason: Reason) -> Option<u32> {
         | Reason::HeadTimeout
         | Reason::BodyTimeout
         | Reason::NoRoute
+        | Reason::NoFile
+        | Reason::PreconditionFailed
+        | Reason::RangeNotSatisfiable
         | Reason::Misdirected
         | Reason::MethodNotAllowed
         | Reason::UnsupportedVersion

@@ -21,6 +21,7 @@ mod report;
 mod schema;
 mod scope;
 mod seats;
+mod site;
 pub mod sse;
 mod store;
 mod suggest;
@@ -48,6 +49,7 @@ pub use policy::{
 };
 pub use schema::json::json_schema;
 pub use scope::{Registered, Scope};
+pub use site::{Compress, Compression, Site};
 pub use sse::Sse;
 pub use store::Redis;
 pub use tls::{
@@ -244,6 +246,8 @@ pub struct Rule {
     pub retry: Retry,
     /// How requests are held while no endpoint can take them; `None` is not at all.
     pub wait: Option<Wait>,
+    /// What is compressed on the way to the client.
+    pub compress: Compression,
 }
 
 impl Rule {
@@ -251,6 +255,7 @@ impl Rule {
     pub fn upstreams(&self) -> impl Iterator<Item = &str> {
         match &self.action {
             Action::Proxy(name) => Some(name.as_str()),
+            Action::Files { then, .. } => then.as_deref(),
             Action::Redirect { .. } | Action::Respond { .. } | Action::Builtin(_) => None,
         }
         .into_iter()
@@ -268,6 +273,13 @@ pub enum Action {
         to: Template,
         /// The status.
         status: u16,
+    },
+    /// `files:` of a directory.
+    Files {
+        /// The directory, and how it is served.
+        site: Site,
+        /// The upstream that is asked where there is no file (`try: [files, to]`).
+        then: Option<String>,
     },
     /// `respond:` a fixed text, with a status (default 200).
     Respond {

@@ -25,6 +25,8 @@ pub mod route;
 
 pub mod template;
 
+pub mod content;
+
 pub mod forwarding;
 
 pub mod policy;

@@ -20,6 +20,12 @@ pub enum Reason {
     BodyTimeout,
     /// No route matches host and path.
     NoRoute,
+    /// The directory of the route has no such file.
+    NoFile,
+    /// The content is no longer as the request wants it (`If-Match`, `If-Unmodified-Since`).
+    PreconditionFailed,
+    /// No part that the request asks for lies within the content.
+    RangeNotSatisfiable,
     /// The authority is not served on this connection.
     Misdirected,
     /// The method is never forwarded (CONNECT, TRACE) or not allowed on this route.
@@ -74,7 +80,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the table in the docs.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 35] = [
         Self::BadRequest,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -82,6 +88,9 @@ impl Reason {
         Self::HeadTimeout,
         Self::BodyTimeout,
         Self::NoRoute,
+        Self::NoFile,
+        Self::PreconditionFailed,
+        Self::RangeNotSatisfiable,
         Self::Misdirected,
         Self::MethodNotAllowed,
         Self::UnsupportedVersion,
@@ -120,6 +129,9 @@ impl Reason {
             Self::HeadTimeout => "head_timeout",
             Self::BodyTimeout => "body_timeout",
             Self::NoRoute => "no_route",
+            Self::NoFile => "no_file",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::RangeNotSatisfiable => "range_not_satisfiable",
             Self::Misdirected => "misdirected",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UnsupportedVersion => "unsupported_version",
@@ -155,11 +167,13 @@ impl Reason {
             Self::BadRequest => 400,
             Self::Unauthorized => 401,
             Self::Denied => 403,
-            Self::NoRoute => 404,
+            Self::NoRoute | Self::NoFile => 404,
             Self::MethodNotAllowed => 405,
             Self::HeadTimeout | Self::BodyTimeout => 408,
+            Self::PreconditionFailed => 412,
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
+            Self::RangeNotSatisfiable => 416,
             Self::Misdirected => 421,
             Self::RateLimited => 429,
             Self::HeadTooLarge => 431,

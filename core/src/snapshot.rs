@@ -114,6 +114,8 @@ pub struct Rule {
     pub sse: Option<Box<config::Sse>>,
     /// By what its live state is found again in the next snapshot.
     pub identity: RuleIdentity,
+    /// What is compressed on the way to the client; `None` where nothing is.
+    pub compress: Option<Box<config::Compression>>,
     /// Its policies; most rules have none.
     pub policy: Option<Box<Chain>>,
     /// Whether what its listener forbids binds it too: [`Snapshot::listener_policy`].
@@ -132,6 +134,8 @@ pub enum Action {
         /// 301, 302, 303, 307 or 308.
         status: u16,
     },
+    /// Answers with the files of a directory.
+    Files(Arc<Site>),
     /// Answers with a fixed text.
     Respond {
         /// The text.
@@ -141,6 +145,17 @@ pub enum Action {
     },
     /// Answers about the proxy itself.
     Builtin(config::Builtin),
+}
+
+/// A directory that a rule serves.
+#[derive(Debug, PartialEq)]
+pub struct Site {
+    /// The directory, and how it is served.
+    pub written: config::Site,
+    /// Bytes of a canonical path that are the route's own key: what is below them is looked for in the directory.
+    pub skip: usize,
+    /// The upstream that is asked where there is no file.
+    pub then: Option<UpstreamId>,
 }
 
 /// The `Host` that an upstream sees.

@@ -109,6 +109,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("`grpc` of `health`", "grpc_check"),
     ("`match` of a check", "match"),
     ("`outlier` of an upstream", "outlier"),
+    ("`files` of a rule", "files"),
     ("`forwarded`", "forwarded"),
     ("`timeouts`", "timeouts"),
     ("`limits`", "limits"),

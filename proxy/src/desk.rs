@@ -121,6 +121,8 @@ pub struct Desk {
     pub request_id: Vec<u8>,
     /// The target as it goes upstream.
     pub target: Vec<u8>,
+    /// The canonical path, where files are looked for; the name of one while it is.
+    pub path: Vec<u8>,
     /// What policies remember of the request; means something only where the rule has policies.
     pub notes: Notes,
     /// What the request's token says; means something only where the rule asks for one.
@@ -137,6 +139,7 @@ impl Desk {
             answer: ResponseHead::default(),
             request_id: Vec::with_capacity(32),
             target: Vec::new(),
+            path: Vec::new(),
             notes: Notes::default(),
             claims: Claims::default(),
         })

@@ -7,7 +7,9 @@ pub mod admit;
 pub mod again;
 pub mod answer;
 pub mod bond;
+pub mod files;
 pub mod hedge;
+pub mod here;
 pub mod hold;
 pub mod own;
 pub mod passthrough;
@@ -125,8 +127,17 @@ async fn exchange(
     if let Some(preflight) = &admitted.preflight {
         return Box::pin(own::answer_preflight(connection, desk, record, preflight)).await;
     }
-    let Action::Proxy(upstream) = rule.action else {
-        return Box::pin(own::answer_rule(connection, desk, record, &admitted)).await;
+    let upstream = match &rule.action {
+        Action::Proxy(upstream) => *upstream,
+        Action::Files(site) => {
+            match (Box::pin(files::answer(connection, desk, record, &admitted, site)).await?, site.then) {
+                (None, Some(upstream)) => upstream,
+                (answered, _) => return Ok(answered.unwrap_or(Next::Close)),
+            }
+        }
+        Action::Redirect { .. } | Action::Respond { .. } | Action::Builtin(_) => {
+            return Box::pin(own::answer_rule(connection, desk, record, &admitted)).await;
+        }
     };
     let place = crate::tunnel::quota::enter(record, &admitted)?; // 429, 503
     let upload = upload.insert(body_of(desk, record, &admitted));

@@ -15,6 +15,8 @@ pub mod upstream;
 
 pub mod relay;
 
+pub mod files;
+
 pub mod tunnel;
 
 pub mod telemetry;

@@ -13,6 +13,7 @@ use crate::transport::Transport;
 
 pub mod events;
 mod frames;
+pub mod here;
 pub mod replay;
 mod slices;
 pub mod splice;

@@ -119,6 +119,14 @@ impl Transport {
         }
     }
 
+    /// Writes once, and lets the kernel wait for what follows at once, where that saves a packet.
+    pub fn poll_write_more(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(socket) => socket.poll_write_more(context, bytes),
+            Self::Tls(_) | Self::Stream(_) => self.poll_write(context, &[IoSlice::new(bytes)]),
+        }
+    }
+
     /// Writes bytes of a body behind which, with `last`, nothing comes: where all are taken the body ends with them, and
     /// [`Transport::send_end`] is not needed. Only where [`Transport::takes_heads`].
     pub fn poll_send(&self, context: &mut Context<'_>, bytes: &[u8], last: bool) -> Poll<io::Result<usize>> {

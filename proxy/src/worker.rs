@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 
 use crate::deadline::Deadlines;
 use crate::desk::Desks;
+use crate::files::Files;
 use crate::generation::{Current, Generation};
 use crate::http;
 use crate::listener::{self, Remote, Socket};
@@ -51,6 +52,8 @@ pub struct Worker {
     pub desks: Desks,
     /// Memory for one read, lent for the length of one poll.
     pub scratch: RefCell<Box<[u8]>>,
+    /// Files that were served a moment ago.
+    pub files: Files,
     /// Idle upstream connections.
     pub pools: RefCell<Pools>,
     /// What flows without an end in sight: tunnels and answers without a declared length.
@@ -101,6 +104,7 @@ impl Worker {
             index,
             desks: Desks::default(),
             scratch: RefCell::new(vec![0; READ].into_boxed_slice()),
+            files: Files::default(),
             pools: RefCell::default(),
             streams: Streams::new(Rc::clone(&deadlines)),
             access: AccessLog::new(Arc::clone(&process), deadlines.place()),
@@ -256,6 +260,7 @@ impl Worker {
             self.deadlines.sleep(SWEEP).await;
             self.pools.borrow_mut().sweep(self.deadlines.now());
             self.spans.flush();
+            self.files.rest();
         }
     }
 }

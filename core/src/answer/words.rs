@@ -56,6 +56,21 @@ pub const fn words(reason: Reason) -> Words {
             "Check the address for a slip. On the proxy's machine, `switchboard explain URL` says which routes were \
              tried and why none matches.",
         ),
+        Reason::NoFile => (
+            "There is no such file",
+            "The site that answers here has no file of this name.",
+            "Check the address for a slip; names are case-sensitive, and files that begin with a dot are not served.",
+        ),
+        Reason::PreconditionFailed => (
+            "The content has changed",
+            "The request asks for the content only as it was before, and it is another one now.",
+            "Ask again without If-Match and If-Unmodified-Since.",
+        ),
+        Reason::RangeNotSatisfiable => (
+            "The part that was asked for does not exist",
+            "No range of the request lies within the content.",
+            "The Content-Range of this answer says how long the content is.",
+        ),
         Reason::Misdirected => (
             "Wrong connection for this host",
             "The host of the request is not served on this connection.",

@@ -315,6 +315,8 @@ pub enum WarningKind {
     Certificate(String),
     /// A rule leaves the bounds of the levels around it.
     NotInherited,
+    /// A directory of `files:` that is not there.
+    NoDirectory(String),
 }
 
 impl fmt::Display for WarningKind {
@@ -341,6 +343,9 @@ impl fmt::Display for WarningKind {
             ),
             Self::NotInherited => {
                 write!(f, "what `defaults` and the listener forbid does not bind this rule (`inherit: false`)")
+            }
+            Self::NoDirectory(path) => {
+                write!(f, "there is no directory {}; until there is, every answer is 404", Quoted(path))
             }
         }
     }

@@ -42,6 +42,11 @@ pub trait Source {
         Ok(Inspected::default())
     }
 
+    /// Whether there is a directory. What can't tell says that there is.
+    fn is_directory(&mut self, _: &Path) -> bool {
+        true
+    }
+
     /// The value of a variable of the environment; `None` where it is not set (or not UTF-8).
     fn env(&mut self, name: &str) -> Option<String>;
 }

@@ -18,6 +18,7 @@ pub(super) mod reference;
 mod route;
 mod rule;
 mod settings;
+mod site;
 mod sse;
 mod store;
 mod tags;

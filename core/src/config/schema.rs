@@ -13,6 +13,7 @@ mod patience;
 mod policies;
 mod rules;
 mod settings;
+mod site;
 mod sse;
 mod store;
 mod tls;
@@ -33,6 +34,7 @@ pub(super) use rules::{CONDITION, ON_REMOVE, PATH_FORM, RULE, RULE_TIMEOUTS, TEX
 pub(super) use settings::{
     ACCESS_LOG, DEFAULTS, DRAIN, ENDPOINT, FILE, FORWARDED, HTTP2, LIMITS, LISTENER, LOG, POOL, TIMEOUTS, UPSTREAM,
 };
+pub(super) use site::{COMPRESS_OBJECT, FILES_OBJECT};
 pub(super) use sse::{MAX_STREAMS, RESUME, SESSION_KEY, SSE};
 pub(super) use store::{REDIS_KEYS, STORE_KEYS};
 pub(super) use tls::{CERTIFICATE, HOST_TLS, LISTENER_TLS, TLS_FORM, UPSTREAM_TLS};

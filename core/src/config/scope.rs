@@ -8,7 +8,7 @@ use super::raw::{Context, Walk};
 use super::report::Report;
 use super::text::{Entry, Map, Node, Value, unique};
 use super::value::amount;
-use super::{ConfigError, ErrorKind, Route, RouteKey, Upstream, Warning};
+use super::{Action, ConfigError, ErrorKind, Route, RouteKey, Upstream, Warning};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -73,7 +73,12 @@ impl Scope {
         let mut walk = Walk::within(&self.0, report, &mut source);
         let (owner, ttl) = lease(&mut walk, &mut node);
         let entry = Entry { key: key.to_owned(), key_at: node.at, value: node };
+        let at = entry.key_at;
         let (key, route, upstreams) = walk.registered(&self.0, entry)?;
+        if route.rules.iter().any(|rule| matches!(rule.action, Action::Files { .. })) {
+            let mend = "names a directory of this machine, which a registered route may not; write it into the file";
+            report.error(at, ErrorKind::Misplaced { key: "files".to_owned(), mend });
+        }
         Some(Registered { key, route, upstreams, owner, ttl, warnings: Vec::new() })
     }
 }

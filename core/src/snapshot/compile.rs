@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::identity::fingerprint;
 use super::{
-    Action, Endpoint, EndpointId, EndpointIdentity, HostSent, Rule, RuleIdentity, Snapshot, Upstream, UpstreamId,
+    Action, Endpoint, EndpointId, EndpointIdentity, HostSent, Rule, RuleIdentity, Site, Snapshot, Upstream, UpstreamId,
     UpstreamIdentity,
 };
 use crate::balance::{Balancer, Sticky};
@@ -140,6 +140,13 @@ pub(super) fn compiled(
             upstreams(name)
                 .ok_or_else(|| CompileError::UnknownUpstream { route: key.to_string(), upstream: name.clone() })?,
         ),
+        config::Action::Files { site, then } => {
+            let unknown =
+                |name: &String| CompileError::UnknownUpstream { route: key.to_string(), upstream: name.clone() };
+            let then = then.as_ref().map(|name| upstreams(name).ok_or_else(|| unknown(name))).transpose()?;
+            let path = key.find('/').and_then(|slash| key.get(slash..)).unwrap_or_default();
+            Action::Files(Arc::new(Site { written: site.clone(), skip: canonical_prefix(path).len(), then }))
+        }
         config::Action::Redirect { to, status } => Action::Redirect { to: to.clone(), status: *status },
         config::Action::Builtin(what) => Action::Builtin(*what),
         config::Action::Respond { body, status } => Action::Respond { body: body.as_str().into(), status: *status },
@@ -161,12 +168,24 @@ pub(super) fn compiled(
         on_remove: rule.on_remove,
         retry: rule.retry.clone(),
         wait: rule.wait,
+        compress: compression(rule),
         websocket: rule.websocket.clone().map(Box::new),
         sse: rule.sse.clone().map(Box::new),
         identity: RuleIdentity { route: Arc::clone(key), fingerprint: fingerprint(rule) },
         policy,
         inherit: rule.inherit,
     })
+}
+
+/// What a rule compresses of what it answers, where that is anything.
+fn compression(rule: &config::Rule) -> Option<Box<config::Compression>> {
+    let compresses = match &rule.action {
+        config::Action::Files { then: None, .. } => rule.compress.files.is_some(),
+        config::Action::Files { then: Some(_), .. } => rule.compress.files.is_some() || rule.compress.answers.is_some(),
+        config::Action::Proxy(_) => rule.compress.answers.is_some(),
+        config::Action::Redirect { .. } | config::Action::Respond { .. } | config::Action::Builtin(_) => false,
+    };
+    compresses.then(|| Box::new(rule.compress.clone()))
 }
 
 pub(super) fn canonical_pattern(host: &HostPattern, key: &RouteKey) -> Result<HostPattern, CompileError> {

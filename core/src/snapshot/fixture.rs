@@ -57,6 +57,7 @@ pub(crate) fn respond(body: &str) -> Rule {
         inherit: true,
         retry: Retry::default(),
         wait: None,
+        compress: crate::config::Compression::default(),
     }
 }
 

@@ -159,6 +159,7 @@ fn of_file(key: &RouteKey, route: &Route) -> Value {
     let rule = |rule: &switchboard_core::config::Rule| {
         let mut shown = match &rule.action {
             Action::Proxy(name) => json!({ "to": name }),
+            Action::Files { site, then } => json!({ "files": site.dir, "to": then }),
             Action::Redirect { status, .. } => json!({ "redirect": status }),
             Action::Respond { status, .. } => json!({ "respond": status }),
             Action::Builtin(what) => json!({ "builtin": what.code() }),

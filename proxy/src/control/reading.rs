@@ -45,6 +45,10 @@ impl Source for Observer {
         found
     }
 
+    fn is_directory(&mut self, path: &Path) -> bool {
+        World.is_directory(path)
+    }
+
     fn env(&mut self, name: &str) -> Option<String> {
         World.env(name)
     }

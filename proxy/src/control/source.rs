@@ -37,6 +37,10 @@ impl Source for World {
         Ok(found)
     }
 
+    fn is_directory(&mut self, path: &Path) -> bool {
+        path.is_dir()
+    }
+
     fn env(&mut self, name: &str) -> Option<String> {
         std::env::var(name).ok()
     }

@@ -15,7 +15,7 @@ use switchboard_core::policy::cors::may_open;
 use switchboard_core::policy::identity::Identity;
 use switchboard_core::reason::Reason;
 use switchboard_core::route::{Facts, NoTrace};
-use switchboard_core::snapshot::{Action, Rule, Snapshot};
+use switchboard_core::snapshot::{Action, Rule, Snapshot, UpstreamId};
 use switchboard_core::target::Destination;
 use switchboard_core::template;
 use switchboard_core::websocket::{self, Handshake, Upgrade};
@@ -62,7 +62,7 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
     let generation = std::rc::Rc::clone(&record.generation);
     connection.refresh_peer(&generation);
     record.client = connection.peer.ip();
-    let Desk { input, request, request_id, target, notes, .. } = desk;
+    let Desk { input, request, request_id, target, path, notes, .. } = desk;
     let bytes = input.filled();
     let method = request.method.of(bytes);
     let arrival = Arrival {
@@ -116,7 +116,7 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
     if asks_stores {
         return Ok(admitted);
     }
-    admitted.settle(&generation.snapshot, &facts, request, notes, target)?;
+    admitted.settle(&generation.snapshot, &facts, request, notes, (target, path))?;
     if let Some(chain) = &admitted.rule.policy {
         chain.edit_request(&mut request.fields, bytes, notes);
     }
@@ -235,7 +235,7 @@ impl Admitted {
     /// # Errors
     /// What is refused, with its reason and a sentence.
     pub fn resume(&mut self, connection: &Connection, desk: &mut Desk, record: &Record) -> Result<(), ProxyError> {
-        let Desk { input, request, request_id, target, notes, claims, .. } = desk;
+        let Desk { input, request, request_id, target, path, notes, claims, .. } = desk;
         let bytes = input.filled();
         let destination = self.destination(request, bytes)?;
         let claims = self.claims(claims);
@@ -243,7 +243,7 @@ impl Admitted {
         if let Some(chain) = self.rule.policy.as_ref().filter(|_| self.has_token()) {
             chain.note_claims(&facts, notes)?;
         }
-        self.settle(&record.generation.snapshot, &facts, request, notes, target)?;
+        self.settle(&record.generation.snapshot, &facts, request, notes, (target, path))?;
         if let Some(chain) = &self.rule.policy {
             chain.edit_request(&mut request.fields, bytes, notes);
         }
@@ -290,37 +290,58 @@ impl Admitted {
         facts: &Facts<'_>,
         request: &RequestHead,
         notes: &mut Notes,
-        target: &mut Vec<u8>,
+        (target, path): (&mut Vec<u8>, &mut Vec<u8>),
     ) -> Result<(), ProxyError> {
         let rule = &self.rule;
         if let Some(chain) = &rule.policy {
             policy::settle(chain, facts, notes)?;
         }
         target.clear();
-        match &rule.action {
+        let upstream = match &rule.action {
             Action::Redirect { to, .. } => {
-                template::render(to, facts, target).map_err(|error| ProxyError::own(error.reason(), error.detail()))?
+                template::render(to, facts, target).map_err(|error| ProxyError::own(error.reason(), error.detail()))?;
+                None
             }
-            Action::Respond { .. } | Action::Builtin(_) => {}
-            Action::Proxy(upstream) => {
-                self.key = snapshot.upstream(*upstream).balancer.key(facts);
-                if rule.path_edit == PathEdit::Keep && rule.policy.is_none() {
-                    target.extend_from_slice(facts.destination.forward());
-                } else {
-                    policy::target(rule, facts, target)?;
-                }
-                let framing = outgoing(request.framing);
-                let handshake = Handshake { method: facts.method, version: request.version, framing };
-                self.upgrade = websocket::examine(facts.fields, facts.head, &self.hop, &handshake, &rule.upgrade)
-                    .map_err(|rejected| ProxyError::client(rejected.reason, rejected.detail))?;
-                if self.upgrade.token().is_some()
-                    && let Some(origins) = rule.websocket.as_ref().and_then(|limits| limits.allowed_origins.as_ref())
-                    && !may_open(origins, facts)
-                {
-                    let detail = "Pages of this origin may not open a WebSocket here (allowed_origins).";
-                    return Err(ProxyError::client(Reason::Denied, detail));
-                }
+            Action::Respond { .. } | Action::Builtin(_) => None,
+            Action::Files(site) => {
+                path.clear();
+                path.extend_from_slice(facts.destination.path());
+                site.then
             }
+            Action::Proxy(upstream) => Some(*upstream),
+        };
+        match upstream {
+            Some(upstream) => self.forward(snapshot, upstream, facts, request, target),
+            None => Ok(()),
+        }
+    }
+
+    /// Settles what an upstream is asked, and whether it is asked to change the protocol.
+    fn forward(
+        &mut self,
+        snapshot: &Snapshot,
+        upstream: UpstreamId,
+        facts: &Facts<'_>,
+        request: &RequestHead,
+        target: &mut Vec<u8>,
+    ) -> Result<(), ProxyError> {
+        let rule = &self.rule;
+        self.key = snapshot.upstream(upstream).balancer.key(facts);
+        if rule.path_edit == PathEdit::Keep && rule.policy.is_none() {
+            target.extend_from_slice(facts.destination.forward());
+        } else {
+            policy::target(rule, facts, target)?;
+        }
+        let framing = outgoing(request.framing);
+        let handshake = Handshake { method: facts.method, version: request.version, framing };
+        self.upgrade = websocket::examine(facts.fields, facts.head, &self.hop, &handshake, &rule.upgrade)
+            .map_err(|rejected| ProxyError::client(rejected.reason, rejected.detail))?;
+        if self.upgrade.token().is_some()
+            && let Some(origins) = rule.websocket.as_ref().and_then(|limits| limits.allowed_origins.as_ref())
+            && !may_open(origins, facts)
+        {
+            let detail = "Pages of this origin may not open a WebSocket here (allowed_origins).";
+            return Err(ProxyError::client(Reason::Denied, detail));
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ mod events;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
+use switchboard_core::answer::phrase;
 use switchboard_core::forwarding::{self, Framing as Outgoing, Persistence, ResponsePlan};
 use switchboard_core::http1::{BodyDecoder, Framing};
 use switchboard_core::message::{Name, Version};
@@ -116,7 +117,7 @@ pub async fn relay(
 }
 
 /// Whether an answer's end is the end of the connection: it was announced, or nothing else tells the end.
-fn ends_connection(desk: &Desk, framing: Framing, close: bool) -> bool {
+pub(super) fn ends_connection(desk: &Desk, framing: Framing, close: bool) -> bool {
     let unbounded = matches!(framing, Framing::Chunked | Framing::Close | Framing::Frames(None));
     close || (unbounded && !knows_chunks(desk.request.version))
 }
@@ -128,7 +129,7 @@ fn framing_of(desk: &Desk) -> Result<Framing, ProxyError> {
 }
 
 /// Writes the answer's head into `desk.output`, and tells how its body is framed for this client.
-fn write_head(
+pub(super) fn write_head(
     desk: &mut Desk,
     record: &Record,
     admitted: &Admitted,
@@ -136,6 +137,8 @@ fn write_head(
     close: bool,
 ) -> Result<Coding, ProxyError> {
     let version = desk.request.version;
+    // No endpoint has answered: what is on the desk was made here.
+    let own = !record.answered.is_empty();
     let (coding, outgoing) = match framing {
         Framing::None => (Coding::Plain, declared(desk)),
         // Frames need no length: what the endpoint said of it stands, and nothing is added.
@@ -154,7 +157,7 @@ fn write_head(
     let lines = policy::answer_lines(&admitted.rule, &mut answer.fields, bytes, notes);
     let plan = ResponsePlan {
         status: answer.status,
-        phrase: answer.reason.of(bytes),
+        phrase: if own { phrase(answer.status).as_bytes() } else { answer.reason.of(bytes) },
         framing: outgoing,
         persistence: match (ends, version) {
             (true, _) => Persistence::Close,
@@ -162,7 +165,7 @@ fn write_head(
             (false, Version::Http11 | Version::Http2) => Persistence::Implied,
         },
         upgrade: None,
-        via: record.generation.snapshot.forwarded.via.then_some(answer.version),
+        via: record.generation.snapshot.forwarded.via.then_some(answer.version).filter(|_| !own),
         request_id: None,
         lines: &lines,
     };
@@ -194,13 +197,19 @@ fn list(connection: &Connection, record: &Record, upstream: &Upstream) -> Option
 
 /// Why an answer broke off.
 #[derive(Clone, Copy, Debug)]
-struct Broken {
-    side: Side,
-    reason: Reason,
+pub(super) struct Broken {
+    pub(super) side: Side,
+    pub(super) reason: Reason,
 }
 
 /// Ends a connection in the middle of an answer, so that the client can't take it for the whole.
-fn cut(connection: &Connection, record: &mut Record, broken: Broken, coding: Coding, framing: Framing) -> Next {
+pub(super) fn cut(
+    connection: &Connection,
+    record: &mut Record,
+    broken: Broken,
+    coding: Coding,
+    framing: Framing,
+) -> Next {
     record.ended(broken.side, broken.reason);
     record.broken = true;
     // Neither a close nor a clean end of a stream may pass for the end of the body.
@@ -330,7 +339,7 @@ fn broken(side: Side, reason: Reason) -> Poll<Result<(), Broken>> {
 }
 
 /// What a failure of the answer's body means.
-fn during_answer(error: &PumpError) -> Broken {
+pub(super) fn during_answer(error: &PumpError) -> Broken {
     match error {
         PumpError::Read(_) | PumpError::Truncated => Broken { side: Side::Upstream, reason: Reason::UpstreamReset },
         PumpError::Malformed(_) | PumpError::TooLarge => {

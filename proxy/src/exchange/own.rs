@@ -144,7 +144,7 @@ pub async fn answer_rule(
             record.answered = BUILTIN;
             builtin(&connection.worker.process, *what, &mut answer, &id).await?;
         }
-        Action::Proxy(_) => return Err(ProxyError::own(Reason::Internal, "")),
+        Action::Proxy(_) | Action::Files(_) => return Err(ProxyError::own(Reason::Internal, "")),
     }
     finish(connection, desk, record, answer, None, false).await
 }
@@ -244,7 +244,10 @@ fn policy_of(record: &Record) -> Option<&Chain> {
 }
 
 /// Sends an answer and deals with what of the request is still to come.
-async fn finish(
+///
+/// # Errors
+/// `client_gone`
+pub async fn finish(
     connection: &mut Connection,
     desk: &mut Desk,
     record: &mut Record,
@@ -276,7 +279,7 @@ async fn finish(
 }
 
 /// Whether the body of the request on the desk has come with its head, or there is none.
-fn body_is_there(desk: &Desk) -> bool {
+pub fn body_is_there(desk: &Desk) -> bool {
     let behind = desk.input.filled().len().saturating_sub(desk.request.len) as u64;
     match desk.request.framing {
         Framing::None => true,

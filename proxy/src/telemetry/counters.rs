@@ -28,6 +28,24 @@ impl Counter {
     }
 }
 
+/// A counter for each reason.
+#[derive(Debug)]
+pub struct Reasons([Counter; Reason::ALL.len()]);
+
+impl Default for Reasons {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
+impl std::ops::Deref for Reasons {
+    type Target = [Counter];
+
+    fn deref(&self) -> &[Counter] {
+        &self.0
+    }
+}
+
 macro_rules! counters {
     ($(#[doc = $doc:literal] $name:ident,)*) => {
         /// The counters of one worker.
@@ -35,7 +53,7 @@ macro_rules! counters {
         pub struct Counters {
             $(#[doc = $doc] pub $name: Counter,)*
             /// Answers of the proxy's own, by reason.
-            pub reasons: [Counter; Reason::ALL.len()],
+            pub reasons: Reasons,
             /// How long exchanges took; tunnels are not in it.
             pub duration: Histogram,
         }

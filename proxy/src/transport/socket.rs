@@ -73,6 +73,17 @@ impl Socket {
         }
     }
 
+    /// Writes once; more follows at once, so that the kernel may put both into one packet (`MSG_MORE`).
+    pub fn poll_write_more(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let flags = SendFlags::NOSIGNAL | SendFlags::MORE;
+        match rustix::net::send(self.fd.get_ref(), bytes, flags) {
+            Err(Errno::WOULDBLOCK | Errno::INTR) => {
+                self.poll_write_with(context, |socket| rustix::net::send(socket, bytes, flags))
+            }
+            other => Poll::Ready(other.map_err(io::Error::from)),
+        }
+    }
+
     /// The address of our end; `None` for a unix socket.
     pub fn local_address(&self) -> Option<std::net::SocketAddr> {
         rustix::net::getsockname(&self.fd).ok()?.try_into().ok()

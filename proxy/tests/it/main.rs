@@ -22,6 +22,7 @@ mod easegress;
 mod experiments;
 mod explain;
 mod faults;
+mod files;
 mod founding;
 mod framing;
 mod h2;

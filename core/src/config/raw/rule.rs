@@ -1,12 +1,13 @@
 //! One rule: its condition, its one action, and what is done to an exchange on the way.
 
-use super::{Fields, Walk, condition, patience, policy, sse, upstream, websocket};
+use super::{Fields, Walk, condition, patience, policy, site, sse, upstream, websocket};
 use crate::config::schema::{ON_REMOVE, RULE, RULE_TIMEOUTS};
 use crate::config::text::{Entry, Node, Value};
 use crate::config::value::{amount, fault, host, is_token, template};
 use crate::config::{
-    Action, Builtin, ErrorKind, HostHeader, HostPattern, LimitScope, MAX_BODY, ON_REMOVE_DRAIN, OnRemove, PathEdit,
-    Policies, Retry, RouteKey, Rule, Sse, Template, TemplatePart, Timeouts, Wait, WarningKind, WebSocket,
+    Action, Builtin, Compress, Compression, ErrorKind, HostHeader, HostPattern, LimitScope, MAX_BODY, ON_REMOVE_DRAIN,
+    OnRemove, PathEdit, Policies, Retry, RouteKey, Rule, Sse, Template, TemplatePart, Timeouts, Wait, WarningKind,
+    WebSocket,
 };
 
 /// What holds for a rule that doesn't say otherwise.
@@ -24,6 +25,8 @@ pub(super) struct Defaults {
     pub(super) policies: policy::Level,
     pub(super) retry: Retry,
     pub(super) wait: Option<Wait>,
+    /// `None` where nothing is said: files are compressed then, and answers are not.
+    pub(super) compress: Option<Option<Compress>>,
 }
 
 impl Default for Defaults {
@@ -40,6 +43,7 @@ impl Default for Defaults {
             policies: policy::Level::default(),
             retry: Retry::default(),
             wait: None,
+            compress: None,
         }
     }
 }
@@ -62,6 +66,15 @@ impl Defaults {
             inherit: true,
             retry: self.retry.clone(),
             wait: self.wait,
+            compress: self.compression(None),
+        }
+    }
+
+    /// What is compressed where a rule says `own`, or nothing.
+    fn compression(&self, own: Option<Option<Compress>>) -> Compression {
+        match own.or_else(|| self.compress.clone()) {
+            Some(said) => Compression { answers: said.clone(), files: said },
+            None => Compression { answers: None, files: Some(Compress::default()) },
         }
     }
 }
@@ -95,6 +108,11 @@ pub(super) fn long(
     let wait = fields.value("wait").and_then(|node| patience::wait(walk, node));
     let websocket = fields.value("websocket").and_then(|node| websocket::websocket(walk, node));
     let sse = fields.value("sse").and_then(|node| sse::sse(walk, node));
+    let compress = fields.value("compress").and_then(|node| site::compress(walk, node));
+    if let (Some(entry), None) = (fields.entry("fallback"), fields.entry("files")) {
+        let mend = "goes with `files`";
+        walk.report.error(entry.key_at, ErrorKind::Misplaced { key: "fallback".to_owned(), mend });
+    }
     if let Some(node) = fields.value("also") {
         for item in walk.one_or_list(node) {
             also.extend(walk.value(item, "a host", host::pattern).map(|host| (host, item.clone())));
@@ -114,6 +132,7 @@ pub(super) fn long(
         wait: wait.unwrap_or(base.wait),
         websocket: websocket.or(base.websocket),
         sse: sse.or(base.sse),
+        compress: defaults.compression(compress),
         action: base.action,
         policies,
         inherit,
@@ -121,22 +140,24 @@ pub(super) fn long(
 }
 
 fn action(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Action> {
-    let actions = ["to", "redirect", "respond", "builtin"];
+    let actions = ["to", "files", "redirect", "respond", "builtin"];
+    let tries = site::tries(walk, fields);
     let mut written = fields.entries.iter().filter(|(name, _)| actions.contains(name));
     let (first, second) = (written.next(), written.next());
-    if let (Some((with, _)), Some((key, entry))) = (first, second) {
-        let kind = ErrorKind::Conflict {
-            key: (*key).to_owned(),
-            with: (*with).to_owned(),
-            mend: "a rule does one thing; make two rules with a `when`, or leave one out",
+    if let (Some((with, _)), Some((key, entry)), false) = (first, second, tries) {
+        let both = ["files", "to"].iter().all(|action| fields.entry(action).is_some());
+        let mend = match both {
+            true => "write `try: [files, to]` for a file where there is one, and the upstream otherwise",
+            false => "a rule does one thing; make two rules with a `when`, or leave one out",
         };
+        let kind = ErrorKind::Conflict { key: (*key).to_owned(), with: (*with).to_owned(), mend };
         walk.report.error(entry.key_at, kind);
     }
     let status = fields.entry("status");
     let Some((name, entry)) = first else {
         // An action that isn't built yet, or is mistyped, is reported already.
         if !fields.refused {
-            let words = "a rule needs one action: `to`, `redirect`, `respond` or `builtin`";
+            let words = "a rule needs one action: `to`, `files`, `redirect`, `respond` or `builtin`";
             walk.report.error(fields.at, ErrorKind::Missing(words));
         }
         return None;
@@ -145,6 +166,7 @@ fn action(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Action> {
         "redirect" => redirect(walk, &entry.value, status),
         "respond" => respond(walk, &entry.value, status),
         "builtin" => builtin(walk, &entry.value, status),
+        _ if fields.entry("files").is_some() => site::action(walk, fields, tries),
         _ => {
             if let Some(status) = status {
                 let mend = "goes with `redirect` or `respond`; the status of `to` is the upstream's";
@@ -223,7 +245,7 @@ fn path_edit(walk: &mut Walk<'_>, fields: &Fields<'_>, key: &RouteKey) -> Option
         };
         walk.report.error(other_entry.key_at, kind);
     }
-    if let Some((action, _)) = fields.first(&["redirect", "respond"]) {
+    if let Some((action, _)) = site::without_upstream(fields) {
         let kind = ErrorKind::Conflict {
             key: name.to_owned(),
             with: action.to_owned(),
@@ -301,7 +323,7 @@ fn inherit(walk: &mut Walk<'_>, fields: &Fields<'_>) -> bool {
 /// Reads a rule's policies over those of `defaults`.
 fn policies(walk: &mut Walk<'_>, fields: &Fields<'_>, defaults: &Defaults, inherit: bool) -> Option<Box<Policies>> {
     let upwards = ["rewrite", "query", "request_headers"];
-    if let (Some((key, entry)), Some((action, _))) = (fields.first(&upwards), fields.first(&["redirect", "respond"])) {
+    if let (Some((key, entry)), Some((action, _))) = (fields.first(&upwards), site::without_upstream(fields)) {
         let mend = "it changes what an upstream sees, and here is none";
         let kind = ErrorKind::Conflict { key: key.to_owned(), with: action.to_owned(), mend };
         walk.report.error(entry.key_at, kind);

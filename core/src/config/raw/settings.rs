@@ -111,6 +111,7 @@ fn defaults(walk: &mut Walk<'_>, node: &Node, mut defaults: Defaults) -> Default
     if let Some(wait) = fields.value("wait").and_then(|node| patience::wait(walk, node)) {
         defaults.wait = wait;
     }
+    defaults.compress = fields.value("compress").and_then(|node| super::site::compress(walk, node));
     defaults.policies = policy::level(walk, &fields, &LimitScope::Defaults);
     defaults
 }

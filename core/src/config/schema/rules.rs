@@ -7,6 +7,7 @@ use super::policies::{
     ALLOW, API_KEYS, AUTH, BASIC_AUTH, CONCURRENCY, COOKIES, CORS, DENY, ERROR_PAGES, FORWARD_AUTH, MAINTENANCE,
     MAX_CONNECTIONS, METHODS, QUERY, RATE_LIMIT, REQUEST_HEADERS, RESPONSE_HEADERS, REWRITE, SECURITY_HEADERS, USE,
 };
+use super::site::{COMPRESS, FALLBACK, FILES, TRY};
 use super::sse::SSE_KEY;
 use super::tls::TLS_FORM;
 use super::websocket::{CLOSE_CODE, WEBSOCKET_KEY};
@@ -77,9 +78,9 @@ pub(in crate::config) static RULE: Object = Object {
         ERROR_PAGES,
         USE,
         key("also", Kind::OneOrList(&Kind::Text), "Further hosts that the same rules serve."),
-        later("files"),
-        later("fallback"),
-        later("try"),
+        FILES,
+        FALLBACK,
+        TRY,
         later("paths"),
         MAX_CONNECTIONS,
         CONCURRENCY,
@@ -94,7 +95,7 @@ pub(in crate::config) static RULE: Object = Object {
         later("mirror"),
         WEBSOCKET_KEY,
         SSE_KEY,
-        later("compress"),
+        COMPRESS,
         later("cache"),
         RETRY,
         WAIT,

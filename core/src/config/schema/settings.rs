@@ -9,6 +9,7 @@ use super::policies::{
     MAX_CONNECTIONS, METHODS, POLICIES, RATE_LIMIT, REQUEST_HEADERS, RESPONSE_HEADERS, SECURITY_HEADERS, USE,
 };
 use super::rules::{ACCESS_LOG as RULE_ACCESS_LOG, HOST, MAX_BODY, ON_REMOVE_KEY, RULE, RULE_TIMEOUTS, UPGRADE};
+use super::site::COMPRESS;
 use super::sse::SSE_KEY;
 use super::store::REDIS;
 use super::tls::{LISTENER_TLS, UPSTREAM_TLS};
@@ -363,7 +364,7 @@ pub(in crate::config) static DEFAULTS: Object = Object {
         later("detect"),
         WEBSOCKET_KEY,
         SSE_KEY,
-        later("compress"),
+        COMPRESS,
         later("cache"),
         later("retry"),
         later("wait"),

@@ -57,6 +57,7 @@ fn routes(generation: &Generation) -> Vec<Value> {
     let rules = generation.snapshot.rules().iter().take(ROWS);
     let answers = |action: &Action| match action {
         Action::Proxy(upstream) => generation.snapshot.upstream(*upstream).identity.0.to_string(),
+        Action::Files(site) => format!("files of {}", site.written.dir.display()),
         Action::Respond { status, .. } => format!("says {status} itself"),
         Action::Builtin(what) => format!("says its {}", what.code()),
         Action::Redirect { status, .. } => format!("redirects with {status}"),

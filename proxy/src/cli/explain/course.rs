@@ -3,10 +3,14 @@
 //!
 //! Each step is the data path's own function. Where `admit` gains a step, it belongs here too.
 
+use std::ffi::OsStr;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use switchboard_core::config::{Builtin, Config};
+use switchboard_core::content::path;
 use switchboard_core::forwarding::{self, Framing, Hop, Peer, RequestPlan, Scheme};
 use switchboard_core::http1::{HeadLimits, Progress, RequestHead};
 use switchboard_core::message::Name;
@@ -14,7 +18,7 @@ use switchboard_core::policy::cors::Preflight;
 use switchboard_core::policy::{Notes, Refusal};
 use switchboard_core::reason::Reason;
 use switchboard_core::route::{Facts, ListenerId};
-use switchboard_core::snapshot::{Action, Explanation, Rule, Snapshot, UpstreamId, edit_path};
+use switchboard_core::snapshot::{Action, Explanation, Rule, Site, Snapshot, UpstreamId, edit_path};
 use switchboard_core::target::Destination;
 use switchboard_core::template;
 use switchboard_core::websocket::{self, Handshake};
@@ -51,6 +55,8 @@ pub(super) struct Course {
 pub(super) enum End {
     /// The proxy refuses it: the reason, and a clause or sentence.
     Refused(Reason, &'static str),
+    /// A file answers: the path on this machine that is looked for, where there can be one.
+    File(Option<PathBuf>),
     /// It goes to an upstream.
     Sent {
         /// Which.
@@ -187,6 +193,10 @@ fn answer(
             template::render(to, facts, &mut location).map_err(|error| Refused(error.reason(), error.detail()))?;
             return Ok(End::Redirected(*status, location));
         }
+        Action::Files(site) => match (site.then, file_of(site, facts)) {
+            (None, file) => return Ok(End::File(file)),
+            (Some(upstream), _) => upstream,
+        },
         Action::Proxy(upstream) => *upstream,
     };
     let forward = facts.destination.forward();
@@ -219,4 +229,12 @@ fn answer(
     forwarding::write_request(&mut sent, &fields, facts.head, peer, hop, &plan);
     let edited = (target != forward).then(|| forward.to_vec());
     Ok(End::Sent { upstream, head: sent, edited, upgrade: upgrade.token().map(<[u8]>::to_vec) })
+}
+
+/// The file that a request asks for, if there can be one.
+fn file_of(site: &Site, facts: &Facts<'_>) -> Option<PathBuf> {
+    let wanted = path::wanted(facts.destination.path(), site.skip).ok()?;
+    let below = site.written.dir.join(OsStr::from_bytes(&wanted.path));
+    let index = site.written.index.first().filter(|_| wanted.directory || wanted.path.is_empty());
+    Some(index.map_or_else(|| below.clone(), |index| below.join(index)))
 }

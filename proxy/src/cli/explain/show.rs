@@ -105,6 +105,8 @@ impl Page<'_> {
                 self.line(&format!("{by} answers: {status} {}, to", phrase(*status)));
                 self.line(&format!("  {}", plain(location)));
             }
+            End::File(Some(path)) => self.line(&format!("{by} looks for the file {}", path.display())),
+            End::File(None) => self.line(&format!("{by} answers: 404 Not Found, no file can have this name")),
             End::Responded(status, body) => {
                 self.line(&format!("{by} answers: {status} {}, with", phrase(*status)));
                 for line in body.lines().take(MOST) {
@@ -256,6 +258,10 @@ impl Page<'_> {
             Action::Proxy(upstream) => {
                 let name = &self.snapshot.upstream(*upstream).identity.0;
                 format!("answers: to {}", plain(name.as_bytes()))
+            }
+            Action::Files(site) => {
+                let then = site.then.map(|id| format!(", else to {}", &self.snapshot.upstream(id).identity.0));
+                format!("answers: files of {}{}", site.written.dir.display(), then.unwrap_or_default())
             }
             Action::Redirect { status, .. } => format!("answers: redirect {status}"),
             Action::Respond { status, .. } => format!("answers: respond {status}"),

@@ -11,13 +11,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// An authority with its directory of files.
-pub(super) struct Authority {
-    pub(super) dir: TempDir,
+pub(crate) struct Authority {
+    pub(crate) dir: TempDir,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(rcgen::DnType::CommonName, "an authority of tests");
@@ -29,17 +29,17 @@ impl Authority {
     }
 
     /// The path of a file, for a configuration.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.file(name)
     }
 
     /// Issues a certificate for names, as `FILE.pem` and `FILE.key`.
-    pub(super) fn issue(&self, file: &str, names: &[&str]) {
+    pub(crate) fn issue(&self, file: &str, names: &[&str]) {
         self.issue_until(file, names, 2099);
     }
 
     /// The same, with the year of its end.
-    pub(super) fn issue_until(&self, file: &str, names: &[&str], year: i32) {
+    pub(crate) fn issue_until(&self, file: &str, names: &[&str], year: i32) {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
@@ -52,7 +52,7 @@ impl Authority {
     }
 
     /// The `{cert, key}` of a certificate that was issued.
-    pub(super) fn pair(&self, file: &str) -> String {
+    pub(crate) fn pair(&self, file: &str) -> String {
         let [cert, key] = ["pem", "key"].map(|end| self.path(&format!("{file}.{end}")).display().to_string());
         format!("{{ cert: {cert}, key: {key} }}")
     }

@@ -1,0 +1,106 @@
+//! Gives an answer that comes from here: its head stands on the desk as if an endpoint had sent it, its body is bytes in
+//! memory or a file.
+//!
+//! What serves files and stored answers calls it. Policies edit such an answer as they edit an endpoint's.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use switchboard_core::http1::{BodyDecoder, Framing};
+use switchboard_core::moment::Moment;
+
+use super::admit::Admitted;
+use super::answer::{self, Broken, during_answer};
+use super::own::body_is_there;
+use super::record::Record;
+use super::{Next, must_close};
+use crate::desk::Desk;
+use crate::error::{ProxyError, Side};
+use crate::http::Connection;
+use crate::relay::here::Here;
+use crate::relay::{Pump, Waits};
+use switchboard_core::reason::Reason;
+
+/// Sends the answer whose head is on `desk`, with `body`. Whether there is a body at all, the request's method and the
+/// status decide.
+///
+/// # Errors
+/// `internal` where the head says what cannot be.
+pub async fn give(
+    connection: &mut Connection,
+    desk: &mut Desk,
+    record: &mut Record,
+    admitted: &Admitted,
+    mut body: Here,
+) -> Result<Next, ProxyError> {
+    let bodiless = desk.request.method.of(desk.input.filled()) == b"HEAD" || matches!(desk.answer.status, 204 | 304);
+    let framing = if bodiless { Framing::None } else { Framing::Length(body.left()) };
+    let undecided = desk.request.expect_continue && !body_is_there(desk);
+    let close = must_close(connection, desk, record) || undecided;
+    let coding = answer::write_head(desk, record, admitted, framing, close)?;
+    record.status = desk.answer.status;
+    let mut giving = Giving {
+        connection,
+        admitted,
+        pump: Pump::new(BodyDecoder::new(framing, 0), coding, None),
+        begun: false,
+        since: Moment::ZERO,
+        // No count is this one: the first look takes the time.
+        moved: u64::MAX,
+        ends: admitted.rule.timeouts.total.map_or(Moment::NEVER, |total| record.started + total),
+    };
+    let result = poll_fn(|context| giving.poll(context, desk, &mut body)).await;
+    record.bytes_out = giving.pump.sent;
+    if let Err(error) = result {
+        return Ok(answer::cut(connection, record, error, coding, framing));
+    }
+    Ok(if answer::ends_connection(desk, framing, close) { Next::Linger } else { Next::Request })
+}
+
+/// An answer on its way.
+struct Giving<'a> {
+    connection: &'a Connection,
+    admitted: &'a Admitted,
+    pump: Pump,
+    begun: bool,
+    since: Moment,
+    moved: u64,
+    ends: Moment,
+}
+
+impl Giving<'_> {
+    fn poll(&mut self, context: &mut Context<'_>, desk: &mut Desk, body: &mut Here) -> Poll<Result<(), Broken>> {
+        let client = &self.connection.transport;
+        let mut scratch = self.connection.worker.scratch.borrow_mut();
+        if !self.begun {
+            self.begun = true;
+            let started = self.pump.start_here(context, client, &mut desk.output, body, &mut scratch);
+            started.map_err(|error| during_answer(&error))?;
+        }
+        if let Poll::Ready(done) = self.pump.poll_here(context, body, client, &mut scratch) {
+            return Poll::Ready(done.map_err(|error| during_answer(&error)));
+        }
+        drop(scratch);
+        self.poll_ends(context)
+    }
+
+    /// Looks for the reasons to stop while nothing moves: a client that takes nothing, or the end of its time.
+    fn poll_ends(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        let deadline = &self.connection.deadline;
+        deadline.register(context);
+        if self.pump.sent != self.moved {
+            self.moved = self.pump.sent;
+            self.since = deadline.clock().about_now();
+        }
+        let patience = match self.pump.waits {
+            Waits::Sink => self.admitted.rule.timeouts.write,
+            // The disk has no clock of ours.
+            Waits::Source => None,
+        };
+        deadline.set(patience.map_or(Moment::NEVER, |patience| self.since + patience).min(self.ends));
+        match deadline.has_come() {
+            true => Poll::Ready(Err(Broken { side: Side::Downstream, reason: Reason::ClientGone })),
+            false => Poll::Pending,
+        }
+    }
+}
