@@ -618,6 +618,8 @@ pub struct Limits {
     pub connection_age: Option<Duration>,
     /// Bytes that a tunnel holds per direction while its reader is slow (64 KiB).
     pub tunnel_buffer: u32,
+    /// Bytes that all tunnels hold for slow readers (256 MiB).
+    pub tunnel_memory: u64,
 }
 
 /// How a shutdown goes.

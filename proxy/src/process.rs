@@ -22,6 +22,7 @@ use crate::telemetry::counters::Counters;
 use crate::telemetry::export::Exporter;
 use crate::telemetry::failures::Failures;
 use crate::telemetry::latency::Latency;
+use crate::tunnel::lag::Held;
 
 /// The proxy as a whole.
 #[derive(Debug)]
@@ -68,6 +69,8 @@ pub struct Process {
     pub names_hosts: bool,
     /// The way to the telemetry thread.
     pub exporter: Exporter,
+    /// What all tunnels hold for slow readers.
+    pub tunnels_held: Held,
     /// What went wrong of late.
     pub failures: Failures,
     /// Certificates for listeners with `tls: auto`.

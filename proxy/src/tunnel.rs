@@ -8,6 +8,7 @@ mod flow;
 mod frames;
 mod goodbye;
 mod keep;
+pub mod lag;
 mod lane;
 mod patience;
 pub mod quota;
@@ -73,6 +74,8 @@ pub struct Running {
     permit: LongPermit,
     facts: Box<Facts>,
     frames: Option<Box<Frames>>,
+    /// What it holds for slow readers, as far as that is counted.
+    counted: u32,
     _held: (Option<Held>, Vec<Occupied>),
     _place: Option<Box<Place>>,
 }
@@ -137,7 +140,8 @@ impl Tunnel {
                 let agreed = desk.answer.fields.named(Name::SecWebSocketExtensions);
                 let bits = agreed.fold(0, |bits, field| bits | frame::extension_bits(field.value.of(head)));
                 let clock = &worker.deadlines;
-                Box::new(Frames::new(bits, rule.websocket.as_deref(), clock.about_now(), clock))
+                let buffer = record.generation.snapshot.limits.tunnel_buffer as usize;
+                Box::new(Frames::new(bits, rule.websocket.as_deref(), buffer, clock.about_now(), clock))
             }),
             permit: permit.outlive(),
             place,
@@ -159,6 +163,7 @@ impl Tunnel {
             permit,
             facts,
             frames,
+            counted: 0,
             _place: place,
             _held: held,
         };
@@ -192,6 +197,7 @@ impl Running {
         }
         let (up, down) = loop {
             let stops = self.poll_both(context);
+            self.count_held();
             if !self.frames.as_ref().is_some_and(|frames| frames.is_noted()) {
                 break stops;
             }
@@ -214,6 +220,7 @@ impl Running {
         let worker = &*self.worker;
         let mut scratch = worker.scratch.borrow_mut();
         let room = scratch.len().min(self.facts.buffer());
+        let room = worker.process.tunnels_held.room(room, self.facts.memory());
         let scratch = scratch.get_mut(..room).unwrap_or_default();
         let (up, down) = match &mut self.frames {
             Some(frames) => (Some(&mut frames.up), Some(&mut frames.down)),
@@ -223,6 +230,17 @@ impl Running {
             self.up.poll(context, &self.client, &self.upstream, scratch, &worker.deadlines, up),
             self.down.poll(context, &self.upstream, &self.client, scratch, &worker.deadlines, down),
         )
+    }
+
+    /// Counts what is held for slow readers, where that has changed: nearly always nothing, before and after.
+    #[inline]
+    fn count_held(&mut self) {
+        let now = self.up.pending() + self.down.pending();
+        if now != self.counted as usize {
+            let now = u32::try_from(now).unwrap_or(u32::MAX);
+            self.worker.process.tunnels_held.change(self.counted, now);
+            self.counted = now;
+        }
     }
 
     /// Does what the frames that have just passed ask for: a lane that was sealed owes its sink a Close.
@@ -275,6 +293,7 @@ impl Running {
     fn close(&mut self, end: End) {
         let worker = &self.worker;
         worker.counters.tunnels.sub(1);
+        worker.process.tunnels_held.change(self.counted, 0);
         self.facts.close(worker, self.permit.endpoint(), [&self.up, &self.down], self.frames.as_deref(), end);
     }
 }

@@ -148,6 +148,7 @@ impl Default for Limits {
             requests_per_connection: Some(1000),
             connection_age: Some(Duration::from_hours(1)),
             tunnel_buffer: 64 * 1024,
+            tunnel_memory: 256 << 20,
         }
     }
 }

@@ -26,6 +26,8 @@ pub struct WebSocket {
     pub idle: Option<Duration>,
     /// The silence of both sides after which the proxy pings both; one that does not answer for as long is gone.
     pub ping: Option<Duration>,
+    /// What happens where one side takes less than the other sends.
+    pub on_lag: OnLag,
     /// Whether a frame that breaks RFC 6455 closes with 1002.
     pub strict: bool,
     /// The origins whose pages may open one, besides the host's own; `None` is all.
@@ -64,6 +66,18 @@ pub enum OnRate {
     Delay,
     /// The WebSocket is closed with 1008.
     Close,
+}
+
+/// What happens where one side of a WebSocket takes less than the other sends, and `limits.tunnel_buffer` is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLag {
+    /// The sender is slowed down.
+    #[default]
+    Backpressure,
+    /// The WebSocket is closed with 1013.
+    Close,
+    /// The oldest whole messages that are not compressed are left out.
+    DropOldest,
 }
 
 /// Bounds on WebSockets open at once.

@@ -4,11 +4,13 @@
 //! length: never copied, unmasked, inflated or put together. Whatever the split of the bytes, the result is the same:
 //! a head whose end has not come is left with the caller, who shows it again.
 
+mod backlog;
 mod head;
 mod write;
 
 use head::{BINARY, CLOSE, CONTINUATION, Head, PING, PONG, RSV, TEXT};
 
+pub use backlog::Backlog;
 pub use write::{Mask, is_pong_of, write_close, write_ping};
 
 /// The most bytes that a scanner leaves with its caller: a head, and the code behind that of a Close.

@@ -85,6 +85,8 @@ fn this_process(page: &mut Page, process: &Process) {
     }
     let most = page::number(process.admission.most);
     page.one("switchboard_connections_limit", Kind::Gauge, "Client connections that there may be at once.", most);
+    let held = page::number(process.tunnels_held.bytes());
+    page.one("switchboard_tunnels_held_bytes", Kind::Gauge, "What tunnels hold for slow readers.", held);
     if let Some((resident, descriptors)) = usage() {
         page.one("process_resident_memory_bytes", Kind::Gauge, "Memory in use.", resident);
         page.one("process_open_fds", Kind::Gauge, "Open descriptors.", descriptors);

@@ -76,6 +76,7 @@ pub fn run(start: Start) -> Result<u8, String> {
     let (suspects, seed) = (Arc::default(), seed());
     let (exporter, handed_over) = Exporter::new();
     let process = Arc::new(Process {
+        tunnels_held: Default::default(),
         origin,
         started: SystemTime::now(),
         generation: Arc::new(ArcSwap::from_pointee(generation)),

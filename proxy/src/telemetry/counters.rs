@@ -116,6 +116,8 @@ counters! {
     messages_out,
     /// WebSocket frames that break RFC 6455 and passed.
     frame_faults,
+    /// WebSocket messages left out because their reader was too slow, counted when their tunnel ends.
+    messages_dropped,
     /// Streams (answers without a declared length) opened.
     streams_opened,
     /// Streams open.

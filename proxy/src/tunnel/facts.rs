@@ -44,6 +44,7 @@ pub(super) struct Facts {
     opened: Moment,
     attempts: u32,
     buffer: u32,
+    memory: u64,
 }
 
 impl Facts {
@@ -76,12 +77,18 @@ impl Facts {
             opened,
             attempts: record.attempts,
             buffer: record.generation.snapshot.limits.tunnel_buffer,
+            memory: record.generation.snapshot.limits.tunnel_memory,
         }
     }
 
     /// How many bytes one direction may hold.
     pub(super) fn buffer(&self) -> usize {
         usize::try_from(self.buffer).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// How many bytes all tunnels may hold.
+    pub(super) const fn memory(&self) -> u64 {
+        self.memory
     }
 
     pub(super) fn timeouts(&self) -> &Timeouts {

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use switchboard_core::moment::Moment;
+use switchboard_core::websocket::frame::Scanner;
 
 use super::lane::Lane;
 use crate::deadline::Deadlines;
@@ -56,6 +57,11 @@ impl Flow {
         self.pending.is_empty()
     }
 
+    /// How many bytes wait for the sink.
+    pub(super) const fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Where the proxy's own frames go, behind what the source sent before.
     pub(super) const fn own_frames(&mut self) -> &mut Vec<u8> {
         &mut self.pending
@@ -73,7 +79,8 @@ impl Flow {
     ) -> Poll<Stop> {
         loop {
             if !self.pending.is_empty() {
-                match self.poll_pending(context, sink, clock) {
+                match self.poll_pending(context, sink, clock, lane.as_deref_mut()) {
+                    Poll::Pending if self.reads_on(lane.as_deref()) => {}
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Err(stop)) => return Poll::Ready(stop),
                     Poll::Ready(Ok(())) => {}
@@ -108,8 +115,20 @@ impl Flow {
                         let Some(ours) = lane.swallow(bytes) else { continue };
                         bytes = bytes.get(ours..).unwrap_or_default();
                     }
+                    let before = lane.as_ref().and_then(|lane| lane.mark());
                     let passed = lane.as_mut().map_or(bytes.len(), |lane| lane.pass(bytes));
-                    if let Err(stop) = self.offer(context, sink, bytes.get(..passed).unwrap_or_default()) {
+                    let bytes = bytes.get(..passed).unwrap_or_default();
+                    if let (Some(before), Some(lane)) = (before, lane.as_deref_mut()) {
+                        match self.offer_lossy(context, sink, bytes, &before, lane) {
+                            Err(stop) => return Poll::Ready(stop),
+                            // One read at a time, whatever the source has: nobody else is to wait for what is left out.
+                            Ok(true) => {
+                                context.waker().wake_by_ref();
+                                return Poll::Pending;
+                            }
+                            Ok(false) => {}
+                        }
+                    } else if let Err(stop) = self.offer(context, sink, bytes) {
                         return Poll::Ready(stop);
                     }
                     if lane.as_ref().is_some_and(|lane| lane.is_noted()) {
@@ -137,6 +156,36 @@ impl Flow {
         Ok(())
     }
 
+    /// Whether more is read although the sink owes: not by default.
+    #[cold]
+    fn reads_on(&self, lane: Option<&Lane>) -> bool {
+        self.ended_at.is_none() && lane.is_some_and(|lane| lane.reads_on(self.pending.len()))
+    }
+
+    /// As [`Self::offer`], where the rule says what is to be left out once the sink is slow. Tells whether it is.
+    #[cold]
+    fn offer_lossy(
+        &mut self,
+        context: &mut Context<'_>,
+        sink: &Transport,
+        bytes: &[u8],
+        before: &Scanner,
+        lane: &mut Lane,
+    ) -> Result<bool, Stop> {
+        let mut taken = 0;
+        if self.pending.is_empty() && !bytes.is_empty() {
+            taken = match sink.poll_write(context, &[IoSlice::new(bytes)]) {
+                Poll::Pending => 0,
+                Poll::Ready(Err(_)) => return Err(Stop::SinkFailed),
+                Poll::Ready(Ok(taken)) => taken,
+            };
+        }
+        if taken < bytes.len() {
+            lane.keep(before, &mut self.pending, bytes, taken);
+        }
+        Ok(!self.pending.is_empty())
+    }
+
     /// Gets rid of what the sink has not taken yet.
     #[cold]
     fn poll_pending(
@@ -144,6 +193,7 @@ impl Flow {
         context: &mut Context<'_>,
         sink: &Transport,
         clock: &Deadlines,
+        mut lane: Option<&mut Lane>,
     ) -> Poll<Result<(), Stop>> {
         while !self.pending.is_empty() {
             match sink.poll_write(context, &[IoSlice::new(&self.pending)]) {
@@ -157,6 +207,9 @@ impl Flow {
                         self.lag = self.lag.max(clock.now().since(since));
                     }
                     self.pending.drain(..taken);
+                    if let Some(lane) = &mut lane {
+                        lane.took(taken, self.pending.len());
+                    }
                 }
             }
         }

@@ -7,15 +7,20 @@ use std::time::Duration;
 use switchboard_core::access;
 use switchboard_core::config::WebSocket;
 use switchboard_core::moment::Moment;
+use switchboard_core::reason::Reason;
 use switchboard_core::websocket::frame::{Halt, Sender, Until};
 
 use super::flow::Flow;
 use super::goodbye::{Goodbye, meaning};
 use super::keep::{self, Keep};
+use super::lag::Lag;
 use super::lane::{Lane, Noted};
 use crate::deadline::Deadlines;
 use crate::error::Side;
 use crate::telemetry::counters::Counters;
+
+/// What a side that is too slow is closed with: try again later.
+const TRY_LATER: u16 = 1013;
 
 /// Both directions.
 #[derive(Debug)]
@@ -47,10 +52,16 @@ pub(super) struct Sealed {
 
 impl Frames {
     /// Begins `now`, held to a rule's `limits`. `extensions` is what the handshake agreed on.
-    pub(super) fn new(extensions: u8, limits: Option<&WebSocket>, now: Moment, clock: &Deadlines) -> Self {
+    pub(super) fn new(
+        extensions: u8,
+        limits: Option<&WebSocket>,
+        buffer: usize,
+        now: Moment,
+        clock: &Deadlines,
+    ) -> Self {
         let [client, server] = keep::bounds(limits);
-        let mut up = Lane::new(Sender::Client, extensions, client);
-        let mut down = Lane::new(Sender::Server, extensions, server);
+        let mut up = Lane::new(Sender::Client, extensions, client, Lag::new(limits, buffer));
+        let mut down = Lane::new(Sender::Server, extensions, server, Lag::new(limits, buffer));
         let keep = Keep::new(limits, now, clock);
         if let Some(keep) = &keep {
             keep.attach(&mut up, &mut down);
@@ -102,6 +113,12 @@ impl Frames {
             self.note_close(up, down);
             sealed.up |= up.halt.is_some();
             sealed.down |= down.halt.is_some();
+            for (lags, side) in [(up.lags, Side::Upstream), (down.lags, Side::Downstream)] {
+                if lags {
+                    let since = clock.about_now();
+                    self.begin_goodbye(Goodbye { code: TRY_LATER, side, reason: Reason::SlowPeer, since });
+                }
+            }
             for (halt, side) in [(up.halt, Side::Downstream), (down.halt, Side::Upstream)] {
                 self.note_halt(halt, side, clock);
             }
@@ -114,6 +131,7 @@ impl Frames {
         let (up, down) = (self.up.tally(), self.down.tally());
         counters.messages_in.add(up.messages());
         counters.messages_out.add(down.messages());
+        counters.messages_dropped.add(self.up.dropped() + self.down.dropped());
         counters.frame_faults.add(u64::from(up.faults) + u64::from(down.faults));
     }
 
@@ -125,7 +143,7 @@ impl Frames {
             messages_out: down.messages(),
             longest: up.longest.max(down.longest),
             faults: up.faults.saturating_add(down.faults),
-            dropped: 0,
+            dropped: self.up.dropped() + self.down.dropped(),
             closed: self.closed.map(|(side, code)| (side.into(), code)),
             slowest_pong: self.slowest_pong,
         }

@@ -3,6 +3,7 @@
 //! A flow asks its lane about each read. A lane that is sealed passes nothing any more: the sink has had, or will now
 //! get, its Close, and what the source still says is only looked through for its own.
 
+use super::lag::Lag;
 use switchboard_core::websocket::frame::{Bounds, Halt, MOST_LEFT, Scan, Scanner, Sender, Tally, Until, is_pong_of};
 
 /// One direction.
@@ -25,6 +26,8 @@ pub(super) struct Lane {
     swallowed: u64,
     /// The sink has had the source's Close.
     closed_sink: bool,
+    /// What is done where the sink is slow; nothing by default.
+    lag: Option<Box<Lag>>,
     /// What came since the tunnel looked.
     noted: Noted,
 }
@@ -37,12 +40,14 @@ pub(super) struct Noted {
     pub(super) ping: bool,
     pub(super) pong: bool,
     pub(super) close: bool,
+    /// The sink is slower than the rule allows.
+    pub(super) lags: bool,
     /// Why the lane was sealed.
     pub(super) halt: Option<Halt>,
 }
 
 impl Lane {
-    pub(super) fn new(sender: Sender, extensions: u8, bounds: Bounds) -> Self {
+    pub(super) fn new(sender: Sender, extensions: u8, bounds: Bounds, lag: Option<Box<Lag>>) -> Self {
         Self {
             scanner: Scanner::new(sender, extensions),
             bounds,
@@ -55,6 +60,7 @@ impl Lane {
             awaited: None,
             swallowed: 0,
             closed_sink: false,
+            lag,
             noted: Noted::default(),
         }
     }
@@ -85,6 +91,40 @@ impl Lane {
     /// What is held back.
     pub(super) fn held(&self) -> &[u8] {
         self.held.get(..usize::from(self.held_len)).unwrap_or_default()
+    }
+
+    /// Whether more is read while `pending` bytes wait for the sink.
+    pub(super) fn reads_on(&self, pending: usize) -> bool {
+        !self.sealed && self.lag.as_ref().is_some_and(|lag| lag.reads_on(pending))
+    }
+
+    /// The scanner as it stands, where what comes next may have to be told apart once the sink is slow.
+    #[inline]
+    pub(super) fn mark(&self) -> Option<Scanner> {
+        if self.lag.is_some() { Some(self.scanner.clone()) } else { None }
+    }
+
+    /// Keeps what the sink did not take: of `bytes`, whose scanner stood at `before`, all but the first `taken`.
+    #[cold]
+    pub(super) fn keep(&mut self, before: &Scanner, pending: &mut Vec<u8>, bytes: &[u8], taken: usize) {
+        let Some(lag) = &mut self.lag else { return };
+        lag.add(before, pending, bytes, taken);
+        if lag.is_over() && !self.noted.lags {
+            self.noted.lags = true;
+            self.noted.any = true;
+        }
+    }
+
+    /// The sink has taken so much of what was pending, of which so much is left.
+    pub(super) fn took(&mut self, taken: usize, left: usize) {
+        if let Some(lag) = &mut self.lag {
+            lag.take(taken, left);
+        }
+    }
+
+    /// Messages that were left out because the sink was slow.
+    pub(super) fn dropped(&self) -> u64 {
+        self.lag.as_ref().map_or(0, |lag| lag.dropped)
     }
 
     /// Puts what is held back in front of the next read. Returns how many bytes that are.
@@ -120,6 +160,7 @@ impl Lane {
             ping: ping || scan.ping,
             pong: pong || scan.pong,
             close: close || scan.close,
+            lags: self.noted.lags,
             halt: scan.halt.or(self.noted.halt),
         };
         let was_sealed = self.sealed;

@@ -4,5 +4,6 @@
 mod conformance;
 mod frames;
 mod handshake;
+mod lag;
 mod life;
 mod limits;

@@ -171,6 +171,9 @@ fn limits(walk: &mut Walk<'_>, node: &Node) -> Limits {
             *place = size;
         }
     }
+    if let Some(size) = fields.value("tunnel_memory").and_then(|node| walk.value(node, "a size", tunnel_memory)) {
+        limits.tunnel_memory = size;
+    }
     if let Some(count) = fields.value("fields").and_then(|node| walk.value(node, "a count", fields_count)) {
         limits.fields = count;
     }
@@ -188,6 +191,13 @@ fn limits(walk: &mut Walk<'_>, node: &Node) -> Limits {
         limits.connection_age = age;
     }
     limits
+}
+
+fn tunnel_memory(text: &str) -> crate::config::value::Read<u64> {
+    match amount::size(text)? {
+        size if (1 << 20..=1 << 40).contains(&size) => Ok(size),
+        _ => fault("a size", "it lies between 1MiB and 1TiB"),
+    }
 }
 
 fn fields_count(text: &str) -> crate::config::value::Read<u32> {

@@ -7,7 +7,7 @@ use super::{Fields, Walk};
 use crate::config::schema::{MAX_TUNNELS, Object, SIDES_RATE, SIDES_SIZE, WEBSOCKET};
 use crate::config::text::{Node, Value};
 use crate::config::value::{Read, amount, fault};
-use crate::config::websocket::{Both, MaxTunnels, OnRate, Rate, WebSocket};
+use crate::config::websocket::{Both, MaxTunnels, OnLag, OnRate, Rate, WebSocket};
 use crate::websocket::frame::is_sendable;
 
 /// Reads `websocket:`. What is not said is unlimited or off: of several levels the nearest holds, whole.
@@ -23,6 +23,11 @@ pub(super) fn websocket(walk: &mut Walk<'_>, node: &Node) -> Option<WebSocket> {
     if let Some(node) = fields.value("on_rate") {
         let words = [("delay", OnRate::Delay), ("close", OnRate::Close)];
         limits.on_rate = walk.word(node, "what exceeds a rate", &words).unwrap_or_default();
+    }
+    if let Some(node) = fields.value("on_lag") {
+        let words =
+            [("backpressure", OnLag::Backpressure), ("close", OnLag::Close), ("drop_oldest", OnLag::DropOldest)];
+        limits.on_lag = walk.word(node, "what becomes of a slow reader", &words).unwrap_or_default();
     }
     if let Some(node) = fields.value("max_tunnels") {
         limits.max_tunnels = most_open(walk, node, &MAX_TUNNELS);

@@ -260,7 +260,12 @@ pub(in crate::config) static LIMITS: Object = Object {
         ),
         key("connection_age", TIME_OR_OFF, "Age at which a connection is closed after its next answer; default 1h."),
         key("tunnel_buffer", Kind::Size, "Bytes that a tunnel holds per direction for a slow reader; default 64KiB."),
-        later("tunnel_memory"),
+        key(
+            "tunnel_memory",
+            Kind::Size,
+            "Bytes that all tunnels together hold for slow readers, 1MiB to 1TiB; where they do, each holds at most 1KiB more; \
+             default 256MiB.",
+        ),
     ],
 };
 

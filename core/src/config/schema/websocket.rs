@@ -1,6 +1,6 @@
 //! The keys that are about WebSockets.
 
-use super::{Key, Kind, Object, SIZE_OR_UNLIMITED, TIME_OR_OFF, key, later};
+use super::{Key, Kind, Object, SIZE_OR_UNLIMITED, TIME_OR_OFF, key};
 
 /// A code of RFC 6455 §7.4, as far as one may be sent.
 pub(super) const CLOSE_CODE: Kind = Kind::Count(1000, 4999);
@@ -46,7 +46,13 @@ pub(in crate::config) static WEBSOCKET: Object = Object {
             "The silence of both sides after which the proxy pings both; who does not answer for as long is gone.",
         ),
         key("strict", Kind::Switch, "true: a frame that breaks RFC 6455 closes with 1002. Otherwise it is counted."),
-        later("on_lag"),
+        key(
+            "on_lag",
+            Kind::Words(&["backpressure", "close", "drop_oldest"]),
+            "Where one side takes less than the other sends and limits.tunnel_buffer is full: the sender is slowed down \
+             (backpressure, the default), the WebSocket closed with 1013 (close), or the oldest whole uncompressed messages \
+             left out and counted (drop_oldest).",
+        ),
         key(
             "allowed_origins",
             Kind::OneOrList(&Kind::Text),
