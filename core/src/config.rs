@@ -31,6 +31,7 @@ mod token;
 mod tracing;
 mod value;
 pub mod websocket;
+mod words;
 
 pub use acme::{Acme, Challenge, ExternalAccount};
 pub use admin::{Admin, Clash, Registry};

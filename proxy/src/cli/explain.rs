@@ -74,7 +74,7 @@ fn tell(config: &Config, options: &Options, paint: Paint) -> Result<(u8, String)
         notes: notes(config, options),
     };
     let code = u8::from(!course.is_answered());
-    Ok((code, show::text(&snapshot, &asked, &course, paint)))
+    Ok((code, show::text(config, &snapshot, &asked, &course, paint)))
 }
 
 /// The listener that the request comes in by; `None` where the one that was named is not there.

@@ -1,6 +1,8 @@
 //! What Easegress' WebSocketProxy can be told, line by line of docs/from-easegress.md, with real WebSocket servers that
 //! are killed, hang, and answer with the wrong status or header.
 
+mod pool;
+
 use crate::harness::{Node, Origin, Proxy, TempDir, Wire, on_workers, poll, run, websocket_judge, ws};
 use crate::health::{endpoint, wait_state};
 use serde_json::Value;

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use switchboard_core::answer::{phrase, words};
-use switchboard_core::config::Address;
+use switchboard_core::config::{self, Address};
 use switchboard_core::reason::Reason;
 use switchboard_core::route::RuleId;
 use switchboard_core::snapshot::{Action, Candidate, Explanation, Fate, Snapshot, UpstreamId};
@@ -35,14 +35,21 @@ pub(super) struct Asked<'a> {
 
 /// A text that grows by lines.
 struct Page<'a> {
+    config: &'a config::Config,
     snapshot: &'a Snapshot,
     paint: Paint,
     text: String,
 }
 
 /// The whole text.
-pub(super) fn text(snapshot: &Snapshot, asked: &Asked<'_>, course: &Course, paint: Paint) -> String {
-    let mut page = Page { snapshot, paint, text: String::new() };
+pub(super) fn text(
+    config: &config::Config,
+    snapshot: &Snapshot,
+    asked: &Asked<'_>,
+    course: &Course,
+    paint: Paint,
+) -> String {
+    let mut page = Page { config, snapshot, paint, text: String::new() };
     let url = format!("{}://{}{}", asked.url.scheme(), asked.url.authority, asked.url.target);
     page.line(&paint.bold(&format!("{} {}", asked.method, plain(url.as_bytes()))));
     page.line(&format!("by listener {}, from {}", plain(asked.listener.as_bytes()), asked.client));
@@ -226,7 +233,14 @@ impl Page<'_> {
             return;
         };
         let endpoints = &snapshot.upstream(upstream).endpoints;
-        self.title(if endpoints.len() == 1 { "To" } else { "To, in turn" });
+        let written = self.config.upstreams.get(&*snapshot.upstream(upstream).identity.0);
+        match written.filter(|_| endpoints.len() > 1).map(config::Upstream::choice) {
+            None => self.title("To"),
+            Some(choice) => self.title(&match choice.strip_prefix("to ") {
+                Some(whom) => format!("To {}", plain(whom.as_bytes())),
+                None => format!("To, {}", plain(choice.as_bytes())),
+            }),
+        }
         let first = endpoints.first().and_then(|id| snapshot.endpoint(*id).host_for(rule));
         for id in endpoints {
             let endpoint = snapshot.endpoint(*id);
@@ -241,7 +255,15 @@ impl Page<'_> {
             if host != first {
                 line.push_str(&format!(" (with host: {})", host.unwrap_or("as received")));
             }
+            let address = &*endpoint.identity.address;
+            let own = written.and_then(|written| written.endpoints.iter().find(|one| one.written == address));
+            for words in own.map(config::Endpoint::describe).unwrap_or_default() {
+                line.push_str(&format!(", {}", plain(words.as_bytes())));
+            }
             self.line(&line);
+        }
+        for (name, words) in written.map(config::Upstream::describe).unwrap_or_default() {
+            self.line(&format!("  {name}: {}", plain(words.as_bytes())));
         }
     }
 

@@ -85,8 +85,45 @@ Sent upstream
 To, in turn
   10.0.0.1:3000
   app.internal:3000, which is app.internal port 3000, resolved again and again (with host: app.internal:3000)
+  outlier: 5 failures in a row eject for 10s to 300s, 50% at most
 "#;
     check("http://T.test:8080/api/users?q=1#top | -H | X-Canary: yes", 0, expect);
+}
+
+#[test]
+fn how_an_upstream_chooses_and_keeps_fit() {
+    let check = |upstream: &str, parts: &[&str]| {
+        let text = format!("routes: {{ t.test: u }}\nupstreams: {{ u: {{ {upstream} }} }}\n");
+        let whole = Whole::try_parse_from(["explain", "t.test"]).unwrap();
+        let (_, text) = tell(&Config::from_text(&text).expect(upstream), &whole.options, Paint::NEVER).unwrap();
+        for part in parts {
+            assert!(text.contains(part), "no {part:?} in\n{text}");
+        }
+    };
+    check(
+        "endpoints: [{ address: \":1\", weight: 3, tags: [blue, new] }, { address: \":2\", backup: true, max_requests: 9 }], \
+         balance: least_requests, sticky: { cookie: sb }, limits: { connections: 50 }, slow_start: 30s",
+        &[
+            "\nTo the one with the fewest requests, by weight\n",
+            "[::1], weight 3, tags blue, new\n",
+            "[::1], backup: while no other can, at most 9 requests at once\n",
+            "  sticky: by the cookie sb\n",
+            "  limits: 50 requests at once; 1024 wait for up to 5s\n",
+            "  slow_start: 30s until",
+        ],
+    );
+    check(
+        "endpoints: [\":1\", \":2\"], balance: { hash: { header: x } }, outlier: off",
+        &["To, by the hash of the header x\n"],
+    );
+    check(
+        "endpoints: [\":1\", \":2\"], balance: random, health: { http: /ok, ws: { path: /ws, port: 9 }, interval: 7s }",
+        &[
+            "To any\n",
+            "health: http GET /ok and ws /ws at port 9 every 7s, within 2s; 3 failures take out, 2 bring back\n",
+        ],
+    );
+    check("endpoints: \":1\"", &["\nTo\n"]);
 }
 
 #[test]
