@@ -9,8 +9,11 @@ pub mod client;
 mod dashboard;
 mod drains;
 mod endpoints;
+mod exchanges;
+mod explain;
 mod guard;
 pub mod metrics;
+mod openapi;
 pub mod registry;
 mod reload;
 mod routes;
@@ -159,7 +162,12 @@ fn router(plane: Arc<Plane>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .route("/v1/status", get(status::status))
         .route("/v1/upstreams", get(endpoints::list))
-        .route("/v1/upstreams/{upstream}/endpoints/{endpoint}", post(endpoints::change))
+        .route("/v1/upstreams/{upstream}/endpoints", post(endpoints::add))
+        .route("/v1/upstreams/{upstream}/endpoints/{endpoint}", post(endpoints::change).delete(endpoints::remove))
+        .route("/v1/explain", get(explain::explain))
+        .route("/v1/exchanges", get(exchanges::list))
+        .route("/v1/exchanges/{id}", get(exchanges::show))
+        .route("/v1/openapi.json", get(openapi::document))
         .route("/v1/reload", post(reload::reload))
         .route("/v1/drains", post(drains::begin))
         .route("/v1/drains/{id}", get(drains::look))

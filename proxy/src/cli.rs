@@ -4,7 +4,7 @@
 
 mod check;
 mod drain;
-mod explain;
+pub(crate) mod explain;
 pub(crate) mod paint;
 mod reload;
 mod route;
@@ -182,4 +182,10 @@ pub(crate) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes());
     let _ = out.flush();
+}
+
+/// A text as one segment of a path, or a value of a query.
+pub(crate) fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~*".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

@@ -5,6 +5,7 @@
 pub mod drain;
 pub mod health;
 pub mod listeners;
+mod members;
 pub mod picture;
 pub mod probe;
 pub mod reading;
@@ -33,6 +34,7 @@ use crate::generation::{Generation, Registry as Lives};
 use crate::process::{Command, LastReload, Process};
 use crate::telemetry::log;
 use listeners::Listeners;
+pub use members::{Member, NoChange};
 use resolve::Names;
 
 /// Everything that the control thread holds.
@@ -51,6 +53,7 @@ pub struct Control {
     keeper: Keeper,
     admin: Admin,
     weights: weights::Weights,
+    members: members::Members,
 }
 
 /// What became of a reload.
@@ -81,6 +84,17 @@ pub enum Ask {
         weight: Option<u32>,
         /// Where to say that it is in force, or why not.
         reply: tokio::sync::oneshot::Sender<Result<(), String>>,
+    },
+    /// Another endpoint for an upstream, or one less.
+    Member {
+        /// The upstream's name.
+        upstream: String,
+        /// The address as written.
+        endpoint: String,
+        /// What becomes of it.
+        member: Member,
+        /// Where to say that it is in force, or why not.
+        reply: tokio::sync::oneshot::Sender<Result<(), NoChange>>,
     },
     /// A change of a registered route.
     Change(Box<routes::Asked>),
@@ -133,6 +147,9 @@ impl Control {
             Ask::Weight { upstream, endpoint, weight, reply } => {
                 let _ = reply.send(self.weigh(&upstream, &endpoint, weight).await);
             }
+            Ask::Member { upstream, endpoint, member, reply } => {
+                let _ = reply.send(self.admit(&upstream, &endpoint, member).await);
+            }
         }
     }
 
@@ -145,6 +162,16 @@ impl Control {
             self.put_in_force(config, &scope, &current).await?;
             tracing::info!(upstream, endpoint, ?weight, "the weight was changed at run time");
         }
+        Ok(())
+    }
+
+    /// Adds an endpoint to an upstream, or takes one out, until the process ends.
+    async fn admit(&mut self, upstream: &str, endpoint: &str, member: Member) -> Result<(), NoChange> {
+        let current = self.process.generation.load_full();
+        let scope = self.routes.registry.scope();
+        let config = self.members.change(&current.config, &scope, (upstream, endpoint), member)?;
+        self.put_in_force(config, &scope, &current).await.map_err(NoChange::Invalid)?;
+        tracing::info!(upstream, endpoint, ?member, "an upstream was changed at run time");
         Ok(())
     }
 
@@ -169,7 +196,7 @@ impl Control {
         self.watch.follow(picture);
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let config = match loaded.config {
-            Ok(config) => self.weights.over(config),
+            Ok(config) => self.weights.over(self.members.over(config)),
             Err(errors) => return refused(why, errors.iter().map(ToString::to_string).collect()),
         };
         let current = self.process.generation.load_full();
@@ -179,7 +206,8 @@ impl Control {
             tracing::warn!(why, "{key} can't change by a reload; it keeps its value until the next start");
         }
         let config = keep_what_cannot_change(config, &current.config);
-        if changes.changes.is_empty() && config == *current.config {
+        let stands_in_the_same = loaded.scope == self.routes.registry.scope() || self.routes.registry.is_empty();
+        if changes.changes.is_empty() && config == *current.config && stands_in_the_same {
             tracing::info!(why, "reload: nothing has changed");
             let stays = changes.to_string();
             return Reloaded::Same(warnings.into_iter().chain(stays.lines().map(str::to_owned)).collect());
@@ -272,7 +300,8 @@ fn refused(why: &str, errors: Vec<String>) -> Reloaded {
 
 /// The same configuration with the values of `current` where a new start is needed for others.
 fn keep_what_cannot_change(config: Config, current: &Config) -> Config {
-    Config { workers: current.workers, state_dir: current.state_dir.clone(), ..config }
+    let registry = switchboard_core::config::Registry { file: current.registry.file.clone(), ..config.registry };
+    Config { workers: current.workers, state_dir: current.state_dir.clone(), registry, ..config }
 }
 
 /// Opens the sink of the access log; nothing for `off`.

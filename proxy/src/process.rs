@@ -73,6 +73,8 @@ pub struct Process {
     pub tunnels_held: Held,
     /// What went wrong of late.
     pub failures: Failures,
+    /// A sample of what went well of late.
+    pub samples: Failures,
     /// Certificates for listeners with `tls: auto`.
     pub certs: Arc<Certs>,
 }

@@ -216,7 +216,7 @@ fn compare_settings(diff: &mut Diff, old: &Config, new: &Config) {
         ("acme", *acme == new.acme),
         ("redis", *redis == new.redis),
         ("admin", *admin == new.admin),
-        ("registry", *registry == new.registry),
+        ("registry", registry.clash == new.registry.clash),
         ("tracing", *tracing == new.tracing),
     ];
     for (key, same) in settings {
@@ -224,7 +224,12 @@ fn compare_settings(diff: &mut Diff, old: &Config, new: &Config) {
             diff.note(ChangeKind::Changed, Subject::Setting(key));
         }
     }
-    for (key, same) in [("state_dir", *state_dir == new.state_dir), ("workers", *workers == new.workers)] {
+    let fixed = [
+        ("state_dir", *state_dir == new.state_dir),
+        ("registry.file", registry.file == new.registry.file),
+        ("workers", *workers == new.workers),
+    ];
+    for (key, same) in fixed {
         if !same {
             diff.needs_restart.push(key);
         }

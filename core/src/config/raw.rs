@@ -64,7 +64,7 @@ pub(super) struct Walk<'a> {
 }
 
 /// What routes stand in, kept so that others can be read in it later.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Context {
     defaults: rule::Defaults,
     named: BTreeSet<String>,

@@ -17,7 +17,7 @@ use std::time::Duration;
 const MOST_OWNER: usize = 200;
 
 /// What the routes of a configuration stand in.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scope(pub(super) Context);
 
 /// A route that was read in a scope.

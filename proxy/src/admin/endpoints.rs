@@ -14,9 +14,9 @@ use tokio::sync::oneshot;
 
 use super::Plane;
 use super::answer::{Refusal, stopping};
-use crate::control::Ask;
 use crate::control::health::Wanted;
 use crate::control::health::view::View;
+use crate::control::{Ask, Member, NoChange};
 use crate::process::Process;
 
 /// All endpoints.
@@ -114,4 +114,60 @@ pub(super) async fn change(
     let views = plane.process.health.view();
     let found = views.iter().find(|view| view.upstream == upstream && view.endpoint == endpoint);
     found.map(|view| Json(shown(view))).ok_or_else(missing)
+}
+
+/// An endpoint that is added.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Added {
+    address: String,
+    #[serde(default = "one")]
+    weight: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// `POST /v1/upstreams/{upstream}/endpoints`: adds an endpoint to a named upstream, until the process ends.
+pub(super) async fn add(
+    extract::State(plane): extract::State<Arc<Plane>>,
+    Path(upstream): Path<String>,
+    Json(added): Json<Added>,
+) -> Result<(StatusCode, Json<Value>), Refusal> {
+    if added.weight == 0 || added.weight > HEAVIEST {
+        let words = format!("a weight lies between 1 and {HEAVIEST}");
+        return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "weight", words));
+    }
+    member(&plane, &upstream, &added.address, Member::Added(added.weight)).await?;
+    let shown = find(&plane, &upstream, &added.address);
+    let shown = shown.unwrap_or_else(|| json!({ "upstream": upstream, "endpoint": added.address }));
+    Ok((StatusCode::CREATED, Json(shown)))
+}
+
+/// `DELETE /v1/upstreams/{upstream}/endpoints/{endpoint}`: takes an endpoint out of a named upstream, until the process
+/// ends. What it serves goes on as `on_remove` says.
+pub(super) async fn remove(
+    extract::State(plane): extract::State<Arc<Plane>>,
+    Path((upstream, endpoint)): Path<(String, String)>,
+) -> Result<Json<Value>, Refusal> {
+    let shown = find(&plane, &upstream, &endpoint);
+    member(&plane, &upstream, &endpoint, Member::Removed).await?;
+    Ok(Json(shown.unwrap_or(Value::Null)))
+}
+
+fn find(plane: &Plane, upstream: &str, endpoint: &str) -> Option<Value> {
+    let views = plane.process.health.view();
+    views.iter().find(|view| view.upstream == upstream && view.endpoint == endpoint).map(shown)
+}
+
+async fn member(plane: &Plane, upstream: &str, endpoint: &str, member: Member) -> Result<(), Refusal> {
+    let (reply, result) = oneshot::channel();
+    let ask = Ask::Member { upstream: upstream.to_owned(), endpoint: endpoint.to_owned(), member, reply };
+    plane.asks.send(ask).await.map_err(|_| stopping())?;
+    result.await.map_err(|_| stopping())?.map_err(|why| match why {
+        NoChange::Unknown(words) => Refusal::new(StatusCode::NOT_FOUND, "not_found", words),
+        NoChange::Conflict(words) => Refusal::new(StatusCode::CONFLICT, "conflict", words),
+        NoChange::Invalid(words) => Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", words),
+    })
 }

@@ -173,7 +173,8 @@ fn of_file(key: &RouteKey, route: &Route) -> Value {
     json!({ "key": key.to_string(), "source": "file", "state": "in_force", "rules": rules })
 }
 
-async fn look<T: Send + 'static>(
+/// Lets `look` see registered routes and what is in force.
+pub(super) async fn look<T: Send + 'static>(
     plane: &Plane,
     look: impl FnOnce(&Registry, &Generation) -> T + Send + 'static,
 ) -> Result<T, Refusal> {

@@ -10,11 +10,13 @@ mod show;
 use std::net::IpAddr;
 
 use switchboard_core::config::{Bind, Config, Listener};
-use switchboard_core::route::ListenerId;
-use switchboard_core::snapshot::Snapshot;
+use switchboard_core::route::{ListenerId, RuleId};
+use switchboard_core::snapshot::{Snapshot, UpstreamId};
 
 use super::paint::Paint;
-use super::{ConfigFile, print, run};
+use super::which::Which;
+use super::{escaped, print, run};
+use crate::admin::client::Json;
 use course::Arrival;
 use request::{Line, Method, Url};
 
@@ -22,7 +24,14 @@ use request::{Line, Method, Url};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Where the request would go: http://HOST/PATH, or ws:// for a WebSocket handshake; a bare HOST/PATH will do
-    url: Url,
+    #[arg(required_unless_present = "id")]
+    url: Option<Url>,
+    /// What became of a request that a running proxy has answered: the x-request-id of its answer
+    #[arg(long, value_name = "REQUEST-ID", conflicts_with = "url")]
+    id: Option<String>,
+    /// Asks a running proxy, which knows registered routes, leases and how its endpoints stand
+    #[arg(long, conflicts_with = "id")]
+    online: bool,
     /// A field of the request; `NAME:` takes away one that would be there by itself
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<Line>,
@@ -36,14 +45,62 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME")]
     listener: Option<String>,
     #[command(flatten)]
-    config: ConfigFile,
+    which: Which,
+}
+
+/// A request to be explained.
+#[derive(Debug)]
+pub(crate) struct Question {
+    url: Url,
+    method: Method,
+    headers: Vec<Line>,
+    client_ip: IpAddr,
+    listener: Option<String>,
+}
+
+impl Question {
+    /// Makes one out of texts.
+    ///
+    /// # Errors
+    /// In words, where one of them can't be read.
+    pub(crate) fn read(
+        url: &str,
+        method: &str,
+        headers: &[&str],
+        client_ip: IpAddr,
+        listener: Option<String>,
+    ) -> Result<Self, String> {
+        let headers = headers.iter().map(|line| line.parse()).collect::<Result<_, _>>()?;
+        Ok(Self { url: url.parse()?, method: method.parse()?, headers, client_ip, listener })
+    }
+}
+
+/// What was found out about a request.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// 0 where a rule answers, 1 where none does, 2 where the question is wrong.
+    pub(crate) code: u8,
+    /// In words.
+    pub(crate) text: String,
+    /// The rule that answers.
+    pub(crate) rule: Option<RuleId>,
+    /// The upstream that is asked.
+    pub(crate) upstream: Option<UpstreamId>,
 }
 
 /// Says which rule answers. 0 where one does, 1 where none does or the request is refused.
 pub(crate) fn explain(options: &Options) -> Result<u8, String> {
-    let path = options.config.require()?;
+    if let Some(id) = &options.id {
+        return past(options, id);
+    }
+    let Some(question) = options.question() else { return Err("which URL?".to_owned()) };
+    if options.online {
+        return online(options, &question);
+    }
+    let path = options.which.config.require()?;
     let Some(config) = run::read_quietly(&path) else { return Ok(1) };
-    let (code, text) = tell(&config, options, Paint::of_stdout())?;
+    let snapshot = Snapshot::compile(&config).map_err(|error| error.to_string())?;
+    let Told { code, text, .. } = tell(&config, &snapshot, &question, Paint::of_stdout());
     if code == 2 {
         eprint!("{text}");
     } else {
@@ -52,38 +109,72 @@ pub(crate) fn explain(options: &Options) -> Result<u8, String> {
     Ok(code)
 }
 
-/// The exit code and the text.
-///
-/// # Errors
-/// In words, where the configuration can't be compiled.
-fn tell(config: &Config, options: &Options, paint: Paint) -> Result<(u8, String), String> {
-    let snapshot = Snapshot::compile(config).map_err(|error| error.to_string())?;
-    let Some((index, listener)) = listener(config, options) else {
+impl Options {
+    fn question(&self) -> Option<Question> {
+        let url = self.url.clone()?;
+        let (method, headers, listener) = (self.method.clone(), self.headers.clone(), self.listener.clone());
+        Some(Question { url, method, headers, client_ip: self.client_ip, listener })
+    }
+}
+
+/// Asks a running proxy.
+fn online(options: &Options, question: &Question) -> Result<u8, String> {
+    let url = format!("{}://{}{}", question.url.scheme(), question.url.authority, question.url.target);
+    let headers: Vec<String> = question.headers.iter().map(Line::text).collect();
+    let mut target = format!("/v1/explain?url={}&method={}", escaped(&url), escaped(question.method.text()));
+    target.push_str(&format!("&client_ip={}&headers={}", question.client_ip, escaped(&headers.join("\n"))));
+    if let Some(listener) = &question.listener {
+        target.push_str(&format!("&listener={}", escaped(listener)));
+    }
+    let answer = options.which.ask("GET", &target, None)?;
+    if answer.status != 200 {
+        return Err(answer.refusal().join(" "));
+    }
+    let (code, text) = Json::of(&answer).told();
+    print(&text);
+    Ok(code)
+}
+
+/// Says what became of an exchange. 1 where the proxy knows nothing of it.
+fn past(options: &Options, id: &str) -> Result<u8, String> {
+    let answer = options.which.ask("GET", &format!("/v1/exchanges/{}", super::escaped(id)), None)?;
+    if answer.status != 200 {
+        eprintln!("switchboard: {}", answer.refusal().join(" "));
+        return Ok(1);
+    }
+    print(&Json::of(&answer).exchange());
+    Ok(0)
+}
+
+/// Follows a request through what is in force.
+pub(crate) fn tell(config: &Config, snapshot: &Snapshot, question: &Question, paint: Paint) -> Told {
+    let Some((index, listener)) = listener(config, question) else {
         let names: Vec<_> = config.listeners.iter().map(|listener| listener.name.as_str()).collect();
-        let wanted = options.listener.as_deref().unwrap_or_default();
-        return Ok((2, format!("switchboard: no listener is named {wanted}; there are {}\n", names.join(", "))));
+        let wanted = question.listener.as_deref().unwrap_or_default();
+        let text = format!("switchboard: no listener is named {wanted}; there are {}\n", names.join(", "));
+        return Told { code: 2, text, rule: None, upstream: None };
     };
-    let head = request::head(&options.url, &options.method, &options.headers);
-    let arrival = Arrival { client: options.client_ip, listener: index, port: port(listener, &options.url) };
-    let course = course::follow(config, &snapshot, &head, &arrival);
+    let head = request::head(&question.url, &question.method, &question.headers);
+    let arrival = Arrival { client: question.client_ip, listener: index, port: port(listener, &question.url) };
+    let course = course::follow(config, snapshot, &head, &arrival);
     let asked = show::Asked {
-        url: &options.url,
-        method: options.method.text(),
+        url: &question.url,
+        method: question.method.text(),
         listener: &listener.name,
-        client: options.client_ip,
-        notes: notes(config, options),
+        client: question.client_ip,
+        notes: notes(config, question),
     };
-    let code = u8::from(!course.is_answered());
-    Ok((code, show::text(config, &snapshot, &asked, &course, paint)))
+    let text = show::text(config, snapshot, &asked, &course, paint);
+    Told { code: u8::from(!course.is_answered()), text, rule: course.rule(), upstream: course.upstream() }
 }
 
 /// The listener that the request comes in by; `None` where the one that was named is not there.
-fn listener<'c>(config: &'c Config, options: &Options) -> Option<(ListenerId, &'c Listener)> {
+fn listener<'c>(config: &'c Config, question: &Question) -> Option<(ListenerId, &'c Listener)> {
     let mut all = (0..).map(ListenerId).zip(&config.listeners);
-    if let Some(name) = &options.listener {
+    if let Some(name) = &question.listener {
         return all.find(|(_, listener)| listener.name == *name);
     }
-    let by_port = all.clone().find(|(_, listener)| options.url.port().is_some_and(|port| listens_on(listener, port)));
+    let by_port = all.clone().find(|(_, listener)| question.url.port().is_some_and(|port| listens_on(listener, port)));
     by_port.or_else(|| all.next())
 }
 
@@ -105,17 +196,17 @@ fn port(listener: &Listener, url: &Url) -> Option<u16> {
 }
 
 /// What the answer leaves out of account.
-fn notes(config: &Config, options: &Options) -> Vec<String> {
+fn notes(config: &Config, question: &Question) -> Vec<String> {
     let mut notes = Vec::new();
-    if options.url.is_secure() {
+    if question.url.is_secure() {
         notes.push(
             "this is what becomes of the request behind the handshake; `check` looks at certificates.".to_owned(),
         );
     }
     // Any port may lead to a socket that was inherited, or to one whose port the system chooses.
     let unknown = |listener: &Listener| matches!(listener.bind, Bind::Any(0) | Bind::Ip(_, 0) | Bind::Fd(_));
-    if let Some(port) = options.url.port()
-        && options.listener.is_none()
+    if let Some(port) = question.url.port()
+        && question.listener.is_none()
         && !config.listeners.iter().any(|listener| listens_on(listener, port) || unknown(listener))
     {
         notes.push(format!("No listener has port {port}. Hosts are matched without their port."));

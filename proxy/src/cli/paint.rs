@@ -11,7 +11,6 @@ pub(crate) struct Paint(bool);
 
 impl Paint {
     /// Never paints.
-    #[cfg(test)]
     pub(crate) const NEVER: Self = Self(false);
 
     /// Paints where standard output is a terminal and the environment does not forbid it (`NO_COLOR`, `TERM=dumb`).

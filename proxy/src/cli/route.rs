@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::{ConfigFile, print, run};
+use super::{ConfigFile, escaped, print, run};
 use crate::admin::client::{Answer, Json, Place, ask};
 use crate::admin::{socket_in, socket_of, token_of};
 
@@ -179,10 +179,4 @@ fn no_answer(place: &Place, error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => format!("{place}: permission denied; become the proxy's own user ({error})"),
         _ => format!("the proxy at {place} gives no answer: {error}"),
     }
-}
-
-/// A text as one segment of a path, or a value of a query.
-fn escaped(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~*".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

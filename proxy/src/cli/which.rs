@@ -14,7 +14,7 @@ use crate::admin::{socket_in, socket_of, token_of};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Which {
     #[command(flatten)]
-    config: ConfigFile,
+    pub(super) config: ConfigFile,
     /// The proxy's state directory, where its control socket is; by default what the configuration says
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     state_dir: Option<PathBuf>,

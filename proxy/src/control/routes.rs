@@ -23,6 +23,9 @@ const MOST: usize = 512;
 /// How long others wait, so that the answer goes first.
 const ANSWER_FIRST: Duration = Duration::from_millis(2);
 
+/// How far apart they look at least: each look of a worker costs by the number of its streams.
+const APART: Duration = Duration::from_millis(20);
+
 /// Replaced generations that may wait for an idle worker to let go of them.
 const RETIRED: usize = 16;
 
@@ -53,6 +56,8 @@ pub struct Routes {
     /// When those follow who look after endpoints, and not before when.
     follow_at: Option<Instant>,
     follow_next: Instant,
+    /// Whether workers have to look whose streams end.
+    tells: bool,
 }
 
 impl Routes {
@@ -75,6 +80,7 @@ impl Routes {
             next: Vec::new(),
             follow_at: None,
             follow_next: Instant::now(),
+            tells: false,
         })
     }
 
@@ -170,11 +176,7 @@ impl Control {
         self.retired.push(old);
         self.free_retired();
         // Workers that serve look by themselves. Those that don't are told now and then, so that they let go.
-        if changed.removes || self.retired.len() > RETIRED {
-            for worker in &self.process.workers {
-                let _ = worker.inbox.send(Command::Generation);
-            }
-        }
+        self.routes.tells |= changed.removes || self.retired.len() > RETIRED;
         let rest = self.routes.follow_next.saturating_duration_since(Instant::now());
         let soon = Instant::now() + rest.max(ANSWER_FIRST);
         self.routes.follow_at.get_or_insert(soon);
@@ -185,12 +187,17 @@ impl Control {
     pub(super) fn follow(&mut self) {
         self.routes.follow_at = None;
         let start = Instant::now();
+        if std::mem::take(&mut self.routes.tells) {
+            for worker in &self.process.workers {
+                let _ = worker.inbox.send(Command::Generation);
+            }
+        }
         let generation = self.process.generation.load_full();
         self.process.health.follow(&generation);
         self.keeper.follow(&generation.config, self.routes.registry.in_force());
         let names = self.names.clone();
         tokio::spawn(async move { names.follow(&generation).await });
-        self.routes.follow_next = Instant::now() + start.elapsed() * 20;
+        self.routes.follow_next = Instant::now() + (start.elapsed() * 20).max(APART);
     }
 
     /// Lets the disk have what was written, once for all that comes within a moment.

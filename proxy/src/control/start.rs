@@ -14,14 +14,14 @@ use switchboard_core::snapshot::Compiler;
 use tokio::sync::mpsc;
 
 use super::health::Health;
-use super::listeners::Listeners;
+use super::listeners::{Listeners, Plan};
 use super::picture::Picture;
 use super::resolve::Names;
 use super::routes::Routes;
 use super::{Control, Signals, open_access, state, watch};
 use crate::admin::Admin;
-use crate::certs::Certs;
 use crate::certs::keeper::Keeper;
+use crate::certs::{Certs, Wanted};
 use crate::generation::{Generation, Registry};
 use crate::process::{Admission, Process, WorkerLink};
 use crate::telemetry::export::{self, Exporter};
@@ -65,7 +65,6 @@ pub fn run(start: Start) -> Result<u8, String> {
     tracing::info!(connections = admission.most, descriptors, "the limit on open files allows so many connections");
     let origin = Instant::now();
     let access = open_access(&config.access_log)?;
-    let state_dir = config.state_dir.clone();
     let count = config.workers.unwrap_or_else(cores);
     let (registry, routes, generation) = first_generation(config, &scope)?;
     let mut listeners = Listeners::default();
@@ -98,6 +97,7 @@ pub fn run(start: Start) -> Result<u8, String> {
         said: Default::default(),
         exporter,
         failures: Default::default(),
+        samples: Default::default(),
         names_hosts,
         certs,
     });
@@ -108,9 +108,31 @@ pub fn run(start: Start) -> Result<u8, String> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the control thread: {error}"))?;
-    let running = async move {
+    let started = Started { process, registry, routes, listeners, plan, wanted, path, picture, ready };
+    let code = runtime.block_on(started.control());
+    runtime.shutdown_background();
+    code
+}
+
+/// What the control thread begins with, once the workers run.
+struct Started {
+    process: Arc<Process>,
+    registry: Registry,
+    routes: Routes,
+    listeners: Listeners,
+    plan: Plan,
+    wanted: mpsc::Receiver<Wanted>,
+    path: Option<PathBuf>,
+    picture: Picture,
+    ready: Option<File>,
+}
+
+impl Started {
+    /// Opens what is still closed, says that it is ready, and controls until the end.
+    async fn control(self) -> Result<u8, String> {
+        let Self { process, registry, routes, mut listeners, plan, wanted, path, picture, ready } = self;
         let signals = Signals::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
-        let keeper = Keeper::start(Arc::clone(&process.certs), wanted, &state_dir);
+        let keeper = Keeper::start(Arc::clone(&process.certs), wanted, &process.generation.load().config.state_dir);
         keeper.follow(&process.generation.load().config, routes.registry.in_force());
         let names = Names::start(Arc::clone(&process));
         process.health.start(&process.generation.load());
@@ -125,7 +147,7 @@ pub fn run(start: Start) -> Result<u8, String> {
         }
         process.sockets.store(Arc::new(listeners.open()));
         say_ready(ready);
-        let (retired, weights) = Default::default();
+        let (retired, weights, members) = Default::default();
         let control = Control {
             process,
             registry,
@@ -139,12 +161,10 @@ pub fn run(start: Start) -> Result<u8, String> {
             keeper,
             admin,
             weights,
+            members,
         };
         Ok(control.run(inbox).await)
-    };
-    let code = runtime.block_on(running);
-    runtime.shutdown_background();
-    code
+    }
 }
 
 /// What is in force first: the configuration, and the registered routes over it.

@@ -11,10 +11,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
 use crate::admin::client::{Answer, Place, ask};
 use crate::admin::{socket_in, socket_of};
+use crate::certs::local::ROOT;
+use crate::certs::store::Store;
 use crate::cli::run;
 
 /// How long a proxy may take to start.
@@ -114,6 +118,13 @@ impl Proxy {
     /// When nobody answers.
     pub(super) fn ask(&self, method: &str, target: &str, body: Option<&Value>) -> io::Result<Answer> {
         ask(&self.place, method, target, body.map(Value::to_string).as_deref())
+    }
+
+    /// Whether this machine trusts the root that private names get their certificates from.
+    pub(super) fn is_trusted(&self) -> bool {
+        let root = Store::below(&self.state_dir).path(ROOT);
+        let root = CertificateDer::from_pem_file(root).ok();
+        root.is_some_and(|root| rustls_native_certs::load_native_certs().certs.contains(&root))
     }
 
     /// The addresses of `host` at its listeners, the best first: without a port where that may be left out.

@@ -156,6 +156,9 @@ impl Session {
                 .iter()
                 .for_each(|address| self.say(&format!("{} {}", self.paint.bold(address), self.paint.dim(&after)))),
         }
+        if addresses.iter().any(|address| address.starts_with("https:")) && !self.proxy.is_trusted() {
+            self.say("https is by this machine's own root: run `switchboard trust` once, and browsers believe it");
+        }
     }
 
     fn target(&self) -> String {

@@ -158,8 +158,10 @@ impl Record {
     pub fn close(&self, worker: &Worker, desk: &Desk) {
         let now = worker.is_timed().then(|| worker.deadlines.now());
         self.count(worker, now);
-        if let Some(End { reason, .. }) = self.end {
-            worker.process.failures.add(|| self.failure(reason, desk));
+        if self.end.is_some() {
+            worker.process.failures.add(|| self.kept(worker, desk));
+        } else if worker.counters.requests.read().is_multiple_of(failures::SAMPLE) {
+            worker.process.samples.add(|| self.kept(worker, desk));
         }
         if worker.access.is_on() && self.rule().is_none_or(|rule| rule.access_log) {
             let now = now.unwrap_or_else(|| worker.deadlines.now());
@@ -168,15 +170,22 @@ impl Record {
     }
 
     #[cold]
-    fn failure(&self, reason: Reason, desk: &Desk) -> Failure {
-        let line = self.line(desk, self.started, None);
+    fn kept(&self, worker: &Worker, desk: &Desk) -> Failure {
+        let line = self.line(desk, worker.deadlines.now(), None);
         Failure {
             at: SystemTime::now(),
             id: String::from_utf8_lossy(line.request_id).into_owned(),
             status: self.status,
-            reason,
+            reason: self.end.map(|end| end.reason),
+            route: line.route.to_owned(),
+            upstream: line.upstream.to_owned(),
             request: failures::request(line.method, line.host, line.path),
             endpoint: line.endpoint.to_owned(),
+            upstream_status: self.upstream_status,
+            attempts: self.attempts,
+            total: line.total,
+            connect: line.connect,
+            first_byte: line.first_byte,
         }
     }
 

@@ -1,11 +1,12 @@
-//! What went wrong of late: the last exchanges that the proxy ended itself, for people who ask why.
+//! What happened of late: the last exchanges that the proxy ended itself, and a sample of the others, for people who ask
+//! why.
 //!
 //! Workers add to it, the admin plane reads it. Bounded; a worker that would have to wait for another leaves its failure
 //! out instead: the counters have it all the same.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use switchboard_core::reason::Reason;
 
@@ -15,7 +16,10 @@ const MOST: usize = 200;
 /// The most bytes of a request that are kept.
 const REQUEST: usize = 200;
 
-/// An exchange that the proxy ended itself.
+/// One in so many exchanges that went well is kept.
+pub const SAMPLE: u64 = 64;
+
+/// An exchange that has ended, in most cases by the proxy itself.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// When it ended.
@@ -24,12 +28,26 @@ pub struct Failure {
     pub id: String,
     /// The status that the client got; 0 where it got none.
     pub status: u16,
-    /// Why.
-    pub reason: Reason,
+    /// Why the proxy ended it; `None` where it went well.
+    pub reason: Option<Reason>,
+    /// The route that answered.
+    pub route: String,
+    /// The upstream that was asked, if any was.
+    pub upstream: String,
     /// Method, host and path, cut to 200 bytes. No query: it may carry what nobody shall read.
     pub request: String,
     /// The endpoint that was asked last, if any was.
     pub endpoint: String,
+    /// The status that it gave; 0 where it gave none.
+    pub upstream_status: u16,
+    /// How often endpoints were asked.
+    pub attempts: u32,
+    /// How long it took.
+    pub total: Duration,
+    /// How long it took to connect, where that had to be done.
+    pub connect: Option<Duration>,
+    /// From the request's whole head to the first byte of an answer.
+    pub first_byte: Option<Duration>,
 }
 
 /// The last failures.
@@ -44,6 +62,11 @@ impl Failures {
             list.pop_front();
         }
         list.push_back(failure());
+    }
+
+    /// The one with this id.
+    pub fn find(&self, id: &str) -> Option<Failure> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().find(|one| one.id == id).cloned()
     }
 
     /// The failures, the last first.
@@ -71,9 +94,16 @@ mod tests {
                 at: SystemTime::UNIX_EPOCH,
                 id: n.to_string(),
                 status: 404,
-                reason: Reason::NoRoute,
+                reason: Some(Reason::NoRoute),
+                route: String::new(),
+                upstream: String::new(),
                 request: request(b"GET", b"a.test", &vec![b'x'; 500]),
                 endpoint: String::new(),
+                upstream_status: 0,
+                attempts: 0,
+                total: Duration::ZERO,
+                connect: None,
+                first_byte: None,
             });
         }
         let list = failures.list();

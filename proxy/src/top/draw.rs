@@ -143,14 +143,24 @@ fn about(picture: &Value) -> String {
 fn figures(picture: &Value, rates: &Rates) -> String {
     let number = |pointer| picture.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
     format!(
-        "{} requests/s   {}.{} failed/s   {} connections   {} tunnels   {} streams",
+        "{} requests/s   {}.{} failed/s   {}   {} connections   {} tunnels   {} streams",
         rates.latest(),
         rates.failures / 10,
         rates.failures % 10,
+        latency(picture),
         number("/connections/open"),
         number("/totals/tunnels"),
         number("/totals/streams"),
     )
+}
+
+/// How long exchanges took in the last seconds.
+fn latency(picture: &Value) -> String {
+    let at = |name: &str| picture["latency"][name].as_f64();
+    match (at("p50_ms"), at("p99_ms")) {
+        (Some(middle), Some(most)) => format!("p50 {middle:.2} ms, p99 {most:.2} ms"),
+        _ => "no latency".to_owned(),
+    }
 }
 
 /// The rows of a table; of upstreams one for each endpoint.
@@ -191,7 +201,7 @@ mod tests {
     fn picture() -> Value {
         json!({
             "version": "0.1.0", "pid": 7, "uptime_seconds": 3, "ready": true, "draining": false,
-            "connections": { "open": 5 }, "totals": { "requests": 9, "tunnels": 2, "streams": 1 }, "reasons": {},
+            "connections": { "open": 5 }, "latency": { "p50_ms": 1.25, "p99_ms": 9.0 }, "totals": { "requests": 9, "tunnels": 2, "streams": 1 }, "reasons": {},
             "routes": [{ "key": "a.test", "answers": "api", "from": "file" }],
             "upstreams": [{ "name": "api", "endpoints": [
                 { "name": "10.0.0.1:80", "state": "up", "why": "", "in_flight": 3 },
@@ -205,9 +215,17 @@ mod tests {
     #[test]
     fn text_has_every_table_and_no_cursor_moves() {
         let text = text_of(&picture(), &Rates::default());
-        for part in
-            ["ready", "5 connections", "2 tunnels", "a.test", "failing", "its probes fail", "10:00:00.123", "no_route"]
-        {
+        for part in [
+            "ready",
+            "p50 1.25 ms, p99 9.00 ms",
+            "5 connections",
+            "2 tunnels",
+            "a.test",
+            "failing",
+            "its probes fail",
+            "10:00:00.123",
+            "no_route",
+        ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
         assert!(!text.contains('\u{1b}'), "{text}");

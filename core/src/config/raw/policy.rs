@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 pub(super) use files::lists;
 
 /// What one level says. The inner `None` of an option is `off`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Level {
     deny: Vec<Condition>,
     allow: Vec<Vec<Condition>>,

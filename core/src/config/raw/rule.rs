@@ -11,7 +11,7 @@ use crate::config::{
 };
 
 /// What holds for a rule that doesn't say otherwise.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Defaults {
     pub(super) host: HostHeader,
     pub(super) upgrade: Vec<String>,

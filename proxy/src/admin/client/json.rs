@@ -43,6 +43,44 @@ impl Json {
         serde_json::to_string_pretty(&self.0).unwrap_or_default() + "\n"
     }
 
+    /// An explanation: the exit code, and the text.
+    pub fn told(&self) -> (u8, String) {
+        let code = self.0["code"].as_u64().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+        (code, self.0["text"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// An exchange of the past, for people.
+    pub fn exchange(&self) -> String {
+        let word = |name: &str| match &self.0[name] {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let mut text = format!("{}\n  {} at {}\n", word("request"), word("id"), word("time"));
+        let mut line = |name: &str, value: String| {
+            if !value.is_empty() {
+                let _ = writeln!(text, "  {name:<11} {value}");
+            }
+        };
+        line("answered", format!("{} after {} ms", word("status"), word("total_ms")));
+        line("reason", word("reason"));
+        line("route", word("route"));
+        line("upstream", word("upstream"));
+        line(
+            "endpoint",
+            match word("upstream_status") {
+                status if status.is_empty() => word("endpoint"),
+                status => format!("{}, which gave {status}", word("endpoint")),
+            },
+        );
+        line("attempts", Some(word("attempts")).filter(|count| count != "0").unwrap_or_default());
+        let millis = |name| Some(word(name)).filter(|time| !time.is_empty()).map(|time| format!("{time} ms"));
+        line("connect", millis("connect_ms").unwrap_or_default());
+        line("first byte", millis("first_byte_ms").unwrap_or_default());
+        line("means", word("means"));
+        text
+    }
+
     /// A line for each route of a list.
     pub fn lines_of_routes(&self) -> String {
         self.routes().map(|route| line(route) + "\n").collect()

@@ -5,15 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use switchboard_core::answer::words;
 use switchboard_core::snapshot::Action;
 
-use crate::admin::status;
+use crate::admin::{exchanges, status};
 use crate::certs;
 use crate::control::health::view::View;
 use crate::generation::Generation;
 use crate::process::Process;
-use crate::telemetry::failures::Failure;
 use crate::telemetry::latency::Percentiles;
 
 /// Rows of a table at most: a page with ten thousand helps nobody.
@@ -42,7 +40,7 @@ pub(super) fn of(process: &Process) -> Value {
         "reasons": status::reasons(process),
         "routes": routes(&generation),
         "upstreams": upstreams(process),
-        "failures": failures.iter().take(FAILURES).map(failure).collect::<Vec<_>>(),
+        "failures": failures.iter().take(FAILURES).map(exchanges::shown).collect::<Vec<_>>(),
         "certificates": process.certs.status().iter().take(ROWS).map(certificate).collect::<Vec<_>>(),
     })
 }
@@ -102,19 +100,6 @@ fn state(view: &View) -> (&str, String) {
         _ => String::new(),
     };
     (state, why)
-}
-
-fn failure(failure: &Failure) -> Value {
-    let words = words(failure.reason);
-    json!({
-        "time": status::time(failure.at),
-        "id": failure.id,
-        "status": failure.status,
-        "reason": failure.reason.code(),
-        "request": failure.request,
-        "endpoint": failure.endpoint,
-        "means": format!("{} {}", words.what, words.look),
-    })
 }
 
 fn certificate(status: &certs::Status) -> Value {

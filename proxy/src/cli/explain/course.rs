@@ -17,7 +17,7 @@ use switchboard_core::message::Name;
 use switchboard_core::policy::cors::Preflight;
 use switchboard_core::policy::{Notes, Refusal};
 use switchboard_core::reason::Reason;
-use switchboard_core::route::{Facts, ListenerId};
+use switchboard_core::route::{Facts, ListenerId, RuleId};
 use switchboard_core::snapshot::{Action, Explanation, Rule, Site, Snapshot, UpstreamId, edit_path};
 use switchboard_core::target::Destination;
 use switchboard_core::template;
@@ -81,6 +81,19 @@ pub(super) enum End {
 }
 
 impl Course {
+    /// The rule that answers, where one does.
+    pub(super) fn rule(&self) -> Option<RuleId> {
+        self.search.as_ref()?.answer.as_ref().ok().copied()
+    }
+
+    /// The upstream that would be asked.
+    pub(super) const fn upstream(&self) -> Option<UpstreamId> {
+        match &self.end {
+            End::Sent { upstream, .. } => Some(*upstream),
+            _ => None,
+        }
+    }
+
     /// Whether a rule answers.
     pub(super) const fn is_answered(&self) -> bool {
         !matches!(self.end, End::Refused(..))

@@ -121,6 +121,17 @@ pub(super) struct Line {
     value: Option<String>,
 }
 
+impl Line {
+    /// As it is written.
+    pub(super) fn text(&self) -> String {
+        match &self.value {
+            None => format!("{}:", self.name),
+            Some(value) if value.is_empty() => format!("{};", self.name),
+            Some(value) => format!("{}: {value}", self.name),
+        }
+    }
+}
+
 impl FromStr for Line {
     type Err = String;
 

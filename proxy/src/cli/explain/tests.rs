@@ -35,7 +35,11 @@ fn ask(arguments: &str) -> (u8, String) {
     let words = std::iter::once("explain").chain(arguments.split('|').map(str::trim));
     let whole = Whole::try_parse_from(words).expect(arguments);
     let config = Config::from_text(CONFIG).expect("a sound configuration");
-    tell(&config, &whole.options, Paint::NEVER).expect("it compiles")
+    {
+        let snapshot = Snapshot::compile(&config).expect("it compiles");
+        let told = tell(&config, &snapshot, &whole.options.question().expect("it has a URL"), Paint::NEVER);
+        (told.code, told.text)
+    }
 }
 
 /// Both the exit code and the whole text.

@@ -1,0 +1,134 @@
+//! What can be changed and asked at run time besides routes: endpoints of an upstream, one exchange, an explanation.
+
+use std::process::Command;
+
+use super::{ADMIN, ask, change, json};
+use crate::harness::{Origin, Proxy, on_workers, poll};
+
+/// Runs the command line against a proxy.
+fn command(proxy: &Proxy, arguments: &[&str]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+    command.args(arguments).args(["--state-dir", &proxy.dir().file("state").display().to_string()]);
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn endpoints_come_and_go_and_a_reload_keeps_that() {
+    on_workers(|workers| {
+        let (one, two) = (Origin::named("one"), Origin::named("two"));
+        let yaml = |more: &str| {
+            format!(
+                "{ADMIN}upstreams: {{ api: {{ endpoints: [\"{}\"] }} }}\nroutes: {{ t.test: api }}\n{more}",
+                one.address()
+            )
+        };
+        let proxy = Proxy::start(workers, &yaml(""));
+        assert_eq!(proxy.get("t.test", "/").text(), "one");
+        let body = format!("{{\"address\": \"{}\", \"weight\": 2}}", two.address());
+        let added = change(&proxy, "POST /v1/upstreams/api/endpoints", &body);
+        assert_eq!((added.status(), json(&added)["weight"].clone()), (201, 2.into()), "{}", added.text());
+        assert_eq!(change(&proxy, "POST /v1/upstreams/api/endpoints", &body).status(), 409);
+        let seen = || (0..12).map(|_| proxy.get("t.test", "/").text()).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(seen().len(), 2);
+        proxy.write_config(&yaml("drain: { http: 20s }\n"));
+        assert_eq!(change(&proxy, "POST /v1/reload", "").status(), 200);
+        assert_eq!(seen().len(), 2, "a reload keeps what was added");
+        let path = |origin: &Origin| format!("DELETE /v1/upstreams/api/endpoints/{}", origin.address());
+        assert_eq!(change(&proxy, &path(&one), "").status(), 200);
+        assert_eq!(seen().into_iter().collect::<Vec<_>>(), ["two"]);
+        assert_eq!(change(&proxy, &path(&two), "").status(), 409, "the last one stays");
+        assert_eq!(change(&proxy, "POST /v1/upstreams/none/endpoints", &body).status(), 404);
+        assert_eq!(change(&proxy, "POST /v1/upstreams/api/endpoints", "{\"address\": \"a b\"}").status(), 422);
+        assert_eq!(ask(&proxy, &path(&one), &[]).status(), 401, "without the token nothing changes");
+    });
+}
+
+#[test]
+fn an_exchange_is_explained_by_its_id() {
+    let origin = Origin::ok();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let routes = format!("routes: {{ t.test: \"{}\", down.test: \"{nobody}\" }}\n", origin.address());
+    let proxy = Proxy::start(1, &format!("{ADMIN}{routes}"));
+    let refused = proxy.get("down.test", "/x?token=secret");
+    let id = refused.field("x-request-id").unwrap().to_owned();
+    let found = poll("it to be noted", || {
+        let answer = ask(&proxy, &format!("GET /v1/exchanges/{id}"), &[]);
+        (answer.status() == 200).then(|| json(&answer))
+    });
+    assert_eq!((&found["reason"], &found["route"]), (&"connect_refused".into(), &"down.test".into()));
+    assert!(!found.to_string().contains("secret"));
+    let (code, said) = command(&proxy, &["explain", "--id", &id]);
+    assert_eq!(code, 0, "{said}");
+    for part in ["GET down.test/x", &id, "502", "connect_refused", &nobody.to_string()] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    // One in sixty-four of what goes well.
+    for _ in 0..64 {
+        assert_eq!(proxy.get("t.test", "/ok").status(), 200);
+    }
+    let all = json(&ask(&proxy, "GET /v1/exchanges", &[]));
+    assert_eq!(all["sample"][0]["status"], 200, "{all}");
+    assert_eq!(all["sample"][0]["reason"], serde_json::Value::Null);
+    let (code, said) = command(&proxy, &["explain", "--id", "nonsense"]);
+    assert_eq!((code, said.contains("nothing is known of nonsense")), (1, true), "{said}");
+}
+
+#[test]
+fn what_is_in_force_is_explained_with_leases_and_endpoints() {
+    let origin = Origin::ok();
+    let proxy = Proxy::start(1, &format!("{ADMIN}routes: {{ file.test: {{ respond: hello }} }}\n"));
+    let body = format!("{{\"to\": \"{}\", \"owner\": \"ann\", \"ttl\": \"10m\"}}", origin.address());
+    assert_eq!(change(&proxy, "PUT /v1/routes/live.test", &body).status(), 201);
+    let (code, said) = command(&proxy, &["explain", "--online", "http://live.test/x", "-H", "x-a: b"]);
+    assert_eq!(code, 0, "{said}");
+    for part in ["is registered by ann", "its lease ends in", &origin.address(), "is up", "in flight"] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    let (code, said) = command(&proxy, &["explain", "--online", "http://file.test/"]);
+    assert_eq!((code, said.contains("stands in the configuration file")), (0, true), "{said}");
+    let (code, said) = command(&proxy, &["explain", "--online", "http://nobody.test/"]);
+    assert_eq!((code, said.contains("no_route")), (1, true), "{said}");
+}
+
+#[test]
+fn registered_routes_follow_policies_and_defaults_that_a_reload_changes_alone() {
+    let proxy = Proxy::start(1, &format!("{ADMIN}routes: {{}}\n"));
+    assert_eq!(change(&proxy, "PUT /v1/routes/t.test", "{\"respond\": \"hello\"}").status(), 201);
+    assert_eq!(proxy.get("t.test", "/").status(), 200);
+    // No route of the file is touched by this.
+    proxy.write_config(&format!("{ADMIN}defaults: {{ deny: [127.0.0.0/8] }}\nroutes: {{}}\n"));
+    assert_eq!(change(&proxy, "POST /v1/reload", "").status(), 200);
+    assert_eq!(proxy.get("t.test", "/").status(), 403);
+}
+
+#[test]
+fn another_file_for_registered_routes_needs_a_new_start_and_says_so() {
+    let proxy = Proxy::start(1, &format!("{ADMIN}routes: {{}}\n"));
+    proxy.write_config(&format!("{ADMIN}registry: {{ file: ./elsewhere.journal }}\nroutes: {{}}\n"));
+    let answer = change(&proxy, "POST /v1/reload", "");
+    assert!(answer.text().contains("registry.file"), "{}", answer.text());
+    assert_eq!(change(&proxy, "PUT /v1/routes/t.test", "{\"respond\": \"hello\"}").status(), 201);
+    assert!(!proxy.dir().file("elsewhere.journal").exists());
+}
+
+#[test]
+fn the_document_of_the_api_is_served() {
+    let proxy = Proxy::start(1, &format!("{ADMIN}routes: {{}}\n"));
+    let answer = ask(&proxy, "GET /v1/openapi.json", &[]);
+    assert_eq!(answer.field("content-type"), Some("application/json"));
+    let document = json(&answer);
+    assert_eq!(document["openapi"], "3.1.0");
+    // The router itself says which methods a path knows, where it is asked by another.
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let path = path.replace(['{', '}'], "");
+        let answer = change(&proxy, &format!("PATCH {path}"), "");
+        assert_eq!(answer.status(), 405, "{path}");
+        let told = operations.as_object().unwrap().keys().filter(|name| *name != "parameters");
+        let told: std::collections::BTreeSet<_> = told.map(|name| name.to_uppercase()).collect();
+        let allowed =
+            answer.field("allow").unwrap_or_default().split(',').map(str::trim).filter(|name| *name != "HEAD");
+        assert_eq!(allowed.map(str::to_owned).collect::<std::collections::BTreeSet<_>>(), told, "{path}");
+    }
+}
