@@ -99,7 +99,10 @@ fn how_an_upstream_chooses_and_keeps_fit() {
     let check = |upstream: &str, parts: &[&str]| {
         let text = format!("routes: {{ t.test: u }}\nupstreams: {{ u: {{ {upstream} }} }}\n");
         let whole = Whole::try_parse_from(["explain", "t.test"]).unwrap();
-        let (_, text) = tell(&Config::from_text(&text).expect(upstream), &whole.options, Paint::NEVER).unwrap();
+        let config = Config::from_text(&text).expect(upstream);
+        let snapshot = Snapshot::compile(&config).expect(upstream);
+        let question = whole.options.question().expect("it has a URL");
+        let Told { text, .. } = tell(&config, &snapshot, &question, Paint::NEVER);
         for part in parts {
             assert!(text.contains(part), "no {part:?} in\n{text}");
         }
