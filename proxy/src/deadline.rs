@@ -7,7 +7,6 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
@@ -17,8 +16,8 @@ use rustix::time::{
     timerfd_settime,
 };
 use switchboard_core::moment::Moment;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+
+use crate::reactor::Registered;
 
 /// The shortest sleep between two walks: what a deadline may be late. Chosen well below the shortest sensible time-out.
 pub const GRAIN: Duration = Duration::from_millis(10);
@@ -124,18 +123,18 @@ impl Deadlines {
         .await;
     }
 
-    /// Makes the timer that [`Self::watch`] waits for. A descriptor of the kernel's: a runtime with timers of its own
-    /// reads the clock and looks at its wheel each time that it waits for sockets, twice in each message.
+    /// Makes the timer that [`Self::watch`] waits for. A descriptor of the kernel's: to wait for sockets
+    /// with a time-out would set a timer, and read the clock, each time.
     ///
     /// # Errors
     /// When no descriptor is left.
-    pub fn timer() -> io::Result<AsyncFd<OwnedFd>> {
+    pub fn timer() -> io::Result<Registered> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
-        crate::reactor::register(timerfd_create(TimerfdClockId::Monotonic, flags)?, Interest::READABLE)
+        Registered::reading(timerfd_create(TimerfdClockId::Monotonic, flags)?)
     }
 
     /// Walks the row for ever. One task of the worker runs this.
-    pub async fn watch(self: Rc<Self>, timer: AsyncFd<OwnedFd>) {
+    pub async fn watch(self: Rc<Self>, timer: Registered) {
         loop {
             poll_fn(|context| self.poll_timer(&timer, context)).await;
             // The clock that deadlines are made from: what is woken must find that its time has come.
@@ -144,7 +143,7 @@ impl Deadlines {
     }
 
     /// Sets the timer where the earliest deadline has changed, and waits for it.
-    fn poll_timer(&self, timer: &AsyncFd<OwnedFd>, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_timer(&self, timer: &Registered, context: &mut Context<'_>) -> Poll<()> {
         if !self.sleeper.borrow().as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
             *self.sleeper.borrow_mut() = Some(context.waker().clone());
         }
@@ -153,17 +152,17 @@ impl Deadlines {
             self.arm(timer, next);
         }
         loop {
-            let Ok(mut guard) = ready!(timer.poll_read_ready(context)) else { return Poll::Pending };
+            ready!(timer.poll_readable(context));
             // How often it has gone off is not asked; a read only takes that off it.
             if rustix::io::read(timer, &mut [0; 8]).is_ok() {
                 self.armed.set(Moment::NEVER);
                 return Poll::Ready(());
             }
-            guard.clear_ready();
+            timer.clear_readable();
         }
     }
 
-    fn arm(&self, timer: &AsyncFd<OwnedFd>, next: Moment) {
+    fn arm(&self, timer: &Registered, next: Moment) {
         // All zero is off, so the first nanosecond stands for the origin of the system's clock.
         let nanos = if next == Moment::NEVER { 0 } else { self.zero.saturating_add(next.as_nanos()).max(1) };
         let time = Itimerspec {

@@ -4,6 +4,7 @@
 //! (`fd:`, unix): then one worker accepts for all. Either way a connection goes to a worker that is not the fullest,
 //! before it is registered anywhere, so that long-lived streams don't pile up on one core.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -15,10 +16,10 @@ use arc_swap::ArcSwap;
 use rustix::io::Errno;
 use rustix::net::{SocketAddrAny, SocketFlags};
 use switchboard_core::config::{Bind, Listener};
-use tokio::io::Interest;
 use tokio::sync::oneshot;
 
 use crate::process::{Admitted, Command, Process};
+use crate::reactor::{self, Registered};
 use crate::worker::Worker;
 
 pub mod bind;
@@ -72,7 +73,7 @@ pub enum Remote {
 /// Accepts until told to stop; then takes what waits in the queue, so that nobody who got a SYN-ACK is refused, and
 /// closes the socket.
 pub async fn accept(worker: Rc<Worker>, socket: Arc<Socket>, fd: OwnedFd, mut stop: oneshot::Receiver<()>) {
-    let listening = match crate::reactor::register(fd, Interest::READABLE) {
+    let listening = match Registered::reading(fd) {
         Ok(listening) => listening,
         Err(error) => {
             tracing::error!(listener = %socket.settings.load().name, %error, "cannot accept on this socket");
@@ -83,19 +84,17 @@ pub async fn accept(worker: Rc<Worker>, socket: Arc<Socket>, fd: OwnedFd, mut st
         let stopped = tokio::select! {
             biased;
             _ = &mut stop => true,
-            ready = listening.readable() => {
-                if let Ok(mut ready) = ready {
-                    match take_batch(&worker, &socket, listening.get_ref()) {
-                        Taken::All => ready.clear_ready(),
-                        Taken::More => tokio::task::yield_now().await,
-                        Taken::Pause => worker.deadlines.sleep(PAUSE).await,
-                    }
+            () = poll_fn(|context| listening.poll_readable(context)) => {
+                match take_batch(&worker, &socket, listening.fd()) {
+                    Taken::All => listening.clear_readable(),
+                    Taken::More => reactor::yield_now().await,
+                    Taken::Pause => worker.deadlines.sleep(PAUSE).await,
                 }
                 false
             }
         };
         if stopped {
-            while matches!(take_batch(&worker, &socket, listening.get_ref()), Taken::More) {}
+            while matches!(take_batch(&worker, &socket, listening.fd()), Taken::More) {}
             return;
         }
     }

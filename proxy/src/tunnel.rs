@@ -167,7 +167,7 @@ impl Tunnel {
             _place: place,
             _held: held,
         };
-        tokio::task::spawn_local(running);
+        crate::reactor::spawn(running);
     }
 }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use switchboard_core::balance::Draw;
 use switchboard_core::request_id::RequestId;
-use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
@@ -29,6 +29,7 @@ use crate::generation::{Current, Generation};
 use crate::http;
 use crate::listener::{self, Remote, Socket};
 use crate::process::{Admitted, Command, Process};
+use crate::reactor::{self, Registered};
 use crate::relay::READ;
 use crate::streams::{Pace, Streams, Which};
 use crate::telemetry::access_log::AccessLog;
@@ -81,18 +82,21 @@ impl Worker {
     ///
     /// # Errors
     /// When the system gives no reactor.
-    pub fn run(process: Arc<Process>, index: usize, inbox: UnboundedReceiver<Command>) -> std::io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build_local(Default::default())?;
-        let timer = {
-            let _inside = runtime.enter();
-            Deadlines::timer()?
-        };
-        runtime.block_on(async move {
+    pub fn run(
+        process: Arc<Process>,
+        index: usize,
+        inbox: UnboundedReceiver<Command>,
+        control: &Handle,
+    ) -> std::io::Result<()> {
+        // What takes long and blocks goes to the control thread's pool.
+        let _inside = control.enter();
+        reactor::run(async move {
+            let timer = Deadlines::timer()?;
             if let Some(worker) = Self::new(process, index) {
                 worker.work(inbox, timer).await;
             }
-        });
-        Ok(())
+            Ok(())
+        })?
     }
 
     fn new(process: Arc<Process>, index: usize) -> Option<Rc<Self>> {
@@ -123,10 +127,10 @@ impl Worker {
         }))
     }
 
-    async fn work(self: Rc<Self>, mut inbox: UnboundedReceiver<Command>, timer: AsyncFd<OwnedFd>) {
-        tokio::task::spawn_local(Rc::clone(&self.deadlines).watch(timer));
-        tokio::task::spawn_local(Rc::clone(&self).sweep());
-        tokio::task::spawn_local(AccessLog::flush_when_due(Rc::clone(&self)));
+    async fn work(self: Rc<Self>, mut inbox: UnboundedReceiver<Command>, timer: Registered) {
+        reactor::spawn(Rc::clone(&self.deadlines).watch(timer));
+        reactor::spawn(Rc::clone(&self).sweep());
+        reactor::spawn(AccessLog::flush_when_due(Rc::clone(&self)));
         while let Some(command) = inbox.recv().await {
             match command {
                 Command::Listen(socket, fd) => self.listen(socket, fd),
@@ -161,7 +165,7 @@ impl Worker {
         let (stop, stopped) = oneshot::channel();
         self.listening.borrow_mut().insert(socket.id, stop);
         let worker = Rc::clone(self);
-        tokio::task::spawn_local(async move {
+        reactor::spawn(async move {
             listener::accept(Rc::clone(&worker), socket, fd, stopped).await;
             if let Some(link) = worker.process.workers.get(worker.index) {
                 link.accepting.fetch_sub(1, Ordering::Relaxed);
@@ -174,7 +178,7 @@ impl Worker {
         self.counters.accepted.add(1);
         let open = Open::enter(self);
         let worker = Rc::clone(self);
-        tokio::task::spawn_local(async move {
+        reactor::spawn(async move {
             let connection = http::serve(Rc::clone(&worker), socket, fd, remote, (admitted, open));
             if caught(pin!(connection)).await.is_err() {
                 worker.counters.panics.add(1);

@@ -11,6 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use switchboard_core::config::{Config, Scope};
 use switchboard_core::moment::Moment;
 use switchboard_core::snapshot::Compiler;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::health::Health;
@@ -101,13 +102,13 @@ pub fn run(start: Start) -> Result<u8, String> {
         names_hosts,
         certs,
     });
-    start_workers(&process, inboxes)?;
-    export::start(&process, handed_over)?;
-    process.follow_tracing();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the control thread: {error}"))?;
+    start_workers(&process, inboxes, runtime.handle())?;
+    export::start(&process, handed_over)?;
+    process.follow_tracing();
     let started = Started { process, registry, routes, listeners, plan, wanted, path, picture, ready };
     let code = runtime.block_on(started.control());
     runtime.shutdown_background();
@@ -180,13 +181,13 @@ fn first_generation(config: Config, scope: &Scope) -> Result<(Registry, Routes, 
 }
 
 /// Starts a thread for each inbox.
-fn start_workers(process: &Arc<Process>, inboxes: Vec<Inbox>) -> Result<(), String> {
+fn start_workers(process: &Arc<Process>, inboxes: Vec<Inbox>, control: &Handle) -> Result<(), String> {
     for (index, inbox) in inboxes.into_iter().enumerate() {
-        let shared = Arc::clone(process);
+        let (shared, control) = (Arc::clone(process), control.clone());
         std::thread::Builder::new()
             .name(format!("worker-{index}"))
             .spawn(move || {
-                if let Err(error) = Worker::run(shared, index, inbox) {
+                if let Err(error) = Worker::run(shared, index, inbox, &control) {
                     tracing::error!(%error, index, "a worker could not start");
                 }
             })

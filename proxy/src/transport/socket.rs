@@ -10,15 +10,14 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 use super::Gone;
+use crate::reactor::Registered;
 
 /// A registered socket.
 #[derive(Debug)]
 pub struct Socket {
-    fd: AsyncFd<OwnedFd>,
+    fd: Registered,
     /// Bytes wait in it whose readiness was given up, to hear of what comes behind them.
     unread: Cell<bool>,
 }
@@ -29,15 +28,14 @@ impl Socket {
     /// # Errors
     /// When the reactor refuses it (descriptors or memory exhausted).
     pub fn register(fd: OwnedFd) -> io::Result<Self> {
-        let fd = crate::reactor::register(fd, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Self { fd, unread: Cell::new(false) })
+        Ok(Self { fd: Registered::both_ways(fd)?, unread: Cell::new(false) })
     }
 
     /// Reads once into `buffer`; 0 is the end. A short read clears the readiness, so that the next call costs nothing
     /// until bytes have come: one `recv` per message.
     pub fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if self.unread.get() {
-            match rustix::net::recv(self.fd.get_ref(), &mut *buffer, RecvFlags::empty()) {
+            match rustix::net::recv(self.fd.fd(), &mut *buffer, RecvFlags::empty()) {
                 Ok((read, _)) => {
                     self.unread.set(read == buffer.len());
                     return Poll::Ready(Ok(read));
@@ -48,15 +46,15 @@ impl Socket {
             }
         }
         loop {
-            let mut guard = ready!(self.fd.poll_read_ready(context))?;
-            match rustix::net::recv(guard.get_inner(), &mut *buffer, RecvFlags::empty()) {
+            ready!(self.fd.poll_readable(context));
+            match rustix::net::recv(&self.fd, &mut *buffer, RecvFlags::empty()) {
                 Ok((read, _)) => {
                     if read > 0 && read < buffer.len() {
-                        guard.clear_ready();
+                        self.fd.clear_readable();
                     }
                     return Poll::Ready(Ok(read));
                 }
-                Err(Errno::WOULDBLOCK) => guard.clear_ready(),
+                Err(Errno::WOULDBLOCK) => self.fd.clear_readable(),
                 Err(Errno::INTR) => {}
                 Err(error) => return Poll::Ready(Err(error.into())),
             }
@@ -67,7 +65,7 @@ impl Socket {
     ///
     /// There nearly always is room, so the reactor is asked only where there was none.
     pub fn poll_write(&self, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        match send(self.fd.get_ref(), slices) {
+        match send(self.fd.fd(), slices) {
             Err(Errno::WOULDBLOCK | Errno::INTR) => self.poll_write_with(context, |socket| send(socket, slices)),
             other => Poll::Ready(other.map_err(io::Error::from)),
         }
@@ -99,7 +97,7 @@ impl Socket {
     /// # Errors
     /// When the connection is gone.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match send(self.fd.get_ref(), &[IoSlice::new(bytes)]) {
+        match send(self.fd.fd(), &[IoSlice::new(bytes)]) {
             Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(0),
             other => other.map_err(io::Error::from),
         }
@@ -112,16 +110,16 @@ impl Socket {
         mut operation: impl FnMut(BorrowedFd<'_>) -> Result<usize, Errno>,
     ) -> Poll<io::Result<usize>> {
         if self.unread.get() {
-            match operation(self.fd.get_ref().as_fd()) {
+            match operation(self.fd.as_fd()) {
                 Err(Errno::WOULDBLOCK) => self.unread.set(false),
                 Err(Errno::INTR) => return again(context),
                 other => return Poll::Ready(other.map_err(io::Error::from)),
             }
         }
         loop {
-            let mut guard = ready!(self.fd.poll_read_ready(context))?;
-            match operation(guard.get_inner().as_fd()) {
-                Err(Errno::WOULDBLOCK) => guard.clear_ready(),
+            ready!(self.fd.poll_readable(context));
+            match operation(self.fd.as_fd()) {
+                Err(Errno::WOULDBLOCK) => self.fd.clear_readable(),
                 Err(Errno::INTR) => {}
                 other => return Poll::Ready(other.map_err(io::Error::from)),
             }
@@ -135,9 +133,9 @@ impl Socket {
         mut operation: impl FnMut(BorrowedFd<'_>) -> Result<usize, Errno>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let mut guard = ready!(self.fd.poll_write_ready(context))?;
-            match operation(guard.get_inner().as_fd()) {
-                Err(Errno::WOULDBLOCK) => guard.clear_ready(),
+            ready!(self.fd.poll_writable(context));
+            match operation(self.fd.as_fd()) {
+                Err(Errno::WOULDBLOCK) => self.fd.clear_writable(),
                 Err(Errno::INTR) => {}
                 other => return Poll::Ready(other.map_err(io::Error::from)),
             }
@@ -149,8 +147,8 @@ impl Socket {
     /// # Errors
     /// The error of the connect.
     pub fn poll_connected(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let guard = ready!(self.fd.poll_write_ready(context))?;
-        Poll::Ready(match sockopt::socket_error(guard.get_inner()) {
+        ready!(self.fd.poll_writable(context));
+        Poll::Ready(match sockopt::socket_error(&self.fd) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) | Err(error) => Err(error.into()),
         })
@@ -159,32 +157,29 @@ impl Socket {
     /// Tells whether an idle connection is still good: nothing has come and nobody has closed. No system call, except
     /// after a read that filled its buffer to the last byte, where only the socket knows. Nobody is registered to be woken.
     pub fn is_quiet(&self) -> bool {
-        let mut byte = [0];
-        let looked = self.fd.try_io(Interest::READABLE, |socket| {
-            rustix::net::recv(socket, &mut byte, RecvFlags::PEEK).map_err(io::Error::from)
-        });
-        looked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        if !self.fd.is_readable() {
+            return true;
+        }
+        let quiet = rustix::net::recv(&self.fd, &mut [0], RecvFlags::PEEK).err() == Some(Errno::WOULDBLOCK);
+        if quiet {
+            self.fd.clear_readable();
+        }
+        quiet
     }
 
     /// Registers for the other side's leaving while we wait for something else. Bytes that have come stay in the
     /// socket: only their readiness is given up, or they would hide that nobody is there any more.
     pub fn poll_gone(&self, context: &mut Context<'_>) -> Poll<Gone> {
-        loop {
-            match ready!(self.fd.poll_read_ready(context)) {
-                Ok(guard) if guard.ready().is_read_closed() => break,
-                Ok(mut guard) => {
-                    self.unread.set(true);
-                    guard.clear_ready();
-                }
-                Err(_) => return Poll::Ready(Gone::Reset),
-            }
+        if self.fd.is_readable() && !self.fd.is_read_closed() {
+            self.unread.set(true);
+            self.fd.clear_readable();
         }
-        // EPOLLHUP and EPOLLERR close the writing side too; a FIN closes the reading side alone. Asked with the caller's
-        // own waker: another would take its place where it waits for room.
-        match self.fd.poll_write_ready(context) {
-            Poll::Ready(Ok(guard)) if guard.ready().is_write_closed() => Poll::Ready(Gone::Reset),
-            Poll::Ready(Err(_)) => Poll::Ready(Gone::Reset),
-            Poll::Ready(Ok(_)) | Poll::Pending => Poll::Ready(Gone::Fin),
+        // After a FIN, too: a reset may follow.
+        self.fd.wait_to_read(context);
+        match (self.fd.is_write_closed(), self.fd.is_read_closed()) {
+            (true, _) => Poll::Ready(Gone::Reset),
+            (false, true) => Poll::Ready(Gone::Fin),
+            (false, false) => Poll::Pending,
         }
     }
 
@@ -206,7 +201,7 @@ impl Socket {
 
     /// Takes it out of the reactor.
     pub fn into_descriptor(self) -> OwnedFd {
-        self.fd.into_inner()
+        self.fd.into_fd()
     }
 }
 

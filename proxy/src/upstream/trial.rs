@@ -30,7 +30,7 @@ pub fn begin(worker: &Rc<Worker>, generation: &Rc<Current>, upstream: UpstreamId
     let Some(live) = generation.upstreams.get(upstream.index()) else { return };
     if !live.trying.swap(true, Ordering::AcqRel) {
         let going = Going(Arc::clone(live));
-        tokio::task::spawn_local(run(Rc::clone(worker), Rc::clone(generation), upstream, going));
+        crate::reactor::spawn(run(Rc::clone(worker), Rc::clone(generation), upstream, going));
     }
 }
 

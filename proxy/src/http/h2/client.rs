@@ -80,7 +80,7 @@ impl Link {
         .await?;
         let ended = Rc::new(Cell::new(false));
         let over = Rc::clone(&ended);
-        tokio::task::spawn_local(async move {
+        crate::reactor::spawn(async move {
             let result = poll_fn(|context| running.poll(context)).await;
             over.set(true);
             let lost = running.shared.core.borrow_mut().lose_all();

@@ -210,7 +210,7 @@ fn answer(connection: &Rc<Connection>, shared: &Rc<Shared>, core: &mut Core, key
     };
     let stream = Stream::request(Rc::clone(shared), key);
     let mut connection = connection.stream(Transport::Stream(Box::new(stream)));
-    tokio::task::spawn_local(async move {
+    crate::reactor::spawn(async move {
         let exchange = async move {
             let mut rest = None;
             let next = match refused {
