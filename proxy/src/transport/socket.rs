@@ -74,7 +74,7 @@ impl Socket {
     /// Writes once; more follows at once, so that the kernel may put both into one packet (`MSG_MORE`).
     pub fn poll_write_more(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let flags = SendFlags::NOSIGNAL | SendFlags::MORE;
-        match rustix::net::send(self.fd.get_ref(), bytes, flags) {
+        match rustix::net::send(&self.fd, bytes, flags) {
             Err(Errno::WOULDBLOCK | Errno::INTR) => {
                 self.poll_write_with(context, |socket| rustix::net::send(socket, bytes, flags))
             }
