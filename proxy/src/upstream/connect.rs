@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use switchboard_core::moment::Moment;
 use switchboard_core::proxy_header::{self, Ends};
 use switchboard_core::reason::Reason;
 
@@ -26,9 +27,11 @@ pub async fn connect(
     patience: Option<Duration>,
     ends: Option<Ends>,
 ) -> Result<Connection, ProxyError> {
+    let begun = endpoint.tls.as_ref().map(|_| worker.deadlines.about_now());
     let mut connection = connect_raw(worker, endpoint, client, deadline, patience, ends).await?;
-    if let Some(tls) = &endpoint.tls {
-        connection.transport = secured(connection.transport, tls, client, deadline, patience).await?;
+    if let (Some(tls), Some(begun)) = (&endpoint.tls, begun) {
+        let until = patience.map_or(Moment::NEVER, |patience| begun + with_tls(patience));
+        connection.transport = secured(connection.transport, tls, client, deadline, until).await?;
         connection.opened = worker.deadlines.now();
     }
     Ok(connection)
@@ -80,14 +83,19 @@ fn introduce(transport: &Transport, endpoint: &EndpointLive, ends: Option<Ends>)
     Err(ProxyError::upstream(Reason::UpstreamReset, detail).retry(Retry::Unsent))
 }
 
+/// How long a connection may take with its handshake, where it may take `patience` without: 5 s of 3 (SECURITY §4.2).
+fn with_tls(patience: Duration) -> Duration {
+    patience.saturating_mul(5) / 3
+}
+
 async fn secured(
     transport: Transport,
     tls: &endpoints::ClientTls,
     client: &Transport,
     deadline: &Deadline,
-    patience: Option<Duration>,
+    until: Moment,
 ) -> Result<Transport, ProxyError> {
-    deadline.set_in(patience);
+    deadline.set(until);
     endpoints::connect(transport, tls, Some(client), deadline).await.map_err(|failure| match failure {
         endpoints::Failure::ClientGone => ProxyError::gone(),
         endpoints::Failure::TimedOut => {

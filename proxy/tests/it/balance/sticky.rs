@@ -179,3 +179,33 @@ fn a_session_begins_where_the_application_begins_one() {
         (0..4).for_each(|_| assert_eq!(ask(&proxy, &pair).text(), login.text()));
     });
 }
+
+/// A kept connection that ended says little of its endpoint: a session asks there once more before it goes elsewhere.
+#[test]
+fn a_session_asks_its_endpoint_again_after_a_stale_connection() {
+    on_workers(|workers| {
+        let origin = |name: &'static str| {
+            Origin::start(move |wire, _| {
+                // One answer for each connection; the next request finds it closed.
+                if wire.request().is_some() {
+                    wire.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{name}"));
+                    wire.request();
+                }
+            })
+        };
+        let origins = [origin("a"), origin("b")];
+        let proxy = group(workers, &addresses(&origins), "sticky: { cookie: sb }", "");
+        // On one connection, so that one worker has the kept one.
+        let mut client = proxy.send("GET / HTTP/1.1\r\nHost: t.test\r\n\r\n");
+        let first = client.response();
+        let (pair, _) = set(&first).unwrap();
+        for n in 1..4 {
+            client.send(format!("GET / HTTP/1.1\r\nHost: t.test\r\nCookie: {pair}\r\n\r\n"));
+            let next = client.response();
+            assert_eq!((next.text(), set(&next)), (first.text(), None), "request {n}");
+        }
+        let stale: u64 = (1..4).map(|n| proxy.wait_access(n)["attempt"].as_u64().unwrap() - 1).sum();
+        assert!(stale > 0, "no connection was stale");
+        proxy.stop();
+    });
+}

@@ -70,3 +70,22 @@ fn case_170_an_endpoint_that_speaks_plain_text() {
         assert!(!answer.text().contains("evil"), "{}", answer.text());
     });
 }
+
+/// A connection with its handshake has two thirds more than `timeouts.connect`: 5 s of 3.
+#[test]
+fn an_endpoint_that_never_shakes_hands_is_given_up() {
+    on_workers(|workers| {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let text = format!(
+            "timeouts: {{ connect: 600ms }}\nroutes: {{ t.test: \"https://{}\" }}\n",
+            silent.local_addr().unwrap()
+        );
+        let proxy = Proxy::start(workers, &text);
+        let asked = std::time::Instant::now();
+        let answer = proxy.get("t.test", "/");
+        assert_eq!((answer.status(), answer.reason()), (504, "connect_timeout"));
+        let took = asked.elapsed();
+        assert!((950..6000).contains(&took.as_millis()), "{took:?}");
+        proxy.stop();
+    });
+}
