@@ -1,5 +1,6 @@
 //! The admin plane: who may ask, what it answers, and that the data plane doesn't depend on it.
 
+mod bars;
 mod change;
 mod guard;
 mod look;

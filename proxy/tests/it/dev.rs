@@ -137,12 +137,27 @@ fn a_name_goes_with_its_server_and_the_other_never_blinks() {
     let mut socket = Wire::connect(at);
     open(&mut socket, "b.localhost", "/ws");
     assert_eq!(get(at, "a.localhost", "/").status(), 200);
+    // Events of both flow at their names, each before the next is asked for.
+    let mut events = ["a", "b"].map(|name| {
+        let mut stream = Wire::connect(at);
+        stream.send(format!("GET /sse HTTP/1.1\r\nHost: {name}.localhost\r\nAccept: text/event-stream\r\n\r\n"));
+        assert_eq!(stream.head().field("content-type"), Some("text/event-stream"));
+        assert_eq!(get(at, &format!("{name}.localhost"), "/next").text(), "sent");
+        assert_eq!(stream.chunk(), format!("data: {name}-event-1\n\n").into_bytes());
+        stream
+    });
+    let mut other = Wire::connect(at);
+    open(&mut other, "a.localhost", "/ws");
+    other.send(b"\x81\x82\0\0\0\0hi");
+    other.expect(b"\x81\x07ws-a:hi");
     a.tell("-TERM");
     let status = poll("dev to end", || a.child.try_wait().unwrap());
     assert_eq!(status.code(), Some(143), "the server's own end: {}", a.said());
     assert_own_answer(&get(at, "a.localhost", "/"), 404, "no_route");
     socket.send(b"\x81\x82\0\0\0\0hi");
     socket.expect(b"\x81\x07ws-b:hi");
+    assert_eq!(get(at, "b.localhost", "/next").text(), "sent");
+    assert_eq!(events[1].chunk(), b"data: b-event-2\n\n");
 }
 
 #[test]

@@ -50,6 +50,28 @@ fn a_port_that_is_taken_is_an_error_where_it_was_written() {
 }
 
 #[test]
+fn case_183_and_185_what_strangers_send_is_shown_as_text_and_nothing_else() {
+    let proxy = Proxy::start(1, &format!("{ADMIN}{ROUTES}"));
+    let mut wire = proxy.connect();
+    // As far as it passes the codec: markup, quotes, marks that turn the direction of writing, bytes that are no UTF-8.
+    wire.send(b"GET /%1b[31m<script>alert(1)</script>\"\\ HTTP/1.1\r\nHost: t.test\r\n\r\n");
+    wire.response();
+    proxy.get("evil.test", "/<script>alert(1)</script>%22%E2%80%AE'");
+    proxy.ask(b"GET /x HTTP/1.1\r\nHost: evil.test\r\nUser-Agent: \xff\xfe<img src=x>\r\n\r\n");
+    for path in ["/v1/exchanges", "/v1/picture", "/v1/status"] {
+        let answer = ask(&proxy, &format!("GET {path}"), &[]);
+        assert_eq!(answer.field("content-type"), Some("application/json"), "{path}");
+        assert_eq!(answer.field("x-content-type-options"), Some("nosniff"), "{path}");
+        json(&answer);
+        assert!(!answer.text().chars().any(|c| c.is_control() && c != '\n'), "{path}");
+    }
+    let page = ask(&proxy, "GET /", &[]);
+    let policy = page.field("content-security-policy").unwrap();
+    assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert!(!page.text().contains("evil.test"), "the page itself holds nothing that came from outside");
+}
+
+#[test]
 fn the_data_plane_does_not_notice_a_flood() {
     let proxy = Proxy::start(1, &format!("{ADMIN}{ROUTES}"));
     // More than are accepted at once, and none says anything.

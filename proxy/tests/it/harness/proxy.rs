@@ -11,7 +11,10 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_switchboard");
+/// The program under test. `SWITCHBOARD_BINARY` names another build of it, for what is measured.
+fn binary() -> PathBuf {
+    std::env::var_os("SWITCHBOARD_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_switchboard").into(), PathBuf::from)
+}
 
 /// A host that only the harness asks for.
 const NOBODY: &str = "nobody.test";
@@ -75,7 +78,7 @@ impl Proxy {
             head.push_str("admin: off\n");
         }
         let config = dir.write("switchboard.yaml", &format!("{head}{yaml}"));
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary());
         command.arg("run").arg("-c").arg(config);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         change(&mut command);
@@ -312,7 +315,7 @@ impl Drop for Proxy {
 /// Runs the binary with arguments in a directory and waits for its end.
 #[track_caller]
 pub(crate) fn run(dir: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(binary());
     command.args(arguments).current_dir(dir);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
