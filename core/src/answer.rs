@@ -300,6 +300,7 @@ const fn retry_after(reason: Reason) -> Option<u32> {
         | Reason::UpstreamBadResponse
         | Reason::UpgradeFailed
         | Reason::ResponseTimeout
+        | Reason::NotCached
         | Reason::ClientGone
         | Reason::MessageTooLong
         | Reason::FrameFault

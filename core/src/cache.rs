@@ -22,7 +22,25 @@ pub use entry::Entry;
 pub use reuse::Reuse;
 pub use store::Verdict;
 
+use crate::config;
 use crate::message::Fields;
+
+/// What a rule keeps, compiled.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// As it was configured.
+    pub rules: config::Cache,
+    /// Tells its answers from those of other rules under the same URL. The same in the next start.
+    pub space: u64,
+}
+
+impl Plan {
+    /// Makes the plan of the rule with this fingerprint of the route with this key.
+    #[must_use]
+    pub fn new(rules: &config::Cache, route: &str, fingerprint: u64) -> Self {
+        Self { rules: rules.clone(), space: tags::hash(route.as_bytes()) ^ fingerprint.rotate_left(1) }
+    }
+}
 
 /// The values of the lines with this name that are not dropped, in order.
 fn lines<'a>(fields: &'a Fields, bytes: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {

@@ -88,6 +88,8 @@ pub struct Config {
     pub limits: Limits,
     /// Bounds of HTTP/2 connections.
     pub http2: Http2,
+    /// How much of answers is kept.
+    pub cache: CacheStore,
     /// How long a shutdown waits.
     pub drain: Drain,
     /// Networks by the name of their list; conditions hold them too, filled in.
@@ -249,6 +251,8 @@ pub struct Rule {
     pub wait: Option<Wait>,
     /// What is compressed on the way to the client.
     pub compress: Compression,
+    /// What of its answers is kept; `None` is nothing.
+    pub cache: Option<Box<Cache>>,
 }
 
 impl Rule {

@@ -60,6 +60,8 @@ pub enum Reason {
     UpgradeFailed,
     /// No byte of an answer came within `timeouts.first_byte`.
     ResponseTimeout,
+    /// Only a stored answer was wanted (`only-if-cached`), and none can be given.
+    NotCached,
     /// The client went away first; nobody reads this answer, so it stands in logs only.
     ClientGone,
     /// A WebSocket's message or frame is longer than `max_message` or `max_frame`: closed with 1009.
@@ -80,7 +82,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the table in the docs.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::BadRequest,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -108,6 +110,7 @@ impl Reason {
         Self::UpstreamBadResponse,
         Self::UpgradeFailed,
         Self::ResponseTimeout,
+        Self::NotCached,
         Self::ClientGone,
         Self::MessageTooLong,
         Self::FrameFault,
@@ -149,6 +152,7 @@ impl Reason {
             Self::UpstreamBadResponse => "upstream_bad_response",
             Self::UpgradeFailed => "upgrade_failed",
             Self::ResponseTimeout => "response_timeout",
+            Self::NotCached => "not_cached",
             Self::ClientGone => "client_gone",
             Self::MessageTooLong => "message_too_long",
             Self::FrameFault => "frame_fault",
@@ -191,7 +195,7 @@ impl Reason {
             | Self::UpstreamBadResponse
             | Self::UpgradeFailed => 502,
             Self::Maintenance | Self::NoEndpoint | Self::Overloaded | Self::Draining => 503,
-            Self::ConnectTimeout | Self::ResponseTimeout => 504,
+            Self::ConnectTimeout | Self::ResponseTimeout | Self::NotCached => 504,
             Self::UnsupportedVersion => 505,
         }
     }

@@ -108,6 +108,8 @@ pub struct Rule {
     pub retry: config::Retry,
     /// How requests are held while no endpoint can take them.
     pub wait: Option<config::Wait>,
+    /// What of its answers is kept; `None` is nothing.
+    pub cache: Option<Arc<crate::cache::Plan>>,
     /// Limits of its WebSockets; `None` where it has none.
     pub websocket: Option<Box<config::WebSocket>>,
     /// Limits of its event streams; `None` where it has none.

@@ -5,6 +5,7 @@
 //! off, flooded or broken (invariant 7). `server` accepts, `guard` decides who may ask, the rest answers.
 
 pub mod answer;
+mod cache;
 pub mod client;
 mod dashboard;
 mod drains;
@@ -171,6 +172,8 @@ fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/reload", post(reload::reload))
         .route("/v1/drains", post(drains::begin))
         .route("/v1/drains/{id}", get(drains::look))
+        .route("/v1/cache", get(cache::show))
+        .route("/v1/cache/purge", post(cache::purge))
         .route("/v1/routes", get(routes::list))
         .route("/v1/routes/{key}", get(routes::show).put(routes::put).delete(routes::remove))
         .route("/v1/routes/{key}/renew", post(routes::renew))

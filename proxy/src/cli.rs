@@ -6,6 +6,7 @@ mod check;
 mod drain;
 pub(crate) mod explain;
 pub(crate) mod paint;
+mod purge;
 mod reload;
 mod route;
 pub(crate) mod run;
@@ -73,6 +74,11 @@ enum Command {
                             the endpoint out of the configuration."
     )]
     Drain(drain::Options),
+    /// Throws away what the cache keeps: of one URL, of those that begin so, or with a tag
+    #[command(after_help = "Examples:\n  switchboard purge https://example.com/news\n  switchboard purge --prefix \
+                            https://example.com/img/\n  switchboard purge --tag article-17\n\nWhat is being fetched \
+                            at this moment is not kept either.")]
+    Purge(purge::Options),
     /// Lets this machine's browsers and tools trust the certificates of private names (`tls: auto`)
     #[command(
         after_help = "Examples:\n  switchboard trust                       as yourself: it asks for sudo where it \
@@ -151,6 +157,7 @@ pub fn main() -> ExitCode {
         Command::Explain(options) => explain::explain(&options),
         Command::Reload(options) => reload::reload(&options),
         Command::Drain(options) => drain::drain(&options),
+        Command::Purge(options) => purge::purge(&options),
         Command::Route(options) => route::route(&options),
         Command::Trust(options) => trust::trust(&options),
         Command::Dev(options) => crate::dev::run(&options),

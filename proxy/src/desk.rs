@@ -123,6 +123,8 @@ pub struct Desk {
     pub target: Vec<u8>,
     /// The canonical path, where files are looked for; the name of one while it is.
     pub path: Vec<u8>,
+    /// Places of request lines that wait until it is known what the cache has.
+    pub set_aside: Vec<usize>,
     /// What policies remember of the request; means something only where the rule has policies.
     pub notes: Notes,
     /// What the request's token says; means something only where the rule asks for one.
@@ -140,6 +142,7 @@ impl Desk {
             request_id: Vec::with_capacity(32),
             target: Vec::new(),
             path: Vec::new(),
+            set_aside: Vec::new(),
             notes: Notes::default(),
             claims: Claims::default(),
         })

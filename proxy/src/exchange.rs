@@ -7,6 +7,7 @@ pub mod admit;
 pub mod again;
 pub mod answer;
 pub mod bond;
+pub mod cache;
 pub mod files;
 pub mod hedge;
 pub mod here;
@@ -26,7 +27,7 @@ use switchboard_core::config::Timeouts;
 use switchboard_core::http1::{Framing, HeadLimits};
 use switchboard_core::message::Version;
 use switchboard_core::moment::Moment;
-use switchboard_core::snapshot::{Action, Rule, UpstreamId};
+use switchboard_core::snapshot::{Action, UpstreamId};
 
 use crate::desk::Desk;
 use crate::error::ProxyError;
@@ -139,6 +140,9 @@ async fn exchange(
             return Box::pin(own::answer_rule(connection, desk, record, &admitted)).await;
         }
     };
+    if cache::applies(&admitted) {
+        return Box::pin(cache::serve(connection, desk, record, admitted, upstream, upload)).await;
+    }
     let place = crate::tunnel::quota::enter(record, &admitted)?; // 429, 503
     let upload = upload.insert(body_of(desk, record, &admitted));
     let mut interim = Interim::new(desk.request.version, admitted.hop.expect_continue);
@@ -219,7 +223,7 @@ async fn reach(
         if let Some(bonds) = &bonds {
             bonds.write_up(desk);
         }
-        let attempt = attempt_on(connection, rule, timeouts, &limits, ends);
+        let attempt = attempt_on(connection, admitted, timeouts, &limits, ends);
         let sent = match rule.retry.hedge {
             Some(after) if hedge::may(desk, admitted.nature(upload), &attempts) => {
                 let bonds = bonds.as_ref();
@@ -237,7 +241,7 @@ async fn reach(
             }
             Ok(kept) => {
                 let cookie = bonds.as_ref().map_or_else(Vec::new, |bonds| bonds.set(attempts.last_place(), desk));
-                return Ok(answer::Upstream { connection: kept, permit, cookie, place: None });
+                return Ok(answer::Upstream { connection: kept, permit, cookie, place: None, fill: None });
             }
             // An answer of ours would begin in the middle of an interim head that the client does not take.
             Err(_) if interim.owes() => return Err(ProxyError::gone()),
@@ -252,7 +256,7 @@ async fn reach(
 
 fn attempt_on<'a>(
     connection: &'a Connection,
-    rule: &Rule,
+    admitted: &Admitted,
     timeouts: &'a Timeouts,
     limits: &'a HeadLimits,
     ends: Moment,
@@ -261,9 +265,10 @@ fn attempt_on<'a>(
         worker: &connection.worker,
         peer: &connection.peer,
         client: &connection.transport,
+        shared: admitted.shared,
         deadline: &connection.deadline,
         timeouts,
-        per_try: rule.retry.per_try,
+        per_try: admitted.rule.retry.per_try,
         limits,
         ends,
     }

@@ -15,6 +15,7 @@ use switchboard_core::snapshot::{
     CompileError, Compiler, Endpoint, EndpointIdentity, Rule, RuleIdentity, Snapshot, Upstream, UpstreamIdentity,
 };
 
+use crate::cache::Store;
 use crate::live::limits::Limits;
 use crate::live::outside::{Outside, Outsides};
 use crate::live::{EndpointLive, Place, Places, PoolId, Removal, RuleLive, UpstreamLive};
@@ -38,6 +39,8 @@ pub struct Generation {
     pub proves_by_token: bool,
     /// What signs sticky sessions, where an upstream has them.
     pub sticky_key: Option<Arc<StickyKey>>,
+    /// Answers that are kept.
+    pub cache: Arc<Store>,
     /// By rule id.
     pub rules: Slots<Arc<RuleLive>>,
     /// What policies of rules ask outside of the proxy, by rule id; a hole where they ask nothing.
@@ -105,6 +108,7 @@ pub struct Registry {
     limits: Limits,
     outsides: Outsides,
     sticky_key: Option<Arc<StickyKey>>,
+    cache: Option<Arc<Store>>,
 }
 
 impl Registry {
@@ -149,6 +153,12 @@ impl Registry {
         self.sticky_key.clone()
     }
 
+    /// The store of answers: the one of before, unless it is to be another.
+    fn cache(&mut self, config: &Config) -> Arc<Store> {
+        let kept = self.cache.take().filter(|store| store.settings() == config.cache);
+        Arc::clone(self.cache.insert(kept.unwrap_or_else(|| Store::new(config.cache))))
+    }
+
     /// Ties a snapshot to the live things of its parts.
     fn tie(&mut self, config: Config, snapshot: Snapshot, tls: Arc<tls::setup::Setup>, now: Moment) -> Generation {
         let mut rules = Slots::default();
@@ -174,6 +184,7 @@ impl Registry {
         }
         let proves_by_token = crate::certs::keeper::proves_by_token(&config);
         let sticky_key = self.sticky_key(&snapshot, &config.state_dir);
+        let cache = self.cache(&config);
         let config = Arc::new(config);
         let number = self.number;
         Generation {
@@ -182,6 +193,7 @@ impl Registry {
             snapshot,
             proves_by_token,
             sticky_key,
+            cache,
             rules,
             outsides,
             listener_outsides,

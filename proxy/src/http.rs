@@ -168,8 +168,8 @@ impl Connection {
         }
     }
 
-    /// Makes the connection that an exchange sees of a stream of this one.
-    fn stream(&self, stream: Transport) -> Self {
+    /// Makes a connection that says the same of its client, over another transport: a stream of this one, or nobody.
+    pub fn beside(&self, stream: Transport) -> Self {
         Self {
             transport: stream,
             deadline: self.worker.deadlines.place(),
@@ -247,7 +247,7 @@ impl Connection {
     ) -> Self {
         let transport = match self.transport {
             Transport::Plain(socket) => Transport::Tls(join(socket)),
-            other @ (Transport::Tls(_) | Transport::Stream(_)) => other,
+            other @ (Transport::Tls(_) | Transport::Stream(_) | Transport::Nobody) => other,
         };
         let mut connection = Self { transport, secure: Some(secure), ..self };
         let generation = connection.worker.generation();

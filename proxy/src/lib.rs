@@ -19,6 +19,8 @@ pub mod files;
 
 pub mod tunnel;
 
+pub mod cache;
+
 pub mod telemetry;
 
 pub mod worker;

@@ -9,9 +9,11 @@ use std::task::{Context, Poll, ready};
 
 use switchboard_core::http1::{BodyDecoder, CHUNK_SUFFIX, ChunkError, LAST_CHUNK_LINE, chunk_prefix};
 
+use crate::cache::Fill;
 use crate::transport::Transport;
 
 pub mod events;
+mod filling;
 mod frames;
 pub mod here;
 pub mod replay;
@@ -85,6 +87,8 @@ pub struct Pump {
     trailers: Vec<u8>,
     /// The payload, while it may have to be sent once more.
     kept: Option<Box<Replay>>,
+    /// Where an answer is stored on its way.
+    fill: Option<Box<Fill>>,
     /// What is known of an event stream.
     events: Option<Box<Events>>,
     /// Payload bytes that came.
@@ -110,6 +114,7 @@ impl Pump {
             owes_end: false,
             trailers: Vec::new(),
             kept: None,
+            fill: None,
             events: None,
             received: 0,
             sent: 0,
@@ -189,6 +194,7 @@ impl Pump {
             }
             if self.splice.is_none()
                 && self.kept.is_none()
+                && self.fill.is_none()
                 && Splice::pays(self.body.declared_left(), self.coding)
                 && source.is_plain()
                 && sink.is_plain()
@@ -251,6 +257,9 @@ impl Pump {
             return Err(PumpError::TooLarge);
         }
         self.complete = decoded.done;
+        if self.fill.is_some() {
+            filling::take(self, bytes.get(..decoded.produced).unwrap_or_default());
+        }
         if self.kept.is_some() {
             replay::keep(&mut self.kept, bytes.get(..decoded.produced).unwrap_or_default());
         }
@@ -265,6 +274,7 @@ impl Pump {
     fn end_of_source(&mut self) -> Result<(), PumpError> {
         if self.body.finish_on_eof() {
             self.complete = true;
+            filling::take(self, &[]);
             Ok(())
         } else {
             Err(PumpError::Truncated)

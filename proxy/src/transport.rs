@@ -36,6 +36,8 @@ pub enum Transport {
     Tls(Box<TlsStream>),
     /// One stream of an HTTP/2 connection, either way. What is read and written are bodies; heads have calls of their own.
     Stream(Box<Stream>),
+    /// Nobody: takes whatever is written and never sends. For what is fetched though no client waits for it.
+    Nobody,
 }
 
 impl Transport {
@@ -65,6 +67,7 @@ impl Transport {
         match self {
             Self::Plain(_) | Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
             Self::Stream(stream) => stream.send_head(lines, ends),
+            Self::Nobody => Ok(()),
         }
     }
 
@@ -74,7 +77,7 @@ impl Transport {
     /// When the stream broke, or the head is malformed (`InvalidData`).
     pub fn poll_head(&self, context: &mut Context<'_>, desk: &mut Desk, fields: usize) -> Poll<io::Result<()>> {
         match self {
-            Self::Plain(_) | Self::Tls(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+            Self::Plain(_) | Self::Tls(_) | Self::Nobody => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
             Self::Stream(stream) => stream.poll_head(context, desk, fields),
         }
     }
@@ -85,7 +88,7 @@ impl Transport {
     /// When the stream or its connection is gone.
     pub fn send_end(&self, trailers: &[u8]) -> io::Result<()> {
         match self {
-            Self::Plain(_) | Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Plain(_) | Self::Tls(_) | Self::Nobody => Err(io::ErrorKind::Unsupported.into()),
             Self::Stream(stream) => stream.send_end(trailers),
         }
     }
@@ -93,7 +96,7 @@ impl Transport {
     /// Takes the trailer lines that came behind a body whose end was read. Empty where trailers are bytes of the body.
     pub fn take_trailers(&self) -> Vec<u8> {
         match self {
-            Self::Plain(_) | Self::Tls(_) => Vec::new(),
+            Self::Plain(_) | Self::Tls(_) | Self::Nobody => Vec::new(),
             Self::Stream(stream) => stream.take_trailers(),
         }
     }
@@ -106,6 +109,7 @@ impl Transport {
             Self::Plain(socket) => socket.poll_read(context, buffer),
             Self::Tls(stream) => stream.poll_read(context, buffer),
             Self::Stream(stream) => stream.poll_read(context, buffer),
+            Self::Nobody => Poll::Pending,
         }
     }
 
@@ -116,6 +120,7 @@ impl Transport {
             Self::Plain(socket) => socket.poll_write(context, slices),
             Self::Tls(stream) => stream.poll_write(context, slices),
             Self::Stream(stream) => stream.poll_write(context, slices),
+            Self::Nobody => Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum())),
         }
     }
 
@@ -123,7 +128,7 @@ impl Transport {
     pub fn poll_write_more(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_write_more(context, bytes),
-            Self::Tls(_) | Self::Stream(_) => self.poll_write(context, &[IoSlice::new(bytes)]),
+            Self::Tls(_) | Self::Stream(_) | Self::Nobody => self.poll_write(context, &[IoSlice::new(bytes)]),
         }
     }
 
@@ -134,6 +139,7 @@ impl Transport {
             Self::Plain(socket) => socket.poll_write(context, &[IoSlice::new(bytes)]),
             Self::Tls(stream) => stream.poll_write(context, &[IoSlice::new(bytes)]),
             Self::Stream(stream) => stream.poll_send(context, &[IoSlice::new(bytes)], last),
+            Self::Nobody => Poll::Ready(Ok(bytes.len())),
         }
     }
 
@@ -145,7 +151,7 @@ impl Transport {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_read_with(context, operation),
-            Self::Tls(_) | Self::Stream(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+            Self::Tls(_) | Self::Stream(_) | Self::Nobody => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
@@ -157,7 +163,7 @@ impl Transport {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_write_with(context, operation),
-            Self::Tls(_) | Self::Stream(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+            Self::Tls(_) | Self::Stream(_) | Self::Nobody => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
@@ -168,7 +174,7 @@ impl Transport {
     pub fn poll_connected(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(socket) => socket.poll_connected(context),
-            Self::Tls(_) | Self::Stream(_) => Poll::Ready(Ok(())),
+            Self::Tls(_) | Self::Stream(_) | Self::Nobody => Poll::Ready(Ok(())),
         }
     }
 
@@ -178,7 +184,7 @@ impl Transport {
         match self {
             Self::Plain(socket) => socket.is_quiet(),
             Self::Tls(stream) => stream.is_quiet(),
-            Self::Stream(_) => false,
+            Self::Stream(_) | Self::Nobody => false,
         }
     }
 
@@ -188,6 +194,7 @@ impl Transport {
             Self::Plain(socket) => socket.poll_gone(context),
             Self::Tls(stream) => stream.socket().poll_gone(context),
             Self::Stream(stream) => stream.poll_gone(context),
+            Self::Nobody => Poll::Pending,
         }
     }
 
@@ -198,6 +205,7 @@ impl Transport {
             Self::Plain(socket) => socket.finish(),
             Self::Tls(stream) => stream.finish(),
             Self::Stream(stream) => stream.finish(),
+            Self::Nobody => {}
         }
     }
 
@@ -207,6 +215,7 @@ impl Transport {
             Self::Plain(socket) => socket.reset_on_close(),
             Self::Tls(stream) => stream.reset_on_close(),
             Self::Stream(stream) => stream.reset(),
+            Self::Nobody => {}
         }
     }
 
@@ -215,7 +224,7 @@ impl Transport {
         match self {
             Self::Plain(socket) => socket.keep_alive(),
             Self::Tls(stream) => stream.socket().keep_alive(),
-            Self::Stream(_) => {}
+            Self::Stream(_) | Self::Nobody => {}
         }
     }
 
@@ -224,7 +233,7 @@ impl Transport {
         match self {
             Self::Plain(socket) => socket.local_address(),
             Self::Tls(stream) => stream.socket().local_address(),
-            Self::Stream(_) => None,
+            Self::Stream(_) | Self::Nobody => None,
         }
     }
 
@@ -233,7 +242,7 @@ impl Transport {
         match self {
             Self::Plain(socket) => socket.remote_address(),
             Self::Tls(stream) => stream.socket().remote_address(),
-            Self::Stream(_) => None,
+            Self::Stream(_) | Self::Nobody => None,
         }
     }
 
@@ -242,7 +251,7 @@ impl Transport {
     pub fn into_descriptor(self) -> Option<OwnedFd> {
         match self {
             Self::Plain(socket) => Some(socket.into_descriptor()),
-            Self::Tls(_) | Self::Stream(_) => None,
+            Self::Tls(_) | Self::Stream(_) | Self::Nobody => None,
         }
     }
 }

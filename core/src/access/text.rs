@@ -49,6 +49,10 @@ pub(super) fn write(record: &Record<'_>, redact: &Redact, colours: bool, out: &m
         out.push(b' ');
         painted(out, paint.bad, paint, |out| escape::text(out, record.reason.as_bytes()));
     }
+    if !record.cache.is_empty() {
+        out.extend_from_slice(b" cache ");
+        out.extend_from_slice(record.cache.as_bytes());
+    }
     if let Some(tunnel) = record.tunnel {
         out.push(b' ');
         escape::text(out, tunnel.kind.as_bytes());

@@ -154,6 +154,11 @@ pub const fn words(reason: Reason) -> Words {
             "The server behind this route took the request and sent no byte of an answer in time.",
             "Look at what the server was doing. The limit is timeouts.first_byte; the route can raise it.",
         ),
+        Reason::NotCached => (
+            "Nothing is stored for this",
+            "The request wants a stored answer alone (only-if-cached), and none can be given.",
+            "Send it without only-if-cached to have the endpoint asked.",
+        ),
         Reason::ClientGone => (
             "The client went away",
             "The client closed the connection before the answer.",

@@ -83,6 +83,16 @@ impl Vary {
     }
 }
 
+impl Vary {
+    /// Writes what another request says of the same fields: two that are alike in it would be given the same.
+    pub fn chosen(&self, request: (&Fields, &[u8]), out: &mut Vec<u8>) {
+        for (name, _) in &self.0 {
+            normal(name, request, out);
+            out.push(b'\n');
+        }
+    }
+}
+
 /// Writes the normal form of a field of the request. One that is not there differs from one that is empty.
 fn normal(name: &[u8], (fields, bytes): (&Fields, &[u8]), out: &mut Vec<u8>) {
     let mut values = lines(fields, bytes, name).peekable();

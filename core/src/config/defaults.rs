@@ -35,6 +35,7 @@ impl Default for Config {
             lists: BTreeMap::new(),
             access_log: AccessLog::default(),
             http2: Http2::default(),
+            cache: super::CacheStore::default(),
             log: Log::default(),
             dns: Dns::default(),
             admin: Admin::default(),

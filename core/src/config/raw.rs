@@ -7,6 +7,7 @@
 mod acme;
 mod admin;
 mod balance;
+mod cache;
 mod condition;
 mod dns;
 mod health;

@@ -6,6 +6,7 @@
 mod acme;
 mod admin;
 mod balance;
+mod cache;
 mod health;
 pub(super) mod json;
 mod jwt;
@@ -23,6 +24,7 @@ mod websocket;
 pub(super) use acme::{ACME, EAB};
 pub(super) use admin::{ADMIN, REGISTRY};
 pub(super) use balance::{BALANCE_HASH, BOUNDS, HASH_KEY, SHARE_OBJECT, STICKY_OBJECT};
+pub(super) use cache::{CACHE, CACHE_KEYS, CACHE_STORE};
 pub(super) use health::{DNS, GRPC_CHECK, HEALTH, HTTP_CHECK, MATCH, OUTLIER, TCP_CHECK, WS_CHECK};
 pub(super) use jwt::{JWT_KEYS, TOKEN_PLACE};
 pub(super) use patience::{RETRY_OBJECT, WAIT_OBJECT};

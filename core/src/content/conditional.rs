@@ -25,12 +25,9 @@ pub enum Verdict {
     Changed,
 }
 
-/// Reads a date of HTTP.
-pub type Date = fn(&[u8]) -> Option<u64>;
-
 /// Asks the conditions in the order of RFC 9110 §13.2.2. For GET and HEAD, of content that exists.
 #[must_use]
-pub fn judge(asked: &Asked<'_>, known: &Validators<'_>, date: Date) -> Verdict {
+pub fn judge(asked: &Asked<'_>, known: &Validators<'_>, date: impl Fn(&[u8]) -> Option<u64> + Copy) -> Verdict {
     if asked.if_match {
         if !asked.lines(b"if-match").any(|line| has_tag(line, known.etag, true)) {
             return Verdict::Changed;
@@ -53,7 +50,12 @@ pub fn judge(asked: &Asked<'_>, known: &Validators<'_>, date: Date) -> Verdict {
 /// Whether `Range` may be heeded as far as `If-Range` is concerned (RFC 9110 §13.1.5): a strong tag that is the
 /// content's, or exactly its date, where `now` is far enough behind that date for it to be a strong one (§8.8.2.2).
 #[must_use]
-pub fn range_holds(asked: &Asked<'_>, known: &Validators<'_>, now: u64, date: Date) -> bool {
+pub fn range_holds(
+    asked: &Asked<'_>,
+    known: &Validators<'_>,
+    now: u64,
+    date: impl Fn(&[u8]) -> Option<u64> + Copy,
+) -> bool {
     let Some(value) = asked.if_range else { return true };
     match value {
         [b'"', ..] => known.etag == Some(value),

@@ -10,6 +10,7 @@ use super::{
     UpstreamIdentity,
 };
 use crate::balance::{Balancer, Sticky};
+use crate::cache::Plan;
 use crate::config::{self, Address, Config, EndpointScheme, HostHeader, HostPattern, PathEdit, RouteKey};
 use crate::policy::Chain;
 use crate::policy::limits::LimitPlace;
@@ -169,6 +170,7 @@ pub(super) fn compiled(
         retry: rule.retry.clone(),
         wait: rule.wait,
         compress: compression(rule),
+        cache: rule.cache.as_ref().map(|rules| Arc::new(Plan::new(rules, key, fingerprint(rule)))),
         websocket: rule.websocket.clone().map(Box::new),
         sse: rule.sse.clone().map(Box::new),
         identity: RuleIdentity { route: Arc::clone(key), fingerprint: fingerprint(rule) },

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::Snapshot;
 use crate::config::{
-    AccessLog, Action, Address, Bind, Config, Drain, Endpoint, Fact, Forwarded, HostHeader, HostPattern, Limits,
-    Listener, Log, LogFormat, LogLevel, LogSink, OnRemove, PathEdit, ProxyProtocol, Retry, Route, RouteKey, Rule,
-    Template, TemplatePart, Timeouts, Upstream,
+    AccessLog, Action, Address, Bind, CacheStore, Config, Drain, Endpoint, Fact, Forwarded, HostHeader, HostPattern,
+    Limits, Listener, Log, LogFormat, LogLevel, LogSink, OnRemove, PathEdit, ProxyProtocol, Retry, Route, RouteKey,
+    Rule, Template, TemplatePart, Timeouts, Upstream,
 };
 use crate::message::{Field, Fields, Name, Span, Version};
 use crate::route::{Facts, FindError, ListenerId, NoTrace, Trail};
@@ -58,6 +58,7 @@ pub(crate) fn respond(body: &str) -> Rule {
         retry: Retry::default(),
         wait: None,
         compress: crate::config::Compression::default(),
+        cache: None,
     }
 }
 
@@ -84,6 +85,7 @@ pub(crate) fn config(routes: impl IntoIterator<Item = (String, Vec<Rule>)>) -> C
         trusted_proxies: Vec::new(),
         forwarded: Forwarded { x_forwarded: true, rfc7239: false, via: false },
         timeouts: NO_TIMEOUTS,
+        cache: CacheStore::default(),
         http2: crate::config::Http2::default(),
         limits: Limits {
             head: 32 << 10,

@@ -35,6 +35,7 @@ pub fn text(process: &Process) -> String {
     this_process(&mut page, process);
     workers(&mut page, process);
     things::listeners(&mut page, process);
+    cache(&mut page, process);
     let generation = process.generation.load();
     things::routes(&mut page, &generation);
     things::endpoints(&mut page, &generation, process);
@@ -91,6 +92,13 @@ fn this_process(page: &mut Page, process: &Process) {
         page.one("process_resident_memory_bytes", Kind::Gauge, "Memory in use.", resident);
         page.one("process_open_fds", Kind::Gauge, "Open descriptors.", descriptors);
     }
+}
+
+/// How much is kept of answers.
+fn cache(page: &mut Page, process: &Process) {
+    let (urls, bytes) = process.generation.load().cache.size();
+    page.one("switchboard_cache_urls", Kind::Gauge, "URLs of which answers are kept.", page::number(urls));
+    page.one("switchboard_cache_bytes", Kind::Gauge, "Memory that kept answers take, about.", page::number(bytes));
 }
 
 /// When certificates that come by themselves end, and which of them are in trouble.

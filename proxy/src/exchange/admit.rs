@@ -51,6 +51,10 @@ pub struct Admitted {
     pub asks_stores: bool,
     /// The session of an event stream that may be resumed.
     pub session: Option<Rc<Session>>,
+    /// Others wait for its answer: it goes on where its client leaves.
+    pub shared: bool,
+    /// What the cache adds to the request: a line that asks about what it has.
+    pub condition: Vec<u8>,
 }
 
 /// Finds the rule for the request on `desk` and checks what can be checked before anything is sent. The target as it
@@ -210,7 +214,16 @@ impl Admitted {
             preflight: None,
             asks_stores: false,
             session: None,
+            shared: false,
+            condition: Vec::new(),
         }
+    }
+
+    /// The same request once more, with nothing of the cache's.
+    pub fn again(&self) -> Self {
+        let Self { rule, hop, upgrade, idempotent, grpc, key, .. } = self;
+        let plain = Self::new(Arc::clone(rule), *hop);
+        Self { upgrade: upgrade.clone(), idempotent: *idempotent, grpc: *grpc, key: *key, ..plain }
     }
 
     /// Whether and how the request could be sent again, as far as `upload` has come.
@@ -365,6 +378,7 @@ impl Admitted {
         };
         desk.output.clear();
         forwarding::write_request(&mut desk.output, &desk.request.fields, bytes, &connection.peer, &self.hop, &plan);
+        bond::add(&mut desk.output, &self.condition);
         if let Some(session) = &self.session {
             bond::add(&mut desk.output, session.line());
         }

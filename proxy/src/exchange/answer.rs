@@ -1,6 +1,7 @@
 //! An upstream's answer on its way to the client: its head rewritten, its body relayed, both ends left in order.
 
 mod events;
+mod framing;
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -8,7 +9,7 @@ use std::task::{Context, Poll};
 use switchboard_core::answer::phrase;
 use switchboard_core::forwarding::{self, Framing as Outgoing, Persistence, ResponsePlan};
 use switchboard_core::http1::{BodyDecoder, Framing};
-use switchboard_core::message::{Name, Version};
+use switchboard_core::message::Version;
 use switchboard_core::moment::Moment;
 use switchboard_core::reason::Reason;
 use switchboard_core::websocket::verify_101;
@@ -17,7 +18,8 @@ use super::admit::Admitted;
 use super::record::Record;
 use super::upload::Upload;
 use super::{Next, keep, knows_chunks, must_close};
-use super::{bond, policy};
+use super::{bond, cache, policy};
+use crate::cache::Fill;
 use crate::desk::Desk;
 use crate::error::{ProxyError, Side};
 use crate::http::Connection;
@@ -30,6 +32,8 @@ use crate::tunnel::quota::Place;
 use crate::upstream::interim::Interim;
 use crate::upstream::pool;
 use events::Course;
+pub(super) use framing::ends_connection;
+use framing::{declared, framing_of};
 
 /// The connection that answers, and whose it is.
 #[derive(Debug)]
@@ -38,10 +42,12 @@ pub struct Upstream {
     pub connection: pool::Connection,
     /// Its place in the endpoint's count.
     pub permit: Permit,
-    /// The line that binds the client to it; nearly always none.
+    /// Lines of ours for the client: what binds it to the endpoint, what the cache did; nearly always none.
     pub cookie: Vec<u8>,
     /// Its place among the rule's WebSockets, where these are counted.
     pub place: Option<Box<Place>>,
+    /// Where its body is stored on its way.
+    pub fill: Option<Box<Fill>>,
 }
 
 /// Relays the answer on `desk`. Once its head is on its way nothing can be answered any more: what goes wrong then
@@ -55,7 +61,7 @@ pub async fn relay(
     record: &mut Record,
     admitted: &Admitted,
     upload: &mut Upload,
-    upstream: Upstream,
+    mut upstream: Upstream,
     interim: &mut Interim,
 ) -> Result<Next, ProxyError> {
     let framing = framing_of(desk)?;
@@ -72,11 +78,12 @@ pub async fn relay(
     let trailers = record.generation.snapshot.limits.trailers as usize;
     let body = BodyDecoder::new(framing, trailers);
     let listed = streams.then(|| list(connection, record, &upstream)).flatten();
+    let pump = Pump::new(body, coding, None).filling(upstream.fill.take());
     let mut download = Download {
         connection,
         upstream: &upstream,
         admitted,
-        pump: Pump::new(body, coding, None),
+        pump,
         listed,
         course,
         begun: false,
@@ -97,7 +104,9 @@ pub async fn relay(
         connection.worker.counters.streams.sub(1);
     }
     if let Err(error) = result {
-        return Ok(cut(connection, record, error, coding, framing));
+        let next = cut(connection, record, &error, coding, framing);
+        cache::background::carry_on(connection, upstream, pump, &error);
+        return Ok(next);
     }
     let left = pump.has_left();
     if left {
@@ -114,18 +123,6 @@ pub async fn relay(
         return Ok(if desk.request.keep_alive || !upload.is_received() { Next::Linger } else { Next::Close });
     }
     Ok(Next::Request)
-}
-
-/// Whether an answer's end is the end of the connection: it was announced, or nothing else tells the end.
-pub(super) fn ends_connection(desk: &Desk, framing: Framing, close: bool) -> bool {
-    let unbounded = matches!(framing, Framing::Chunked | Framing::Close | Framing::Frames(None));
-    close || (unbounded && !knows_chunks(desk.request.version))
-}
-
-/// How the body of the answer on `desk` is delimited.
-fn framing_of(desk: &Desk) -> Result<Framing, ProxyError> {
-    let method = desk.request.method.of(desk.input.filled());
-    desk.answer.framing(method).map_err(|error| ProxyError::upstream(Reason::UpstreamBadResponse, error.detail()))
 }
 
 /// Writes the answer's head into `desk.output`, and tells how its body is framed for this client.
@@ -174,20 +171,6 @@ pub(super) fn write_head(
     Ok(coding)
 }
 
-/// What an answer without a body says of the length that it would have had: to HEAD, and in a 304.
-fn declared(desk: &Desk) -> Outgoing {
-    let status = desk.answer.status;
-    if status == 204 || status < 200 {
-        return Outgoing::None;
-    }
-    let bytes = desk.answer_input.filled();
-    let length = desk.answer.fields.named(Name::ContentLength).next().map(|field| field.value.of(bytes));
-    match length.and_then(|text| std::str::from_utf8(text).ok()).and_then(|text| text.parse().ok()) {
-        Some(length) => Outgoing::Length(length),
-        None => Outgoing::None,
-    }
-}
-
 fn list(connection: &Connection, record: &Record, upstream: &Upstream) -> Option<Listed> {
     let rule = record.generation.rules.get(record.rule?.index())?;
     connection.worker.counters.streams_opened.add(1);
@@ -206,7 +189,7 @@ pub(super) struct Broken {
 pub(super) fn cut(
     connection: &Connection,
     record: &mut Record,
-    broken: Broken,
+    broken: &Broken,
     coding: Coding,
     framing: Framing,
 ) -> Next {

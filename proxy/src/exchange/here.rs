@@ -52,7 +52,7 @@ pub async fn give(
     let result = poll_fn(|context| giving.poll(context, desk, &mut body)).await;
     record.bytes_out = giving.pump.sent;
     if let Err(error) = result {
-        return Ok(answer::cut(connection, record, error, coding, framing));
+        return Ok(answer::cut(connection, record, &error, coding, framing));
     }
     Ok(if answer::ends_connection(desk, framing, close) { Next::Linger } else { Next::Request })
 }

@@ -98,9 +98,9 @@ async fn begin(
         let (client, deadline) = (&connection.transport, &connection.deadline);
         let patience = rule.timeouts.connect;
         let ends = connection.ends();
-        match connect::connect_raw(worker, permit.endpoint(), client, deadline, patience, ends).await {
+        match connect::connect_raw(worker, permit.endpoint(), Some(client), deadline, patience, ends).await {
             Ok(kept) => {
-                let upstream = Upstream { connection: kept, permit, cookie: Vec::new(), place: None };
+                let upstream = Upstream { connection: kept, permit, cookie: Vec::new(), place: None, fill: None };
                 record.status = 101;
                 desk.output.clear();
                 desk.answer_input.clear();

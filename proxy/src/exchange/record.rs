@@ -68,6 +68,8 @@ pub struct Record {
     pub broken: bool,
     /// What a rule that answers by itself is called in the log.
     pub answered: &'static str,
+    /// What the cache did, in a word for the log; empty where there is none.
+    pub cache: &'static str,
     attempted: Option<Moment>,
     connect: Option<Duration>,
     first_byte: Option<Moment>,
@@ -94,6 +96,7 @@ impl Record {
             end: None,
             broken: false,
             answered: "",
+            cache: "",
             attempted: None,
             connect: None,
             first_byte: None,
@@ -288,6 +291,7 @@ impl Record {
             status: self.status,
             upstream_status: self.upstream_status,
             reason: self.end.map_or(self.answered, |end| end.reason.code()),
+            cache: self.cache,
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
             total: now.since(self.started),

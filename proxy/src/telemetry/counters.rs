@@ -132,6 +132,18 @@ counters! {
     accept_exhausted,
     /// Panics that cost one connection each.
     panics,
+    /// Requests answered with what is stored and fresh.
+    cache_hits,
+    /// Requests answered with what is stored and stale, as origin, rule or client allow.
+    cache_stale,
+    /// Requests that might have been answered from the cache and were not.
+    cache_misses,
+    /// Stored answers that their origin said are still good.
+    cache_revalidations,
+    /// Stale answers that were given and are asked for anew.
+    cache_refreshes,
+    /// Requests that waited for the answer to another one for the same.
+    cache_collapsed,
 }
 
 impl Counters {

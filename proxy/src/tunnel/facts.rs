@@ -110,8 +110,7 @@ impl Facts {
         frames: Option<&Frames>,
         end: Option<(Side, Reason)>,
     ) {
-        let now = worker.deadlines.now();
-        let end = end.map(|(side, reason)| End { side, reason });
+        let (now, end) = (worker.deadlines.now(), end.map(|(side, reason)| End { side, reason }));
         worker.counters.requests.add(1);
         worker.counters.status(101);
         worker.counters.bytes_in.add(up.moved);
@@ -155,6 +154,7 @@ impl Facts {
             status: 101,
             upstream_status: 101,
             reason: end.map_or("", |end| end.reason.code()),
+            cache: "",
             bytes_in: up.moved,
             bytes_out: down.moved,
             total: now.since(self.started),

@@ -15,14 +15,14 @@ use crate::tls::endpoints;
 use crate::transport::Transport;
 use crate::worker::Worker;
 
-/// Connects. The deadline is the exchange's; a client that goes away meanwhile ends the wait.
+/// Connects. The deadline is the exchange's; a client that goes away meanwhile ends the wait, where one is given.
 ///
 /// # Errors
 /// `connect_refused`, `connect_timeout` or `tls_failed`, all safe to try elsewhere: not a byte of a request was sent.
 pub async fn connect(
     worker: &Worker,
     endpoint: &EndpointLive,
-    client: &Transport,
+    client: Option<&Transport>,
     deadline: &Deadline,
     patience: Option<Duration>,
     ends: Option<Ends>,
@@ -44,13 +44,13 @@ pub async fn connect(
 pub async fn connect_raw(
     worker: &Worker,
     endpoint: &EndpointLive,
-    client: &Transport,
+    client: Option<&Transport>,
     deadline: &Deadline,
     patience: Option<Duration>,
     ends: Option<Ends>,
 ) -> Result<Connection, ProxyError> {
     let turn = worker.turn();
-    let refused = match race::connect(endpoint, turn, &worker.process.doubts, Some(client), deadline, patience).await {
+    let refused = match race::connect(endpoint, turn, &worker.process.doubts, client, deadline, patience).await {
         Ok((transport, version)) => {
             worker.counters.upstream_connects.add(1);
             introduce(&transport, endpoint, ends)?;
@@ -91,12 +91,12 @@ fn with_tls(patience: Duration) -> Duration {
 async fn secured(
     transport: Transport,
     tls: &endpoints::ClientTls,
-    client: &Transport,
+    client: Option<&Transport>,
     deadline: &Deadline,
     until: Moment,
 ) -> Result<Transport, ProxyError> {
     deadline.set(until);
-    endpoints::connect(transport, tls, Some(client), deadline).await.map_err(|failure| match failure {
+    endpoints::connect(transport, tls, client, deadline).await.map_err(|failure| match failure {
         endpoints::Failure::ClientGone => ProxyError::gone(),
         endpoints::Failure::TimedOut => {
             let detail = "The endpoint did not finish the TLS handshake in time.";

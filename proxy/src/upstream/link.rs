@@ -39,7 +39,7 @@ pub async fn open(
         return Ok(kept);
     }
     let claim = (!alone).then(|| Claim { worker: attempt.worker, endpoint });
-    let fresh = connect(attempt.worker, endpoint, attempt.client, attempt.deadline, patience, ends).await?;
+    let fresh = connect(attempt.worker, endpoint, attempt.watched(), attempt.deadline, patience, ends).await?;
     let Connection { transport, version, opened, .. } = fresh;
     let begun = Link::begin(attempt.worker, transport, Scheme::Http, version, attempt.deadline).await;
     let link = begun.map_err(|error| {
@@ -75,7 +75,7 @@ async fn wait(attempt: &Attempt<'_>, endpoint: &EndpointLive, now: Moment) -> Re
             let detail = "The endpoint did not accept a connection in time.";
             return Poll::Ready(Err(ProxyError::upstream(Reason::ConnectTimeout, detail).retry(Retry::Unsent)));
         }
-        match attempt.client.poll_gone(context) {
+        match attempt.watched().map_or(Poll::Pending, |client| client.poll_gone(context)) {
             Poll::Ready(Gone::Reset) => Poll::Ready(Err(ProxyError::gone())),
             Poll::Ready(Gone::Fin) | Poll::Pending => Poll::Pending,
         }

@@ -37,6 +37,8 @@ pub struct Attempt<'a> {
     pub peer: &'a Peer,
     /// The client's socket: the body comes from it, interim answers go to it.
     pub client: &'a Transport,
+    /// Others wait for the answer too: it does not matter whether the client stays.
+    pub shared: bool,
     /// The connection's time-out.
     pub deadline: &'a Deadline,
     /// The rule's time-outs.
@@ -77,7 +79,7 @@ pub async fn send(
             let fresh = if endpoint.h2c {
                 Box::pin(link::open(attempt, endpoint, patience, ends, now)).await?
             } else {
-                connect(worker, endpoint, attempt.client, attempt.deadline, patience, ends).await?
+                connect(worker, endpoint, attempt.watched(), attempt.deadline, patience, ends).await?
             };
             record.connected_in(fresh.opened.since(now));
             fresh
@@ -104,7 +106,12 @@ pub async fn send(
     }
 }
 
-impl Attempt<'_> {
+impl<'a> Attempt<'a> {
+    /// Whose leaving ends it.
+    pub const fn watched(&self) -> Option<&'a Transport> {
+        if self.shared { None } else { Some(self.client) }
+    }
+
     /// The two ends of the client's connection, as far as they have addresses.
     fn ends_of_client(&self) -> Option<Ends> {
         let source = self.peer.address()?;
@@ -158,7 +165,7 @@ impl Sending<'_> {
         if let Poll::Ready(result) = self.poll_answer(context, upstream, desk, interim, record) {
             return Poll::Ready(result);
         }
-        if upload.is_over() && attempt.client.poll_gone(context) == Poll::Ready(Gone::Reset) {
+        if upload.is_over() && !attempt.shared && attempt.client.poll_gone(context) == Poll::Ready(Gone::Reset) {
             return Poll::Ready(Err(ProxyError::gone()));
         }
         self.poll_patience(upload, interim)

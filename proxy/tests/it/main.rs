@@ -11,6 +11,7 @@ mod access_log;
 mod admin;
 mod balance;
 mod builtin;
+mod cache;
 mod certs;
 mod cli;
 mod dashboard;

@@ -1,13 +1,13 @@
 //! One rule: its condition, its one action, and what is done to an exchange on the way.
 
-use super::{Fields, Walk, condition, patience, policy, site, sse, upstream, websocket};
+use super::{Fields, Walk, cache, condition, patience, policy, site, sse, upstream, websocket};
 use crate::config::schema::{ON_REMOVE, RULE, RULE_TIMEOUTS};
 use crate::config::text::{Entry, Node, Value};
 use crate::config::value::{amount, fault, host, is_token, template};
 use crate::config::{
-    Action, Builtin, Compress, Compression, ErrorKind, HostHeader, HostPattern, LimitScope, MAX_BODY, ON_REMOVE_DRAIN,
-    OnRemove, PathEdit, Policies, Retry, RouteKey, Rule, Sse, Template, TemplatePart, Timeouts, Wait, WarningKind,
-    WebSocket,
+    Action, Builtin, Cache, Compress, Compression, ErrorKind, HostHeader, HostPattern, LimitScope, MAX_BODY,
+    ON_REMOVE_DRAIN, OnRemove, PathEdit, Policies, Retry, RouteKey, Rule, Sse, Template, TemplatePart, Timeouts, Wait,
+    WarningKind, WebSocket,
 };
 
 /// What holds for a rule that doesn't say otherwise.
@@ -27,6 +27,7 @@ pub(super) struct Defaults {
     pub(super) wait: Option<Wait>,
     /// `None` where nothing is said: files are compressed then, and answers are not.
     pub(super) compress: Option<Option<Compress>>,
+    pub(super) cache: Option<Box<Cache>>,
 }
 
 impl Default for Defaults {
@@ -44,6 +45,7 @@ impl Default for Defaults {
             retry: Retry::default(),
             wait: None,
             compress: None,
+            cache: None,
         }
     }
 }
@@ -66,6 +68,7 @@ impl Defaults {
             inherit: true,
             retry: self.retry.clone(),
             wait: self.wait,
+            cache: self.cache.clone(),
             compress: self.compression(None),
         }
     }
@@ -109,10 +112,7 @@ pub(super) fn long(
     let websocket = fields.value("websocket").and_then(|node| websocket::websocket(walk, node));
     let sse = fields.value("sse").and_then(|node| sse::sse(walk, node));
     let compress = fields.value("compress").and_then(|node| site::compress(walk, node));
-    if let (Some(entry), None) = (fields.entry("fallback"), fields.entry("files")) {
-        let mend = "goes with `files`";
-        walk.report.error(entry.key_at, ErrorKind::Misplaced { key: "fallback".to_owned(), mend });
-    }
+    site::check_fallback(walk, &fields);
     if let Some(node) = fields.value("also") {
         for item in walk.one_or_list(node) {
             also.extend(walk.value(item, "a host", host::pattern).map(|host| (host, item.clone())));
@@ -130,6 +130,7 @@ pub(super) fn long(
         on_remove: on_remove.unwrap_or(base.on_remove),
         retry: retry.unwrap_or(base.retry),
         wait: wait.unwrap_or(base.wait),
+        cache: cache::of_rule(walk, &fields).map_or(base.cache, |cache| cache.map(Box::new)),
         websocket: websocket.or(base.websocket),
         sse: sse.or(base.sse),
         compress: defaults.compression(compress),

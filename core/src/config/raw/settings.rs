@@ -1,7 +1,7 @@
 //! The file as a whole, and the settings of the whole proxy.
 
 use super::rule::{self, Defaults};
-use super::{Context, Fields, Walk, acme, admin, http2, listen, patience, policy, route, store, upstream};
+use super::{Context, Fields, Walk, acme, admin, cache, http2, listen, patience, policy, route, store, upstream};
 use crate::config::defaults::STATE_DIR;
 use crate::config::schema::{ACCESS_LOG, DEFAULTS, DRAIN, FILE, FORWARDED, LIMITS, LOG, TIMEOUTS};
 use crate::config::suggest::nearest;
@@ -51,6 +51,7 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> (Config, Context) {
         lists: walk.lists.iter().map(|(name, list)| (name.clone(), list.to_vec())).collect(),
         access_log: at("access_log").map(|node| access_log(walk, node)).unwrap_or_default(),
         dns: at("dns").map(|node| super::dns::dns(walk, node)).unwrap_or_default(),
+        cache: at("cache").map(|node| cache::store(walk, node)).unwrap_or_default(),
         http2: at("http2").map(|node| http2::http2(walk, node)).unwrap_or_default(),
         log: at("log").map(|node| log(walk, node)).unwrap_or_default(),
         admin: at("admin").map(|node| admin::admin(walk, node)).unwrap_or_default(),
@@ -107,6 +108,9 @@ fn defaults(walk: &mut Walk<'_>, node: &Node, mut defaults: Defaults) -> Default
     }
     if let Some(retry) = fields.value("retry").and_then(|node| patience::retry(walk, node)) {
         defaults.retry = retry;
+    }
+    if let Some(cache) = fields.value("cache").and_then(|node| cache::cache(walk, node)) {
+        defaults.cache = cache.map(Box::new);
     }
     if let Some(wait) = fields.value("wait").and_then(|node| patience::wait(walk, node)) {
         defaults.wait = wait;

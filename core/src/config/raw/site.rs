@@ -173,3 +173,11 @@ pub(super) fn compress(walk: &mut Walk<'_>, node: &Node) -> Option<Option<Compre
     compress.credentials = fields.value("credentials").and_then(|node| walk.switch(node)).unwrap_or(false);
     Some(Some(compress))
 }
+
+/// Refuses a `fallback` where there are no files.
+pub(super) fn check_fallback(walk: &mut Walk<'_>, fields: &Fields<'_>) {
+    if let (Some(entry), None) = (fields.entry("fallback"), fields.entry("files")) {
+        let mend = "goes with `files`";
+        walk.report.error(entry.key_at, ErrorKind::Misplaced { key: "fallback".to_owned(), mend });
+    }
+}

@@ -1,6 +1,7 @@
 //! The keys of a route and its rules: conditions, actions, policies.
 
 use super::balance::SHARE;
+use super::cache::CACHE_KEY;
 use super::jwt::JWT;
 use super::patience::{RETRY, WAIT};
 use super::policies::{
@@ -96,7 +97,7 @@ pub(in crate::config) static RULE: Object = Object {
         WEBSOCKET_KEY,
         SSE_KEY,
         COMPRESS,
-        later("cache"),
+        CACHE_KEY,
         RETRY,
         WAIT,
         elsewhere(

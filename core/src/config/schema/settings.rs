@@ -1,6 +1,7 @@
 //! The keys of the file itself, of listeners and upstreams, and of the settings of the whole proxy.
 
 use super::balance::{BACKUP, BALANCE, DEFAULT_ORIGIN, MAX_REQUESTS, SLOW_START, STICKY, UPSTREAM_LIMITS, WEIGHT};
+use super::cache::{CACHE_KEY, CACHE_STORE};
 use super::health::{DNS, FROM, HEALTH_KEY, OUTLIER_KEY, TAGS, TAGS_WANTED};
 use super::jwt::JWT;
 use super::patience::{RETRY, WAIT};
@@ -91,7 +92,11 @@ pub(in crate::config) static FILE: Object = Object {
         later("registry"),
         later("http2"),
         key("tracing", Kind::Object(&super::TRACING), "Where traces go, and how many."),
-        later("cache"),
+        key(
+            "cache",
+            Kind::Object(&CACHE_STORE),
+            "How much of kept answers is held; rules say by `cache:` what is kept.",
+        ),
         REDIS,
         elsewhere("max_body", "stands under `defaults:` or in a rule"),
         elsewhere("rules", "is written `routes`"),
@@ -370,7 +375,7 @@ pub(in crate::config) static DEFAULTS: Object = Object {
         WEBSOCKET_KEY,
         SSE_KEY,
         COMPRESS,
-        later("cache"),
+        CACHE_KEY,
         later("retry"),
         later("wait"),
         later("paths"),

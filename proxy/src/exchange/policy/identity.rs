@@ -193,6 +193,7 @@ async fn question(
         worker,
         peer: &connection.peer,
         client: &connection.transport,
+        shared: false,
         deadline: &connection.deadline,
         timeouts: &rule.timeouts,
         per_try: None,
@@ -218,7 +219,8 @@ async fn question(
     let mut body = BodyDecoder::new(framing, trailers);
     let passed = read_body(connection, asked, &kept.transport, &mut body, rule.timeouts.idle).await?;
     if body.is_done() && asked.answer.keep_alive && framing != Framing::Close {
-        let spent = crate::exchange::answer::Upstream { connection: kept, permit, cookie: Vec::new(), place: None };
+        let spent =
+            crate::exchange::answer::Upstream { connection: kept, permit, cookie: Vec::new(), place: None, fill: None };
         crate::exchange::keep(connection, spent);
     }
     Ok(passed)

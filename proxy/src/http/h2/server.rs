@@ -209,7 +209,7 @@ fn answer(connection: &Rc<Connection>, shared: &Rc<Shared>, core: &mut Core, key
         }
     };
     let stream = Stream::request(Rc::clone(shared), key);
-    let mut connection = connection.stream(Transport::Stream(Box::new(stream)));
+    let mut connection = connection.beside(Transport::Stream(Box::new(stream)));
     crate::reactor::spawn(async move {
         let exchange = async move {
             let mut rest = None;

@@ -1,0 +1,181 @@
+//! The store of answers: what is kept in memory, who is fetching what, and what has been thrown away.
+//!
+//! One for the whole proxy, shared by its workers. `exchange/cache` asks it; the admin plane purges it. Which answers may
+//! be stored and used is decided in `core::cache`. A lookup takes no lock of ours; only a miss does, in one of many
+//! shards, and never across an await.
+
+pub mod fill;
+pub mod flight;
+pub mod page;
+pub mod purge;
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use moka::ops::compute::Op;
+use switchboard_core::cache::Entry;
+use switchboard_core::config::CacheStore;
+use switchboard_core::message::Fields;
+use switchboard_core::moment::Moment;
+
+pub use fill::Fill;
+pub use flight::{Flights, Join, Lead, Outcome};
+pub use page::{Page, Stored};
+
+/// Counters of changes. Two keys that share one keep an answer out now and then, which does no harm.
+const CHANGES: usize = 1024;
+
+/// What a page weighs beside its key and its answers: its own structure, and what the table keeps of it. Chosen.
+const PAGE: usize = 256;
+
+/// A key as the table holds it.
+type Key = Vec<u8>;
+
+type Memory = moka::sync::Cache<Key, Arc<Page>>;
+
+/// The store.
+#[derive(Debug)]
+pub struct Store {
+    settings: CacheStore,
+    /// Made when it is first needed: most proxies keep nothing.
+    memory: OnceLock<Memory>,
+    /// Who fetches what.
+    pub flights: Arc<Flights>,
+    /// Counts purges.
+    purges: AtomicU32,
+    /// Counts changes by what a key hashes to: what was asked for before one is not stored after it.
+    changes: Box<[AtomicU32]>,
+    /// Bytes of answers that are on their way into the store.
+    filling: AtomicU64,
+    hasher: RandomState,
+}
+
+impl Store {
+    /// Makes an empty one.
+    pub fn new(settings: CacheStore) -> Arc<Self> {
+        Arc::new(Self {
+            settings,
+            memory: OnceLock::new(),
+            flights: Arc::default(),
+            purges: AtomicU32::new(0),
+            changes: (0..CHANGES).map(|_| AtomicU32::new(0)).collect(),
+            filling: AtomicU64::new(0),
+            hasher: RandomState::new(),
+        })
+    }
+
+    /// How it was made.
+    pub const fn settings(&self) -> CacheStore {
+        self.settings
+    }
+
+    fn memory(&self) -> &Memory {
+        self.memory.get_or_init(|| {
+            moka::sync::Cache::builder()
+                .max_capacity(self.settings.memory)
+                .weigher(|key: &Key, page: &Arc<Page>| {
+                    u32::try_from(key.len() + page.weight() + PAGE).unwrap_or(u32::MAX)
+                })
+                .build()
+        })
+    }
+
+    /// What is kept under a key.
+    pub fn page(&self, key: &[u8]) -> Option<Arc<Page>> {
+        self.memory.get()?.get(key)
+    }
+
+    /// Puts an answer under a key, in the place of one that would be given to the same requests.
+    pub fn put(&self, key: &[u8], stored: Arc<Stored>) {
+        self.change(key, |page| page.with(Arc::clone(&stored)));
+    }
+
+    /// Puts the second in the place of the first, if that is still there: nothing that was purged comes back.
+    pub fn replace(&self, key: &[u8], old: &Arc<Stored>, new: Arc<Stored>) {
+        self.change(key, |page| match page.has(old) {
+            true => page.with(Arc::clone(&new)),
+            false => page.clone(),
+        });
+    }
+
+    /// Takes one answer out.
+    pub fn forget(&self, key: &[u8], stored: &Arc<Stored>) {
+        self.change(key, |page| page.without(stored));
+    }
+
+    /// Notes that what is under a key is not for storing, so that nobody waits for another's answer until then.
+    pub fn pass_until(&self, key: &[u8], until: Moment) {
+        self.change(key, |page| page.passing(until));
+    }
+
+    fn change(&self, key: &[u8], change: impl Fn(&Page) -> Page) {
+        let _ = self.memory().entry_by_ref(key).and_compute_with(|entry| {
+            let old = entry.map(moka::Entry::into_value);
+            let new = change(old.as_deref().unwrap_or(&Page::EMPTY));
+            match (new.is_empty(), old) {
+                (true, Some(_)) => Op::Remove,
+                (true, None) => Op::Nop,
+                (false, _) => Op::Put(Arc::new(new)),
+            }
+        });
+    }
+
+    /// Throws away all that is under a key, and keeps what is being fetched for it from being stored.
+    pub fn invalidate(&self, key: &[u8]) {
+        if let Some(changes) = self.changes_of(key) {
+            changes.fetch_add(1, Ordering::AcqRel);
+        }
+        if let Some(memory) = self.memory.get() {
+            memory.invalidate(key);
+        }
+    }
+
+    /// The number by which those find each other who fetch under a key. Nobody outside can make two meet.
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// A number that differs once something under a key was thrown away; now and then also where another key was.
+    pub fn era(&self, key: &[u8]) -> u64 {
+        let changes = self.changes_of(key).map_or(0, |changes| changes.load(Ordering::Acquire));
+        u64::from(self.purges.load(Ordering::Acquire)) << 32 | u64::from(changes)
+    }
+
+    fn changes_of(&self, key: &[u8]) -> Option<&AtomicU32> {
+        let [one, two, ..] = self.hash(key).to_le_bytes();
+        self.changes.get(usize::from(u16::from_le_bytes([one, two])) % CHANGES)
+    }
+
+    /// Counts bytes that are on their way into the store; false where there are too many already.
+    pub(crate) fn reserve(&self, bytes: u64) -> bool {
+        self.filling.fetch_add(bytes, Ordering::Relaxed) < self.settings.memory
+    }
+
+    /// Counts bytes as arrived, or given up.
+    pub(crate) fn release(&self, bytes: u64) {
+        self.filling.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Keys, and bytes of memory that they take, about.
+    pub fn size(&self) -> (u64, u64) {
+        self.memory.get().map_or((0, 0), |memory| (memory.entry_count(), memory.weighted_size()))
+    }
+}
+
+/// Finds what would be given to a request among the answers of a page: for its rule, chosen by the same fields.
+pub fn select<'p>(
+    page: &'p Page,
+    space: u64,
+    request: (&Fields, &[u8]),
+    scratch: &mut Vec<u8>,
+) -> Option<&'p Arc<Stored>> {
+    let fits = |stored: &&Arc<Stored>| {
+        let Entry { space: of, vary, .. } = &stored.entry;
+        *of == space && vary.fits(request, scratch)
+    };
+    page.answers().iter().find({
+        let mut fits = fits;
+        move |stored| fits(stored)
+    })
+}

@@ -1,0 +1,66 @@
+//! Throwing away: by URL, by the beginning of URLs, by tag. For the control thread: all but the first look at every key.
+
+use std::sync::atomic::Ordering;
+
+use switchboard_core::cache::tags;
+
+use super::Store;
+
+/// What is to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purge {
+    /// What is kept under this URL.
+    Url(String),
+    /// What is kept under URLs that begin so.
+    Prefix(String),
+    /// What its origin gave this tag.
+    Tag(String),
+    /// Everything.
+    All,
+}
+
+impl Store {
+    /// Throws away what is meant, and keeps what is being fetched now from being stored. Returns how many URLs that were.
+    pub fn purge(&self, what: &Purge) -> u64 {
+        // First, so that whoever asked its origin before this does not store its answer after it.
+        self.purges.fetch_add(1, Ordering::AcqRel);
+        let Some(memory) = self.memory.get() else { return 0 };
+        let keys: Vec<Vec<u8>> = match what {
+            Purge::Url(url) => spellings(url).filter(|key| memory.contains_key(key.as_slice())).collect(),
+            Purge::Prefix(prefix) => {
+                let prefix = canonical(prefix);
+                let all = memory.iter().map(|(key, _)| (*key).clone());
+                all.filter(|key| key.starts_with(prefix.as_bytes())).collect()
+            }
+            Purge::Tag(tag) => {
+                let tag = tags::hash(tag.as_bytes());
+                let has = |page: &super::Page| page.answers().iter().any(|one| one.entry.tags.contains(&tag));
+                memory.iter().filter(|(_, page)| has(page)).map(|(key, _)| (*key).clone()).collect()
+            }
+            Purge::All => memory.iter().map(|(key, _)| (*key).clone()).collect(),
+        };
+        keys.iter().for_each(|key| memory.invalidate(key.as_slice()));
+        keys.len() as u64
+    }
+}
+
+/// A URL as keys have it: scheme and host in lower case.
+fn canonical(url: &str) -> String {
+    let path =
+        url.find("://").and_then(|at| url.get(at + 3..)?.find('/').map(|path| at + 3 + path)).unwrap_or(url.len());
+    let (origin, rest) = url.split_at(path);
+    origin.to_ascii_lowercase() + rest
+}
+
+/// The keys that a URL may have: clients may name the port of its scheme or leave it out.
+fn spellings(url: &str) -> impl Iterator<Item = Vec<u8>> {
+    let url = canonical(url);
+    let (scheme, rest) = url.split_once("://").map_or(("http", url.as_str()), |(scheme, rest)| (scheme, rest));
+    let cut = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(cut);
+    let path = if path.is_empty() { "/" } else { path };
+    let port = if scheme == "https" { ":443" } else { ":80" };
+    let bare = authority.strip_suffix(port).unwrap_or(authority);
+    let key = |authority: &str| format!("{scheme}://{authority}{path}").into_bytes();
+    [key(bare), key(&format!("{bare}{port}"))].into_iter()
+}

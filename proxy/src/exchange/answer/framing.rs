@@ -1,0 +1,36 @@
+//! How an answer's body is delimited, and what its end means for the connection.
+
+use switchboard_core::forwarding::Framing as Outgoing;
+use switchboard_core::http1::Framing;
+use switchboard_core::message::Name;
+use switchboard_core::reason::Reason;
+
+use super::super::knows_chunks;
+use crate::desk::Desk;
+use crate::error::ProxyError;
+
+/// Whether an answer's end is the end of the connection: it was announced, or nothing else tells the end.
+pub(in crate::exchange) fn ends_connection(desk: &Desk, framing: Framing, close: bool) -> bool {
+    let unbounded = matches!(framing, Framing::Chunked | Framing::Close | Framing::Frames(None));
+    close || (unbounded && !knows_chunks(desk.request.version))
+}
+
+/// How the body of the answer on `desk` is delimited.
+pub(super) fn framing_of(desk: &Desk) -> Result<Framing, ProxyError> {
+    let method = desk.request.method.of(desk.input.filled());
+    desk.answer.framing(method).map_err(|error| ProxyError::upstream(Reason::UpstreamBadResponse, error.detail()))
+}
+
+/// What an answer without a body says of the length that it would have had: to HEAD, and in a 304.
+pub(super) fn declared(desk: &Desk) -> Outgoing {
+    let status = desk.answer.status;
+    if status == 204 || status < 200 {
+        return Outgoing::None;
+    }
+    let bytes = desk.answer_input.filled();
+    let length = desk.answer.fields.named(Name::ContentLength).next().map(|field| field.value.of(bytes));
+    match length.and_then(|text| std::str::from_utf8(text).ok()).and_then(|text| text.parse().ok()) {
+        Some(length) => Outgoing::Length(length),
+        None => Outgoing::None,
+    }
+}
