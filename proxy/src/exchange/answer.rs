@@ -120,7 +120,10 @@ pub async fn relay(
         keep(connection, upstream);
     }
     if ends_connection(desk, framing, close) {
-        return Ok(if desk.request.keep_alive || !upload.is_received() { Next::Linger } else { Next::Close });
+        // What it sent behind its last request would make the close a reset, which takes our answer with it.
+        let unread = desk.input.filled().len() > desk.request.len + upload.consumed || !connection.transport.is_quiet();
+        let lingers = desk.request.keep_alive || !upload.is_received() || unread;
+        return Ok(if lingers { Next::Linger } else { Next::Close });
     }
     Ok(Next::Request)
 }

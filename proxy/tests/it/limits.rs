@@ -162,6 +162,24 @@ fn case_147_reader_that_takes_nothing() {
     });
 }
 
+/// Who has ended his side and reads late is woken for by room, not by the next time-out.
+#[test]
+fn case_147_reader_that_has_ended_its_side_gets_it_all() {
+    on_workers(|workers| {
+        let size = 3_000_000;
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n");
+        let origin = Origin::answering([head.into_bytes(), vec![b'x'; size]].concat());
+        let pair = Pair::with(workers, origin, "timeouts: { write: 60s }\n");
+        let mut client = Wire::connect_narrow(pair.proxy.address());
+        client.send("GET / HTTP/1.1\r\nHost: t.test\r\n\r\n");
+        assert_eq!(client.head().status(), 200);
+        client.finish();
+        let start = Instant::now();
+        assert_eq!(client.exactly(size).len(), size);
+        assert!(start.elapsed() < Duration::from_secs(30), "it waited for a time-out");
+    });
+}
+
 #[test]
 fn case_147_slow_but_steady_reader_is_not_cut() {
     on_workers(|workers| {

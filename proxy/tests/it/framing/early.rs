@@ -34,6 +34,22 @@ fn case_033_early_answer_with_an_unread_body() {
     });
 }
 
+/// What a client sends behind its last request must not cost it the answer: a close with unread bytes is a reset.
+#[test]
+fn bytes_behind_the_last_request_do_not_reset_the_answer() {
+    on_workers(|workers| {
+        let pair = Pair::new(workers, Origin::ok());
+        for behind in ["GET /two HTTP/1.1\r\nHost: t.test\r\n\r\n", "x"] {
+            let mut client =
+                pair.proxy.send(format!("GET / HTTP/1.1\r\nHost: t.test\r\nConnection: close\r\n\r\n{behind}"));
+            // Beyond what one read takes, so that some of it stays in the socket.
+            client.offer("x".repeat(60_000));
+            assert_eq!(client.response().status(), 200);
+            client.ends();
+        }
+    });
+}
+
 #[test]
 fn case_033_early_answer_of_the_origin() {
     on_workers(|workers| {
