@@ -120,12 +120,16 @@ pub async fn relay(
         keep(connection, upstream);
     }
     if ends_connection(desk, framing, close) {
-        // What it sent behind its last request would make the close a reset, which takes our answer with it.
-        let unread = desk.input.filled().len() > desk.request.len + upload.consumed || !connection.transport.is_quiet();
-        let lingers = desk.request.keep_alive || !upload.is_received() || unread;
-        return Ok(if lingers { Next::Linger } else { Next::Close });
+        return Ok(goodbye(connection, desk, upload));
     }
     Ok(Next::Request)
+}
+
+/// How a connection ends whose client knows that it does. What it sent behind its last request would make the close a
+/// reset, which takes our answer with it.
+fn goodbye(connection: &Connection, desk: &Desk, upload: &Upload) -> Next {
+    let unread = desk.input.filled().len() > desk.request.len + upload.consumed || !connection.transport.is_quiet();
+    if desk.request.keep_alive || !upload.is_received() || unread { Next::Linger } else { Next::Close }
 }
 
 /// Writes the answer's head into `desk.output`, and tells how its body is framed for this client.
