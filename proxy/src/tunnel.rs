@@ -41,7 +41,7 @@ use crate::worker::Worker;
 
 use facts::Facts;
 use flow::{Flow, Stop};
-use frames::{Frames, Sealed};
+use frames::Frames;
 use goodbye::Goodbye;
 use quota::Place;
 
@@ -247,7 +247,7 @@ impl Running {
     #[cold]
     fn heed_frames(&mut self) {
         let Some(frames) = &mut self.frames else { return };
-        let Sealed { up, down } = frames.heed(&self.worker.deadlines);
+        frames.heed(&self.worker.deadlines);
         if let (None, Some(keep)) = (frames.goodbye, &mut frames.keep) {
             let lanes = [&mut frames.up, &mut frames.down];
             if let Some(goodbye) = keep.count([&self.up, &self.down], lanes, &self.worker.deadlines) {
@@ -256,10 +256,11 @@ impl Running {
             return;
         }
         let Some(Goodbye { code, .. }) = frames.goodbye else { return };
-        if up && !frames.up.has_closed_sink() {
+        let owed = frames.take_owed();
+        if owed.upstream && !frames.up.has_closed_sink() {
             frame::write_close(self.up.own_frames(), code, Some(self.worker.mask()));
         }
-        if down && !frames.down.has_closed_sink() {
+        if owed.client && !frames.down.has_closed_sink() {
             frame::write_close(self.down.own_frames(), code, None);
         }
     }

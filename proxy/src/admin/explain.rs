@@ -53,7 +53,7 @@ pub(super) async fn explain(
     let question =
         Question::read(&asked.url, &asked.method, &headers, asked.client_ip, asked.listener).map_err(wrong)?;
     let generation = plane.process.generation.load_full();
-    let Told { code, mut text, rule, upstream } =
+    let Told { code, mut text, rule, upstream, .. } =
         tell(&generation.config, &generation.snapshot, &question, Paint::NEVER);
     if code == 2 {
         return Err(wrong(text));

@@ -1,8 +1,9 @@
 //! `switchboard explain`: which rule answers a request, why the others do not, and what would be sent where.
 //!
 //! It works on a file and asks no proxy. The request is written out as bytes and goes the way of the data path: the same
-//! codec, target, trust and search decide here and there. Nothing is connected to.
+//! codec, target, trust and search decide here and there. Nothing is connected to, unless `--try` asks for that.
 
+mod attempt;
 mod course;
 mod request;
 mod show;
@@ -44,6 +45,9 @@ pub(crate) struct Options {
     /// The listener that it comes in by; by default the one with the URL's port, else the first
     #[arg(long, value_name = "NAME")]
     listener: Option<String>,
+    /// Try a WebSocket's handshake (ws://…) against each endpoint, from here, and print what comes back
+    #[arg(long = "try", conflicts_with_all = ["id", "online"])]
+    attempt: bool,
     #[command(flatten)]
     which: Which,
 }
@@ -86,9 +90,12 @@ pub(crate) struct Told {
     pub(crate) rule: Option<RuleId>,
     /// The upstream that is asked.
     pub(crate) upstream: Option<UpstreamId>,
+    /// The head of a WebSocket's handshake as the first endpoint gets it.
+    pub(crate) handshake: Option<Vec<u8>>,
 }
 
-/// Says which rule answers. 0 where one does, 1 where none does or the request is refused.
+/// Says which rule answers. 0 where one does, 1 where none does or the request is refused, or where it was tried and an
+/// endpoint did not agree.
 pub(crate) fn explain(options: &Options) -> Result<u8, String> {
     if let Some(id) = &options.id {
         return past(options, id);
@@ -100,7 +107,14 @@ pub(crate) fn explain(options: &Options) -> Result<u8, String> {
     let path = options.which.config.require()?;
     let Some(config) = run::read_quietly(&path) else { return Ok(1) };
     let snapshot = Snapshot::compile(&config).map_err(|error| error.to_string())?;
-    let Told { code, text, .. } = tell(&config, &snapshot, &question, Paint::of_stdout());
+    let paint = Paint::of_stdout();
+    let told = tell(&config, &snapshot, &question, paint);
+    let (mut code, mut text) = (told.code, told.text.clone());
+    if options.attempt && code != 2 {
+        let (tried, agreed) = attempt::attempt(&config, &snapshot, &told, paint)?;
+        code = code.max(u8::from(!agreed));
+        text.push_str(&tried);
+    }
     if code == 2 {
         eprint!("{text}");
     } else {
@@ -152,7 +166,7 @@ pub(crate) fn tell(config: &Config, snapshot: &Snapshot, question: &Question, pa
         let names: Vec<_> = config.listeners.iter().map(|listener| listener.name.as_str()).collect();
         let wanted = question.listener.as_deref().unwrap_or_default();
         let text = format!("switchboard: no listener is named {wanted}; there are {}\n", names.join(", "));
-        return Told { code: 2, text, rule: None, upstream: None };
+        return Told { code: 2, text, rule: None, upstream: None, handshake: None };
     };
     let head = request::head(&question.url, &question.method, &question.headers);
     let arrival = Arrival { client: question.client_ip, listener: index, port: port(listener, &question.url) };
@@ -165,7 +179,13 @@ pub(crate) fn tell(config: &Config, snapshot: &Snapshot, question: &Question, pa
         notes: notes(config, question),
     };
     let text = show::text(config, snapshot, &asked, &course, paint);
-    Told { code: u8::from(!course.is_answered()), text, rule: course.rule(), upstream: course.upstream() }
+    Told {
+        code: u8::from(!course.is_answered()),
+        text,
+        rule: course.rule(),
+        upstream: course.upstream(),
+        handshake: course.handshake(),
+    }
 }
 
 /// The listener that the request comes in by; `None` where the one that was named is not there.

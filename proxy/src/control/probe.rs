@@ -8,6 +8,8 @@ mod http;
 mod socket;
 mod websocket;
 
+pub use websocket::{Heard, handshake};
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

@@ -33,6 +33,10 @@ pub(super) struct Frames {
     pub(super) keep: Option<Box<Keep>>,
     /// An end that the proxy has decided on.
     pub(super) goodbye: Option<Goodbye>,
+    /// Whether the endpoint, and the client, have been given the proxy's Close.
+    said: [bool; 2],
+    /// Messages' ends are waited for no longer.
+    hurried: bool,
     /// Who sent a Close first, and with which code.
     pub(super) closed: Option<(Side, u16)>,
     /// The longest that a Pong took, from either side.
@@ -41,13 +45,13 @@ pub(super) struct Frames {
     pings: [Option<Moment>; 2],
 }
 
-/// What has to be done after a read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sealed {
-    /// The endpoint gets a Close.
-    pub(super) up: bool,
-    /// The client gets a Close.
-    pub(super) down: bool,
+/// Who is to be given a Close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Owed {
+    /// The endpoint.
+    pub(super) upstream: bool,
+    /// The client.
+    pub(super) client: bool,
 }
 
 impl Frames {
@@ -66,7 +70,17 @@ impl Frames {
         if let Some(keep) = &keep {
             keep.attach(&mut up, &mut down);
         }
-        Self { up, down, keep, goodbye: None, closed: None, slowest_pong: None, pings: [None; 2] }
+        Self {
+            up,
+            down,
+            keep,
+            goodbye: None,
+            said: [false; 2],
+            hurried: false,
+            closed: None,
+            slowest_pong: None,
+            pings: [None; 2],
+        }
     }
 
     /// Whether there is something for [`Self::heed`].
@@ -98,21 +112,22 @@ impl Frames {
 
     /// Waits for the ends of messages no longer.
     pub(super) fn hurry(&mut self) {
+        if std::mem::replace(&mut self.hurried, true) {
+            return;
+        }
+        self.up.nudge();
         self.up.seal_at(Until::Frame);
         self.down.seal_at(Until::Frame);
     }
 
-    /// Looks at what the lanes have noted. Tells which of them were sealed.
+    /// Looks at what the lanes have noted.
     #[cold]
-    pub(super) fn heed(&mut self, clock: &Deadlines) -> Sealed {
-        let mut sealed = Sealed::default();
+    pub(super) fn heed(&mut self, clock: &Deadlines) {
         // Sealing one lane by a fault seals the other where it stands at a boundary: that is noted in turn.
         while self.is_noted() {
             let (up, down) = (self.up.take_noted(), self.down.take_noted());
             self.note_pings(up, down, clock);
             self.note_close(up, down);
-            sealed.up |= up.halt.is_some();
-            sealed.down |= down.halt.is_some();
             for (lags, side) in [(up.lags, Side::Upstream), (down.lags, Side::Downstream)] {
                 if lags {
                     let since = clock.about_now();
@@ -123,7 +138,19 @@ impl Frames {
                 self.note_halt(halt, side, clock);
             }
         }
-        sealed
+    }
+
+    /// Tells who is to be given the proxy's Close now, each once.
+    ///
+    /// A side that gets one sends no more of its own: in the middle of a message it would tear that. So where the proxy ends
+    /// a tunnel by its own will, neither gets it before both are between two messages, unless that takes too long.
+    pub(super) fn take_owed(&mut self) -> Owed {
+        let at_once = self.hurried || self.goodbye.is_some_and(|goodbye| goodbye.side != Side::Proxy);
+        let [to_upstream, to_client] = [self.up.is_sealed(), self.down.is_sealed()];
+        let both = at_once || (to_upstream && to_client);
+        let owed = Owed { upstream: to_upstream && both && !self.said[0], client: to_client && both && !self.said[1] };
+        self.said = [self.said[0] | owed.upstream, self.said[1] | owed.client];
+        owed
     }
 
     /// Adds what passed to what the worker counts.

@@ -212,3 +212,69 @@ impl Rates {
         self.resumes = by_messages.max(by_bytes).unwrap_or(Moment::ZERO);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+    use switchboard_core::websocket::frame::Sender;
+
+    /// A tunnel's flows and lanes, with a clock that stands still until it is told.
+    struct Still {
+        keep: Option<Box<Keep>>,
+        flows: [Flow; 2],
+        lanes: [Lane; 2],
+    }
+
+    fn at(seconds: u64) -> Moment {
+        Moment::ZERO + Duration::from_secs(seconds)
+    }
+
+    impl Still {
+        fn new(limits: Option<&WebSocket>) -> Self {
+            let clock = Deadlines::new(Instant::now());
+            Self {
+                keep: Keep::new(limits, at(0), &clock),
+                flows: [Flow::new(Vec::new()), Flow::new(Vec::new())],
+                lanes: [Sender::Client, Sender::Server].map(|sender| Lane::new(sender, 0, Bounds::NONE, None)),
+            }
+        }
+
+        fn due(&mut self, seconds: u64) -> Due {
+            let ([up, down], [from_client, from_server]) = (&self.flows, &self.lanes);
+            self.keep.as_mut().unwrap().due([up, down], [from_client, from_server], at(seconds))
+        }
+    }
+
+    #[test]
+    fn a_silent_tunnel_ends_after_idle_and_not_before() {
+        let limits = WebSocket { idle: Some(Duration::from_secs(30)), ..WebSocket::default() };
+        let mut tunnel = Still::new(Some(&limits));
+        assert_eq!(tunnel.keep.as_ref().unwrap().next(), at(30));
+        assert_eq!(tunnel.due(29), Due::Nothing);
+        // Whoever speaks, it begins anew.
+        for (side, seconds) in [(0, 29), (1, 58), (0, 87)] {
+            tunnel.flows[side].moved += 10;
+            assert_eq!(tunnel.due(seconds), Due::Nothing);
+            assert_eq!(tunnel.due(seconds + 29), Due::Nothing);
+        }
+        let Due::End(goodbye) = tunnel.due(117) else { panic!("it goes on") };
+        assert_eq!((goodbye.code, goodbye.reason, goodbye.side), (1001, Reason::TunnelIdle, Side::Proxy));
+    }
+
+    #[test]
+    fn without_limits_no_hour_of_silence_means_anything() {
+        // Nothing is kept, so there is no clock to run out and no timer to be set.
+        assert!(Still::new(None).keep.is_none());
+        assert!(Still::new(Some(&WebSocket::default())).keep.is_none());
+        // Neither does a limit on something else end it.
+        let limits = WebSocket { ping: Some(Duration::from_secs(30)), ..WebSocket::default() };
+        let mut tunnel = Still::new(Some(&limits));
+        for minute in 0..60 {
+            assert_eq!(tunnel.due(60 * minute + 30), Due::Ping);
+            tunnel.keep.as_mut().unwrap().pinged([true, true], at(60 * minute + 30));
+            tunnel.flows.iter_mut().for_each(|flow| flow.moved += 10);
+            assert_eq!(tunnel.due(60 * minute + 31), Due::Nothing);
+        }
+    }
+}

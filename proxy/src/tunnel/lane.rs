@@ -250,6 +250,11 @@ impl Lane {
         Some(size)
     }
 
+    /// Has the tunnel look, whatever came.
+    pub(super) const fn nudge(&mut self) {
+        self.noted.any = true;
+    }
+
     /// Wants the lane sealed at the next boundary of this kind. Notes it where it stands at one already.
     pub(super) fn seal_at(&mut self, until: Until) {
         if self.sealed {

@@ -1,5 +1,6 @@
 //! `switchboard explain` as a script meets it: exit codes, streams, and that it says what the proxy does.
 
+use crate::harness::ws::{agree, next_frame};
 use crate::harness::{Origin, Pair, TempDir, on_workers, run};
 use std::process::{Command, Stdio};
 
@@ -68,4 +69,39 @@ fn it_says_what_the_proxy_sends() {
         let expect: Vec<String> = expect.map(|(name, value)| format!("{name}: {value}")).collect();
         assert_eq!(shown, expect, "{text}");
     });
+}
+
+#[test]
+fn try_shows_what_each_endpoint_says_to_a_handshake() {
+    let agrees = Origin::start(|wire, _| {
+        let _ = agree(wire).is_some() && next_frame(wire).is_some();
+    });
+    let refuses = Origin::closing("HTTP/1.1 404 Not Found\r\nX-Why: no such room\r\nContent-Length: 2\r\n\r\nno");
+    let lies = Origin::closing(
+        "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n",
+    );
+    let away = { std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap() };
+    let dir = TempDir::new();
+    let ask = |endpoints: &str, url: &str| {
+        dir.write("sb.yaml", &format!("routes: {{ t.test: [{endpoints}] }}\n"));
+        let output = run(dir.path(), &["explain", "-c", "sb.yaml", "--try", url]);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let all = format!("{}, {}, {}, {away}", agrees.address(), refuses.address(), lies.address());
+    let (code, text) = ask(&all, "ws://t.test/room");
+    assert_eq!(code, Some(1), "{text}");
+    for part in [
+        format!("{}: a WebSocket\n    HTTP/1.1 101", agrees.address()),
+        format!("{}: no WebSocket: it answers the request", refuses.address()),
+        "X-Why: no such room".to_owned(),
+        format!("{}: no WebSocket: ", lies.address()),
+        format!("{away}: connection refused"),
+    ] {
+        assert!(text.to_lowercase().contains(&part.to_lowercase()), "{part:?} is missing in\n{text}");
+    }
+    assert_eq!(refuses.wait_request(0).target(), "/room");
+    let (code, text) = ask(&agrees.address(), "ws://t.test/room");
+    assert_eq!(code, Some(0), "{text}");
+    let (code, text) = ask(&agrees.address(), "http://t.test/room");
+    assert!(code == Some(1) && text.contains("no WebSocket handshake"), "{text}");
 }

@@ -94,6 +94,14 @@ impl Course {
         }
     }
 
+    /// The head of a handshake as the first endpoint gets it.
+    pub(super) fn handshake(&self) -> Option<Vec<u8>> {
+        match &self.end {
+            End::Sent { head, upgrade: Some(_), .. } => Some(head.clone()),
+            _ => None,
+        }
+    }
+
     /// Whether a rule answers.
     pub(super) const fn is_answered(&self) -> bool {
         !matches!(self.end, End::Refused(..))

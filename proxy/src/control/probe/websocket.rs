@@ -12,7 +12,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::Failed;
 use super::http;
-use super::socket::Stream;
+use super::socket::{self, Stream};
+use crate::live::Place;
+use crate::tls::endpoints::ClientTls;
 
 /// How long the other side's Close is waited for. The verdict stands before.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -64,4 +66,49 @@ fn drawn<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     bytes
+}
+
+/// What came back from a handshake that somebody wanted to see.
+#[derive(Debug)]
+pub struct Heard {
+    /// The head as it came.
+    pub head: Vec<u8>,
+    /// Its status.
+    pub status: u16,
+    /// What is missing in a 101 for a WebSocket; nothing where it proves what it should.
+    pub missing: Option<&'static str>,
+}
+
+/// Sends this head of a handshake, to the first of these places that accepts, and tells what came back within `patience`.
+///
+/// # Errors
+/// In words, where nothing did.
+pub async fn handshake(
+    places: &[Place],
+    tls: Option<&ClientTls>,
+    head: &[u8],
+    key: &[u8],
+    patience: Duration,
+) -> Result<Heard, String> {
+    let ask = async {
+        let mut stream = socket::open(places, None, patience).await?;
+        if let Some(tls) = tls {
+            stream = socket::encrypt(stream, tls, b"http/1.1").await?;
+        }
+        stream.write_all(head).await?;
+        let answer = http::head(&mut stream).await?;
+        let status = answer.head.status;
+        let mut missing = None;
+        if status == 101 {
+            let upgrade = Upgrade::WebSocket(accept(key));
+            missing = verify_101(&answer.head.fields, &answer.bytes, &upgrade).err().map(|fault| fault.detail());
+            close(stream).await;
+        }
+        let head = answer.bytes.get(..answer.head.len).unwrap_or_default().to_vec();
+        Ok(Heard { head, status, missing })
+    };
+    match tokio::time::timeout(patience, ask).await {
+        Ok(heard) => heard.map_err(|failed: Failed| failed.to_string()),
+        Err(_) => Err(format!("no answer within {patience:?}")),
+    }
 }

@@ -92,6 +92,33 @@ fn case_112_resets_pass_both_ways() {
 }
 
 #[test]
+fn limits_and_the_log_are_as_over_http_1() {
+    let Some(judge) = python_judge("WebSocket over HTTP/2: limits") else { return };
+    on_workers(|workers| {
+        for (limit, code, size, reason) in [
+            ("max_message: { client: 12000B }", "1009", "12001", "message_too_long"),
+            ("max_age: 500ms", "1001", "0", "tunnel_age"),
+            ("idle: 500ms", "1001", "0", "tunnel_idle"),
+        ] {
+            let origin = echo();
+            let rule = format!("{{ to: \"{}\", websocket: {{ {limit}, strict: true }} }}", origin.address());
+            let proxy = Proxy::start(
+                workers,
+                &format!("listen: {{ bind: \"127.0.0.1:0\", h2c: true }}\nroutes: {{ t.test: {rule} }}\n"),
+            );
+            let port = proxy.port().to_string();
+            Python::run(&judge, CLIENT, &["127.0.0.1", &port, "ended", code, size]);
+            let line = proxy.wait_access_of("/ws");
+            assert_eq!(line["reason"], reason, "{line}");
+            assert_eq!(line["close_code"].to_string(), code, "{line}");
+            let messages = (&line["messages_in"], &line["messages_out"]);
+            assert_eq!(messages, (&3.into(), &3.into()), "{line}");
+            origin.wait_all_ended();
+        }
+    });
+}
+
+#[test]
 fn case_111_a_consent_that_proves_nothing_and_a_refusal() {
     let Some(judge) = python_judge("WebSocket over HTTP/2: refusals") else { return };
     on_workers(|workers| {

@@ -1,7 +1,8 @@
 //! Autobahn's cases by an outside judge (`kosoku`) against an outside echo (Node `ws`): through the proxy, strict or not,
-//! they come out as they do without it.
+//! over TLS and over HTTP/2 between two proxies, they come out as they do without it.
 
 use crate::harness::{Node, Proxy, TempDir, websocket_judge};
+use crate::tls::peer::Authority;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -66,9 +67,33 @@ fn autobahn_cases_are_as_without_the_proxy() {
     let to = format!("127.0.0.1:{port}");
     let loose = Proxy::start(2, &format!("routes:\n  \"*\": {to}\n"));
     let strict = Proxy::start(2, &format!("routes:\n  \"*\": {{ to: \"{to}\", websocket: {{ strict: true }} }}\n"));
+    // Between two proxies: the judge knows neither TLS nor HTTP/2, so one speaks them to the other.
+    let authority = Authority::new();
+    authority.issue("far", &["127.0.0.1"]);
+    let rule = format!("{{ to: \"{to}\", websocket: {{ strict: true }} }}");
+    let certificates = authority.pair("far");
+    let far = Proxy::start(
+        2,
+        &format!(
+            "listen:\n  - {{ bind: \"127.0.0.1:0\", name: two, h2c: true, https_redirect: false }}\n  \
+             - {{ bind: \"127.0.0.1:0\", name: secret, tls: {{ certificates: {certificates} }} }}\n\
+             routes:\n  \"*\": {rule}\n"
+        ),
+    );
+    let (two, secret, ca) = (far.address_of("two"), far.address_of("secret"), authority.path("ca.pem"));
+    let two = Proxy::start(2, &format!("routes:\n  \"*\": h2c://{two}\n"));
+    let secret = Proxy::start(
+        2,
+        &format!(
+            "upstreams:\n  far: {{ endpoints: [\"wss://{secret}\"], tls: {{ ca: {} }} }}\nroutes:\n  \"*\": far\n",
+            ca.display()
+        ),
+    );
     for (cases, least) in RUNS.into_iter().zip([300, 3]) {
-        let [direct, loose, strict] = std::thread::scope(|scope| {
-            let ports = [port.clone(), loose.port().to_string(), strict.port().to_string()];
+        let [direct, loose, strict, two, secret] = std::thread::scope(|scope| {
+            let through = [&loose, &strict, &two, &secret].map(|proxy| proxy.port().to_string());
+            let [loose, strict, two, secret] = through;
+            let ports = [port.clone(), loose, strict, two, secret];
             let judge = &judge;
             let runs = ports.map(|port| scope.spawn(move || lasting_failures(judge, &port, cases)));
             runs.map(|run| run.join().unwrap())
@@ -76,5 +101,7 @@ fn autobahn_cases_are_as_without_the_proxy() {
         assert!(direct.1 >= least, "only {} cases ran", direct.1);
         assert_eq!(loose, direct, "through the proxy");
         assert_eq!(strict, direct, "through the proxy, strict");
+        assert_eq!(two, direct, "over HTTP/2");
+        assert_eq!(secret, direct, "over TLS");
     }
 }

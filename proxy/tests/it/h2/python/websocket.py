@@ -95,6 +95,15 @@ elif ACT == "reset":
     h2c.send_headers(other, plain, end_stream=True)
     sock.sendall(h2c.data_to_send())
     assert dict(event(h2.events.ResponseReceived).headers)[":status"] == "404"
+elif ACT == "ended":
+    # The proxy ends it, with a Close of this code, because of what is sent or of its own accord.
+    code, size = int(sys.argv[4]), int(sys.argv[5])
+    if size:
+        send(Message(data="x" * size))
+    closed = receive()
+    assert isinstance(closed, CloseConnection) and closed.code == code, closed
+    send(closed.response())
+    event(h2.events.StreamEnded)
 elif ACT == "killed":
     send(Message(data="the last"))
     assert event(h2.events.StreamReset).error_code == 8
