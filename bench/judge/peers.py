@@ -14,6 +14,8 @@ from .procs import PROXY_CORE, Failed, free_port, start, stop, wait_answering
 
 REPO = Path(__file__).resolve().parents[2]
 OUT = REPO / "bench" / "out"
+FILES = OUT / "files"
+CERT, KEY = (REPO / "examples" / "tls" / f"test-only.{part}" for part in ("pem", "key"))
 VENV = REPO / ".judges" / "peers" / "bin"
 NAMES = ["ours", "floor", "nginx", "haproxy", "caddy", "traefik", "envoy"]
 # Peers whose better one is the bar of every gate.
@@ -29,6 +31,9 @@ class Site:
     log: bool = False
     routes: int = 1
     """More than one: that many exact hosts, `hosts()`; else one rule for any host."""
+    serves: str = ""
+    """`files` of FILES in place of the origin, or `gzip` of them."""
+    tls: bool = False
 
     @property
     def host(self):
@@ -86,7 +91,7 @@ def launch(name, site, folder):
     command, env = WRITERS[name](program, site, port, folder)
     with open(folder / f"{name}.log", "wb") as log:
         process = start(command, PROXY_CORE, log, env, cwd=folder)
-    wait_answering(process, port, name, folder / f"{name}.log", site.host)
+    wait_answering(process, port, name, folder / f"{name}.log", site.host, site.tls)
     return Running(name, port, process)
 
 
@@ -104,10 +109,16 @@ def ours(program, site, port, folder):
     keys = [f'  "*": 127.0.0.1:{site.upstream}']
     if site.routes > 1:
         keys = [f"  {host}: 127.0.0.1:{site.upstream}" for host in site.hosts()]
+    if site.serves:
+        # The same level of zlib as nginx's below, so the same ratio.
+        compress = "{ algorithms: gzip }" if site.serves == "gzip" else "false"
+        keys = [f'  "*": {{ files: {FILES}, compress: {compress} }}']
+    pair = f"{{ cert: {CERT}, key: {KEY} }}"
+    listen = f"{{ bind: '127.0.0.1:{port}', tls: {{ certificates: [{pair}] }} }}" if site.tls else f"127.0.0.1:{port}"
     state = folder / "state"
     state.mkdir(mode=0o700, exist_ok=True)
     lines = [
-        f"listen: 127.0.0.1:{port}",
+        f"listen: {listen}",
         "workers: 1",
         f"access_log: {folder / 'ours-access.log' if site.log else 'off'}",
         f"state_dir: {state}",
@@ -117,7 +128,14 @@ def ours(program, site, port, folder):
     return [program, "run", "-c", write(folder / "ours.yaml", "\n".join(lines) + "\n")], {}
 
 
+def proxies(name, site):
+    """For peers that serve no files here."""
+    if site.serves or site.tls:
+        raise Failed(f"{name}: not compared where files are served")
+
+
 def floor(program, site, port, folder):
+    proxies("floor", site)
     return [program, f"127.0.0.1:{port}", f"127.0.0.1:{site.upstream}"], {}
 
 
@@ -126,6 +144,12 @@ def nginx(program, site, port, folder):
     log = f"{folder / 'nginx-access.log'} combined buffer=64k flush=1s" if site.log else "off"
     hosts = "".join(f"    {host} origin;\n" for host in site.hosts()) if site.routes > 1 else ""
     table = f"map_hash_max_size 65536; map_hash_bucket_size 128;\n  map $host $to {{\n{hosts}  }}" if hosts else ""
+    tls = f"ssl_certificate {CERT}; ssl_certificate_key {KEY};" if site.tls else ""
+    place = f'proxy_pass http://{"$to" if hosts else "origin"};'
+    if site.serves:
+        place = f"root {FILES}; open_file_cache max=100; sendfile on; tcp_nopush on;"
+    if site.serves == "gzip":
+        place += " gzip on; gzip_types application/json; gzip_comp_level 4;"
     text = f"""worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log stderr warn;
 events {{ worker_connections 65536; }}
 http {{
@@ -138,7 +162,7 @@ http {{
   map $http_upgrade $forward_connection {{ default upgrade; "" ""; }}
   upstream origin {{ server 127.0.0.1:{site.upstream}; keepalive 256; keepalive_requests 1000000; }}
   server {{
-    listen 127.0.0.1:{port} backlog=4096;
+    listen 127.0.0.1:{port} backlog=4096{" ssl" if site.tls else ""}; {tls}
     proxy_http_version 1.1;
     proxy_set_header Host $http_host;
     proxy_set_header Connection $forward_connection;
@@ -148,7 +172,7 @@ http {{
     proxy_set_header X-Forwarded-Host $http_host;
     proxy_read_timeout 1h;
     proxy_request_buffering off;
-    location / {{ proxy_pass http://{"$to" if hosts else "origin"}; }}
+    location / {{ {place} }}
     location /sse {{ proxy_pass http://origin; proxy_buffering off; }}
   }}
 }}
@@ -157,6 +181,7 @@ http {{
 
 
 def haproxy(program, site, port, folder):
+    proxies("haproxy", site)
     log = "log stdout format raw local0" if site.log else ""
     options = "log global\n  option httplog" if site.log else ""
     backend = "default_backend origin"
@@ -191,6 +216,14 @@ def caddy(program, site, port, folder):
     if site.routes > 1:
         raise Failed("caddy: not compared with 10,000 routes")
     log = f"log {{\n    output file {folder / 'caddy-access.log'}\n  }}" if site.log else ""
+    serves = f"""reverse_proxy 127.0.0.1:{site.upstream} {{
+    transport http {{
+      keepalive_idle_conns_per_host 256
+    }}
+  }}"""
+    if site.serves:
+        encode = "encode {\n    gzip 4\n  }\n  " if site.serves == "gzip" else ""
+        serves = f"root * {FILES}\n  {encode}file_server"
     text = f"""{{
   admin off
   auto_https off
@@ -199,14 +232,11 @@ def caddy(program, site, port, folder):
     level ERROR
   }}
 }}
-http://:{port} {{
+{"https" if site.tls else "http"}://:{port} {{
   bind 127.0.0.1
+  {f"tls {CERT} {KEY}" if site.tls else ""}
   {log.replace("output", "level INFO" + chr(10) + "    output")}
-  reverse_proxy 127.0.0.1:{site.upstream} {{
-    transport http {{
-      keepalive_idle_conns_per_host 256
-    }}
-  }}
+  {serves}
 }}
 """
     config = write(folder / "Caddyfile", text)
@@ -215,6 +245,7 @@ http://:{port} {{
 
 
 def traefik(program, site, port, folder):
+    proxies("traefik", site)
     if site.routes > 1:
         raise Failed("traefik: not compared with 10,000 routes")
     dynamic = write(folder / "traefik-dynamic.yaml", f"""http:
@@ -233,6 +264,7 @@ providers: {{ file: {{ filename: {dynamic} }} }}
 
 
 def envoy(program, site, port, folder):
+    proxies("envoy", site)
     if site.routes > 1:
         raise Failed("envoy: not compared with 10,000 routes")
     kind = "type.googleapis.com/envoy.extensions"

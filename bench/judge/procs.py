@@ -10,6 +10,7 @@ import http.client
 import os
 import resource
 import signal
+import ssl
 import socket
 import subprocess
 import time
@@ -82,23 +83,25 @@ def end_on_signals():
         signal.signal(sign, lambda number, _: os.sys.exit(128 + number))
 
 
-def wait_answering(child, port, name, log, host="bench.localhost", patience=15):
+def wait_answering(child, port, name, log, host="bench.localhost", tls=False, patience=15):
     """Waits until `port` answers 200 (Traefik listens before it has routes); `Failed` with the log's end else."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if child.poll() is not None:
             break
-        if answers(port, host):
+        if answers(port, host, tls):
             return
         time.sleep(0.02)
     tail = " / ".join(Path(log).read_text(errors="replace").splitlines()[-3:])
     raise Failed(f"{name} does not answer: {tail}")
 
 
-def answers(port, host):
+def answers(port, host, tls=False):
     """Whether a small GET is answered with 200."""
     try:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+        anyone = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=1, context=anyone) if tls else (
+            http.client.HTTPConnection("127.0.0.1", port, timeout=1))
         connection.request("GET", "/", headers={"Host": host})
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):

@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from .peers import OUT, Running, Site, binary, descriptors, launch, tool
+from .peers import FILES, OUT, Running, Site, binary, descriptors, launch, tool
 from .procs import LOAD_CORE, Failed, cpu_ns, free_port, memory_bytes, start, stop, wait_answering
 
 # Six ordinary fields besides Host, the same that bench/load sends.
@@ -36,11 +36,16 @@ class Scenario:
     origin: str = "nginx"
     log: bool = False
     routes: int = 1
+    path: str = "/"
+    """What `wrk` asks for."""
+    serves: str = ""
+    """Not a proxy: `files` of the bench's folder, or `gzip` of them."""
+    tls: bool = False
     bar: float | None = None
     """The most that ours may cost, as a share of the better of nginx and HAProxy; for `idle` in KiB."""
 
     def site(self, origins):
-        return Site(upstream=origins[self.origin], log=self.log, routes=self.routes)
+        return Site(upstream=origins[self.origin], log=self.log, routes=self.routes, serves=self.serves, tls=self.tls)
 
 
 SCENARIOS = [
@@ -52,6 +57,11 @@ SCENARIOS = [
     Scenario("connect", "a new connection per request, 32 at a time", "connect", 32),
     Scenario("echo", "WebSocket echo of 64-byte messages, 64 connections", "echo", 64, "message", "own", bar=1.0),
     Scenario("idle", "idle WebSockets", "idle", 9000, "tunnel", "own", bar=2.5),
+    Scenario("file-4k", "a file of 4 KiB, 32 connections", "wrk", 32, path="/4k.bin", serves="files", bar=0.9),
+    Scenario("file-1m", "a file of 1 MiB, 8 connections", "wrk", 8, path="/1m.bin", serves="files", bar=0.9),
+    Scenario("file-4k-tls", "4 KiB over TLS", "wrk", 32, path="/4k.bin", serves="files", tls=True, bar=0.9),
+    Scenario("file-1m-tls", "1 MiB over TLS", "wrk", 8, path="/1m.bin", serves="files", tls=True, bar=0.9),
+    Scenario("gzip", "100 KiB of JSON, gzip on the way", "wrk", 8, path="/100k.json", serves="gzip", bar=0.9),
     Scenario("sse", "SSE: 200 clients, one event per 10 ms each", "sse", 200, "event", "own"),
 ]
 
@@ -61,8 +71,14 @@ def start_origins():
     folder = OUT / "origin"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "1m").write_bytes(b"x" * (1 << 20))
+    FILES.mkdir(exist_ok=True)
+    (FILES / "index.html").write_text("here\n")
+    (FILES / "4k.bin").write_bytes(b"x" * 4096)
+    (FILES / "1m.bin").write_bytes(b"x" * (1 << 20))
+    rows = [{"id": n, "name": f"item {n * 7919 % 10007}", "price": n * 31 % 9973 / 100, "tags": ["a", "b"]} for n in range(1400)]
+    (FILES / "100k.json").write_text(json.dumps(rows)[:102_400])
     # nginx drops root in its worker, which must still reach the file.
-    for part in (folder, OUT):
+    for part in (folder, OUT, FILES):
         part.chmod(0o755)
     ports = {"nginx": free_port()}
     conf = folder / "nginx.conf"
@@ -98,7 +114,7 @@ def measure(scenario, running, seconds):
 
 def measure_wrk(scenario, running, seconds):
     fields = [part for name, value in FIELDS.items() for part in ("-H", f"{name}: {value}")]
-    url = f"http://127.0.0.1:{running.port}/"
+    url = f"http{'s' if scenario.tls else ''}://127.0.0.1:{running.port}{scenario.path}"
     command = ["wrk", "-t1", f"-c{scenario.connections}", f"-d{max(1, round(seconds))}s", "--latency", *fields]
     before = cpu_ns(running.pid)
     child = start([*command, "-H", f"Host: {scenario.site({scenario.origin: 0}).host}", url], LOAD_CORE, subprocess.PIPE)

@@ -113,6 +113,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("The `key` of `cache`", "cache_key"),
     ("The store of answers: `cache` of the file", "cache_store"),
     ("`files` of a rule", "files"),
+    ("`compress`", "compress"),
     ("`forwarded`", "forwarded"),
     ("`timeouts`", "timeouts"),
     ("`limits`", "limits"),

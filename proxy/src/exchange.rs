@@ -8,6 +8,7 @@ pub mod again;
 pub mod answer;
 pub mod bond;
 pub mod cache;
+pub mod compress;
 pub mod files;
 pub mod hedge;
 pub mod here;

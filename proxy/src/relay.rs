@@ -12,6 +12,8 @@ use switchboard_core::http1::{BodyDecoder, CHUNK_SUFFIX, ChunkError, LAST_CHUNK_
 use crate::cache::Fill;
 use crate::transport::Transport;
 
+pub mod decode;
+pub mod encode;
 pub mod events;
 mod filling;
 mod frames;
@@ -89,6 +91,8 @@ pub struct Pump {
     kept: Option<Box<Replay>>,
     /// Where an answer is stored on its way.
     fill: Option<Box<Fill>>,
+    /// What compresses it.
+    encoder: Option<Box<encode::Encoder>>,
     /// What is known of an event stream.
     events: Option<Box<Events>>,
     /// Payload bytes that came.
@@ -115,6 +119,7 @@ impl Pump {
             trailers: Vec::new(),
             kept: None,
             fill: None,
+            encoder: None,
             events: None,
             received: 0,
             sent: 0,
@@ -161,14 +166,15 @@ impl Pump {
     ) -> Result<(), PumpError> {
         let produced;
         (*consumed, produced) = if self.complete { (0, 0) } else { self.decode(bytes)? };
-        let payload = bytes.get(..produced).unwrap_or_default();
+        let encoded = self.encode(bytes.get(..produced).unwrap_or_default())?;
+        let payload = encoded.as_deref().unwrap_or(bytes.get(..produced).unwrap_or_default());
         if self.events.is_some() {
             return self.emit_events(context, sink, head, payload);
         }
         if sink.takes_heads() {
             return self.start_frames(context, sink, head, payload);
         }
-        if self.coding == Coding::Plain && produced <= COPIED {
+        if self.coding == Coding::Plain && payload.len() <= COPIED {
             head.extend_from_slice(payload);
             self.emit(context, sink, head, &[])
         } else {
@@ -218,7 +224,8 @@ impl Pump {
             if read == 0 {
                 self.end_of_source()?;
                 self.trailers = source.take_trailers();
-                self.emit(context, sink, &[], &[])?;
+                let encoded = self.encode(&[])?;
+                self.emit(context, sink, &[], encoded.as_deref().unwrap_or_default())?;
                 continue;
             }
             let bytes = room.get_mut(..read).unwrap_or_default();
@@ -227,6 +234,8 @@ impl Pump {
             let payload = bytes.get(..produced).unwrap_or_default();
             if self.events.is_some() {
                 self.emit_events(context, sink, &[], payload)?;
+            } else if self.encoder.is_some() {
+                ready!(self.poll_encode(context, sink, payload))?;
             } else {
                 self.emit(context, sink, &[], payload)?;
             }

@@ -31,6 +31,7 @@ use crate::listener::{self, Remote, Socket};
 use crate::process::{Admitted, Command, Process};
 use crate::reactor::{self, Registered};
 use crate::relay::READ;
+use crate::relay::encode::Encoders;
 use crate::streams::{Pace, Streams, Which};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;
@@ -55,6 +56,8 @@ pub struct Worker {
     pub scratch: RefCell<Box<[u8]>>,
     /// Files that were served a moment ago.
     pub files: Files,
+    /// The places of what compresses.
+    pub encoders: Encoders,
     /// Idle upstream connections.
     pub pools: RefCell<Pools>,
     /// What flows without an end in sight: tunnels and answers without a declared length.
@@ -109,6 +112,7 @@ impl Worker {
             desks: Desks::default(),
             scratch: RefCell::new(vec![0; READ].into_boxed_slice()),
             files: Files::default(),
+            encoders: Encoders::default(),
             pools: RefCell::default(),
             streams: Streams::new(Rc::clone(&deadlines)),
             access: AccessLog::new(Arc::clone(&process), deadlines.place()),

@@ -93,7 +93,8 @@ const fn has_content(status: u16) -> bool {
 }
 
 /// Whether a list of directives has this one.
-fn has_directive(value: &[u8], directive: &[u8]) -> bool {
+#[must_use]
+pub fn has_directive(value: &[u8], directive: &[u8]) -> bool {
     value.split(|byte| *byte == b',').any(|one| one.trim_ascii().eq_ignore_ascii_case(directive))
 }
 

@@ -15,6 +15,7 @@ use switchboard_core::reason::Reason;
 use switchboard_core::websocket::verify_101;
 
 use super::admit::Admitted;
+use super::compress::Transform;
 use super::record::Record;
 use super::upload::Upload;
 use super::{Next, keep, knows_chunks, must_close};
@@ -32,8 +33,8 @@ use crate::tunnel::quota::Place;
 use crate::upstream::interim::Interim;
 use crate::upstream::pool;
 use events::Course;
-pub(super) use framing::ends_connection;
 use framing::{declared, framing_of};
+pub(super) use framing::{declared_length, ends_connection};
 
 /// The connection that answers, and whose it is.
 #[derive(Debug)]
@@ -72,13 +73,14 @@ pub async fn relay(
     let streams = !matches!(framing, Framing::None | Framing::Length(_) | Framing::Frames(Some(_)));
     let course =
         if streams || admitted.session.is_some() { events::course(desk, record, admitted, streams)? } else { None }; // 429, 502, 503
-    let coding = write_head(desk, record, admitted, framing, close)?;
+    let mut transform = Transform::of_answer(connection, desk, framing, admitted);
+    let coding = write_head(desk, record, admitted, (framing, &transform), close)?;
     bond::add(&mut desk.output, &upstream.cookie);
     record.status = desk.answer.status;
     let trailers = record.generation.snapshot.limits.trailers as usize;
     let body = BodyDecoder::new(framing, trailers);
     let listed = streams.then(|| list(connection, record, &upstream)).flatten();
-    let pump = Pump::new(body, coding, None).filling(upstream.fill.take());
+    let pump = Pump::new(body, coding, None).filling(upstream.fill.take()).compressing(transform.encoder.take());
     let mut download = Download {
         connection,
         upstream: &upstream,
@@ -137,13 +139,15 @@ pub(super) fn write_head(
     desk: &mut Desk,
     record: &Record,
     admitted: &Admitted,
-    framing: Framing,
+    (framing, transform): (Framing, &Transform),
     close: bool,
 ) -> Result<Coding, ProxyError> {
+    let framing = transform.framing(framing);
     let version = desk.request.version;
     // No endpoint has answered: what is on the desk was made here.
     let own = !record.answered.is_empty();
     let (coding, outgoing) = match framing {
+        Framing::None if transform.changes_length() => (Coding::Plain, Outgoing::None),
         Framing::None => (Coding::Plain, declared(desk)),
         // Frames need no length: what the endpoint said of it stands, and nothing is added.
         Framing::Length(_) if version == Version::Http2 => (Coding::Plain, Outgoing::Declared),
@@ -154,11 +158,12 @@ pub(super) fn write_head(
         Framing::Chunked | Framing::Close | Framing::Frames(None) => (Coding::Plain, Outgoing::None),
     };
     let ends = ends_connection(desk, framing, close);
-    let Desk { answer, answer_input, output, notes, .. } = desk;
+    let Desk { answer, answer_input, output, notes, request, input, .. } = desk;
     let bytes = answer_input.filled();
     forwarding::examine_response(&mut answer.fields, bytes)
         .map_err(|rejected| ProxyError::upstream(rejected.reason, rejected.detail))?;
-    let lines = policy::answer_lines(&admitted.rule, &mut answer.fields, bytes, notes);
+    let mut lines = policy::answer_lines(&admitted.rule, &mut answer.fields, bytes, notes);
+    transform.edit((&request.fields, input.filled()), &mut answer.fields, bytes, &mut lines);
     let plan = ResponsePlan {
         status: answer.status,
         phrase: if own { phrase(answer.status).as_bytes() } else { answer.reason.of(bytes) },

@@ -9,8 +9,11 @@ use std::task::{Context, Poll};
 use switchboard_core::http1::{BodyDecoder, Framing};
 use switchboard_core::moment::Moment;
 
+use switchboard_core::answer::FILES;
+
 use super::admit::Admitted;
 use super::answer::{self, Broken, during_answer};
+use super::compress::Transform;
 use super::own::body_is_there;
 use super::record::Record;
 use super::{Next, must_close};
@@ -37,12 +40,16 @@ pub async fn give(
     let framing = if bodiless { Framing::None } else { Framing::Length(body.left()) };
     let undecided = desk.request.expect_continue && !body_is_there(desk);
     let close = must_close(connection, desk, record) || undecided;
-    let coding = answer::write_head(desk, record, admitted, framing, close)?;
+    let rule = admitted.rule.compress.as_deref();
+    let of_files = record.answered == FILES;
+    let compress = rule.and_then(|rule| if of_files { rule.files.as_ref() } else { rule.answers.as_ref() });
+    let mut transform = Transform::decide(connection, desk, framing, compress);
+    let coding = answer::write_head(desk, record, admitted, (framing, &transform), close)?;
     record.status = desk.answer.status;
     let mut giving = Giving {
         connection,
         admitted,
-        pump: Pump::new(BodyDecoder::new(framing, 0), coding, None),
+        pump: Pump::new(BodyDecoder::new(framing, 0), coding, None).compressing(transform.encoder.take()),
         begun: false,
         since: Moment::ZERO,
         // No count is this one: the first look takes the time.

@@ -210,7 +210,8 @@ impl Pump {
         }
         let Some(piece) = here.take(scratch)? else { return self.begin(context, sink, head, &[]) };
         self.count_here(piece.len(), here)?;
-        self.begin(context, sink, head, piece.of(scratch))
+        let encoded = self.encode(piece.of(scratch))?;
+        self.begin(context, sink, head, encoded.as_deref().unwrap_or(piece.of(scratch)))
     }
 
     fn begin(
@@ -254,7 +255,7 @@ impl Pump {
                 if let Some(bytes @ [_, ..]) = ready!(here.poll_reading(context))?.as_deref() {
                     here.advance(bytes.len() as u64);
                     self.count_here(bytes.len(), here)?;
-                    self.emit(context, sink, &[], bytes)?;
+                    ready!(self.poll_offer(context, sink, bytes))?;
                 }
                 continue;
             }
@@ -264,9 +265,16 @@ impl Pump {
             }
             if let Some(piece) = here.take(scratch)? {
                 self.count_here(piece.len(), here)?;
-                self.emit(context, sink, &[], piece.of(scratch))?;
+                ready!(self.poll_offer(context, sink, piece.of(scratch)))?;
             }
         }
+    }
+
+    fn poll_offer(&mut self, context: &mut Context<'_>, sink: &Transport, bytes: &[u8]) -> Poll<Result<(), PumpError>> {
+        if self.encoder.is_some() {
+            return self.poll_encode(context, sink, bytes);
+        }
+        Poll::Ready(self.emit(context, sink, &[], bytes))
     }
 
     /// Whether the next part can go from the file to the socket without passing through here.

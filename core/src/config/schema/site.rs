@@ -1,8 +1,9 @@
 //! The keys of what a rule serves by itself, and of compression.
 
-use super::{Key, Kind, Object, key, later};
+use super::{Key, Kind, Object, key};
 
 const FILES_FORMS: Kind = Kind::Or(&[Kind::Text, Kind::Object(&FILES_OBJECT)]);
+const COMPRESS_FORMS: Kind = Kind::Or(&[Kind::Switch, Kind::Object(&COMPRESS_OBJECT)]);
 const CACHE_CONTROL_FORMS: Kind = Kind::Or(&[Kind::Off, Kind::Map(&Kind::Text)]);
 
 pub(super) const FILES: Key = key(
@@ -25,7 +26,12 @@ pub(super) const TRY: Key = key(
     "[files, to]: answer with a file where there is one, and ask the upstream otherwise.",
 );
 
-pub(super) const COMPRESS: Key = later("compress");
+pub(super) const COMPRESS: Key = key(
+    "compress",
+    COMPRESS_FORMS,
+    "Compress answers for clients that take it: text, JSON and the like, never what is compressed already. Default true \
+     for `files`, false for upstreams.",
+);
 
 pub(in crate::config) static FILES_OBJECT: Object = Object {
     what: "`files`",
