@@ -81,20 +81,7 @@ pub async fn relay(
     let body = BodyDecoder::new(framing, trailers);
     let listed = streams.then(|| list(connection, record, &upstream)).flatten();
     let pump = Pump::new(body, coding, None).filling(upstream.fill.take()).compressing(transform.encoder.take());
-    let mut download = Download {
-        connection,
-        upstream: &upstream,
-        admitted,
-        pump,
-        listed,
-        course,
-        begun: false,
-        excess: Vec::new(),
-        since: Moment::ZERO,
-        // No count is this one: the first look takes the time.
-        moved: u64::MAX,
-        ends: admitted.rule.timeouts.total.map_or(Moment::NEVER, |total| record.started + total),
-    };
+    let mut download = Download::new((connection, &upstream, admitted), (pump, listed, course), record.started);
     if let Some(course) = &download.course {
         download.pump.watch(course.events());
     }
@@ -230,6 +217,30 @@ struct Download<'a> {
     since: Moment,
     moved: u64,
     ends: Moment,
+}
+
+impl<'a> Download<'a> {
+    /// Nothing has moved yet.
+    fn new(
+        (connection, upstream, admitted): (&'a Connection, &'a Upstream, &'a Admitted),
+        (pump, listed, course): (Pump, Option<Listed>, Option<Course>),
+        started: Moment,
+    ) -> Self {
+        Self {
+            connection,
+            upstream,
+            admitted,
+            pump,
+            listed,
+            course,
+            begun: false,
+            excess: Vec::new(),
+            since: Moment::ZERO,
+            // No count is this one: the first look takes the time.
+            moved: u64::MAX,
+            ends: admitted.rule.timeouts.total.map_or(Moment::NEVER, |total| started + total),
+        }
+    }
 }
 
 impl Download<'_> {
