@@ -85,9 +85,9 @@ struct Storm {
     grown: i64,
 }
 
-/// Changes routes for a while, under load, beside so many routes and open WebSockets.
-fn storm(routes: usize, sockets: usize, per_second: u32, time: Duration) -> Storm {
-    let origin = Origin::start(|wire: &mut Wire, _| {
+/// An origin that says ok, and echoes what comes through a WebSocket.
+fn echo() -> Origin {
+    Origin::start(|wire: &mut Wire, _| {
         while let Some(request) = wire.request() {
             if request.has("upgrade") {
                 wire.send(ws::switching(""));
@@ -98,13 +98,49 @@ fn storm(routes: usize, sockets: usize, per_second: u32, time: Duration) -> Stor
             }
             wire.offer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
         }
-    });
+    })
+}
+
+/// A client that asks until it is told to stop.
+fn keep_asking(
+    proxy: &Proxy,
+    done: &Arc<AtomicBool>,
+    requests: &Arc<AtomicU64>,
+    failed: &Arc<AtomicU64>,
+) -> std::thread::JoinHandle<()> {
+    let (address, done) = (proxy.address(), Arc::clone(done));
+    let (requests, failed) = (Arc::clone(requests), Arc::clone(failed));
+    std::thread::spawn(move || {
+        while !done.load(Ordering::Relaxed) {
+            let mut wire = Wire::connect(address);
+            for _ in 0..500 {
+                wire.offer("GET / HTTP/1.1\r\nHost: load.test\r\n\r\n");
+                let status = wire.response().status();
+                requests.fetch_add(1, Ordering::Relaxed);
+                failed.fetch_add(u64::from(status != 200), Ordering::Relaxed);
+            }
+        }
+    })
+}
+
+/// Asserts that WebSockets are open: each is echoed.
+fn alive(mut held: Vec<&mut Wire>) {
+    held.iter_mut().for_each(|wire| wire.send(ws::frame(ws::TEXT, b"still here", true)));
+    for wire in held {
+        assert_eq!(ws::next_frame(wire), Some((ws::TEXT, b"still here".to_vec())));
+    }
+}
+
+/// Changes routes for a while, under load, beside so many routes and open WebSockets.
+fn storm(routes: usize, sockets: usize, per_second: u32, time: Duration) -> Storm {
+    let origin = echo();
     // Four at once are allowed and eight ask: somebody always stands in the queue that the workers share.
     let proxy = Proxy::start(
         2,
         &format!(
             "{ADMIN}access_log: off\nroutes: {{ load.test: queued, ws.test: \"{0}\" }}\n\
-             upstreams: {{ queued: {{ endpoints: [\"{0}\"], limits: {{ connections: 4, queue: 64 }} }} }}\n",
+             upstreams: {{ queued: {{ endpoints: [\"{0}\"], limits: {{ connections: 4, queue: 64 }}, \
+             pool: {{ idle_timeout: 5s }} }} }}\n",
             origin.address()
         ),
     );
@@ -112,24 +148,8 @@ fn storm(routes: usize, sockets: usize, per_second: u32, time: Duration) -> Stor
     changes.fill(routes);
     let mut held: Vec<Wire> = (0..sockets).map(|_| proxy.connect()).collect();
     held.iter_mut().for_each(|wire| drop(ws::open(wire, "ws.test", "/")));
-    let (done, requests, failed) = (Arc::new(AtomicBool::new(false)), Arc::default(), Arc::default());
-    let load: Vec<_> = (0..8)
-        .map(|_| {
-            let (address, done) = (proxy.address(), Arc::clone(&done));
-            let (requests, failed): (Arc<AtomicU64>, Arc<AtomicU64>) = (Arc::clone(&requests), Arc::clone(&failed));
-            std::thread::spawn(move || {
-                while !done.load(Ordering::Relaxed) {
-                    let mut wire = Wire::connect(address);
-                    for _ in 0..500 {
-                        wire.offer("GET / HTTP/1.1\r\nHost: load.test\r\n\r\n");
-                        let status = wire.response().status();
-                        requests.fetch_add(1, Ordering::Relaxed);
-                        failed.fetch_add(u64::from(status != 200), Ordering::Relaxed);
-                    }
-                }
-            })
-        })
-        .collect();
+    let (done, requests, failed): (Arc<AtomicBool>, Arc<AtomicU64>, Arc<AtomicU64>) = Default::default();
+    let load: Vec<_> = (0..8).map(|_| keep_asking(&proxy, &done, &requests, &failed)).collect();
     let (start, mut made, mut before) = (Instant::now(), 0_u64, None);
     while start.elapsed() < time {
         // A third of the way in everything has the size that it needs.
@@ -147,18 +167,16 @@ fn storm(routes: usize, sockets: usize, per_second: u32, time: Duration) -> Stor
             let status = changes.wire.response().status();
             assert!(matches!(status, 200 | 201), "{status}");
         }
+        // Ten of the WebSockets, in turn: each is asked within a second or two.
+        let asked = usize::try_from(made / 5).unwrap() % (held.len() / 10).max(1) * 10;
+        alive(held.iter_mut().skip(asked).take(10).collect());
         let due = Duration::from_secs(1) * u32::try_from(made * 2).unwrap() / per_second;
         std::thread::park_timeout(due.saturating_sub(start.elapsed()));
     }
     let after = proxy.resident();
     done.store(true, Ordering::Relaxed);
     load.into_iter().for_each(|thread| thread.join().unwrap());
-    for wire in &mut held {
-        wire.send(ws::frame(ws::TEXT, b"still here", true));
-    }
-    for wire in &mut held {
-        assert_eq!(ws::next_frame(wire), Some((ws::TEXT, b"still here".to_vec())));
-    }
+    alive(held.iter_mut().collect());
     let grown = i64::try_from(after).unwrap() - i64::try_from(before.unwrap_or(after)).unwrap();
     let told = Storm {
         changes: made * 2,
