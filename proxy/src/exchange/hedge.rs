@@ -86,7 +86,7 @@ impl Pair<'_> {
             return self.take(outcome, first, desk, record);
         };
         worker.counters.hedges.add(1);
-        record.attempt(other.index(), worker);
+        record.attempt_beside(other.index(), worker);
         self.admitted.write_head(self.connection, desk, record, other.index());
         if let Some(bonds) = self.bonds {
             bonds.write_up(desk);
@@ -113,6 +113,7 @@ impl Pair<'_> {
             self.note_loser(attempts, &other, race.loser.as_ref(), &lost.record);
             attempts.turn();
         }
+        lost.record.count_failed_attempt(worker);
         worker.desks.take_back(lost.desk);
         self.take(race.outcome, won, desk, record)
     }

@@ -118,6 +118,11 @@ impl Record {
         if self.attempts > 0 {
             self.count_failed_attempt(worker);
         }
+        self.attempt_beside(endpoint, worker);
+    }
+
+    /// The same while the attempt before it goes on: of two, who loses is counted when that is known.
+    pub fn attempt_beside(&mut self, endpoint: usize, worker: &Worker) {
         self.endpoint = Some(endpoint);
         self.attempts += 1;
         self.attempted = Some(if self.attempts == 1 { self.started } else { self.clock(worker) });
@@ -233,9 +238,9 @@ impl Record {
         self.generation.endpoints.get(self.endpoint?)?.meter.of(worker)
     }
 
-    /// The attempt before came to nothing, or its answer was thrown away.
+    /// Counts the attempt as one that came to nothing, or whose answer was thrown away.
     #[cold]
-    fn count_failed_attempt(&self, worker: &Worker) {
+    pub fn count_failed_attempt(&self, worker: &Worker) {
         if let Some(counts) = self.endpoint_counts(worker) {
             counts.failed.add(1);
         }
