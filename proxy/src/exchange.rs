@@ -272,6 +272,7 @@ fn attempt_on<'a>(
         per_try: admitted.rule.retry.per_try,
         limits,
         ends,
+        upgrades: admitted.upgrade.token().is_some(),
     }
 }
 

@@ -59,6 +59,14 @@ impl Transport {
         matches!(self, Self::Stream(_))
     }
 
+    /// Whether the other side has chosen HTTP/2 in its TLS handshake.
+    pub fn chose_http2(&self) -> bool {
+        match self {
+            Self::Tls(stream) => stream.chose_http2(),
+            Self::Plain(_) | Self::Stream(_) | Self::Nobody => false,
+        }
+    }
+
     /// Sends a head that is written as HTTP/1 lines, where [`Transport::takes_heads`]; with `ends` nothing follows it.
     ///
     /// # Errors

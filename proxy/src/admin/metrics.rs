@@ -1,5 +1,6 @@
 //! `GET /metrics`: what Prometheus scrapes. Workers count for themselves; here their counts are added up.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -101,19 +102,26 @@ fn cache(page: &mut Page, process: &Process) {
     page.one("switchboard_cache_bytes", Kind::Gauge, "Memory that kept answers take, about.", page::number(bytes));
 }
 
-/// When certificates that come by themselves end, and which of them are in trouble.
+/// When certificates end, out of files and those that come by themselves, and which of these are in trouble.
 fn certificates(page: &mut Page, process: &Process) {
     const END: &str = "switchboard_certificate_expiry_timestamp_seconds";
     const TROUBLE: &str = "switchboard_certificate_trouble";
+    let generation = process.generation.load();
     let rows = process.certs.status();
+    // Several listeners may have the same name: what ends first is what somebody has to know.
+    let mut ends: BTreeMap<&str, u64> = BTreeMap::new();
+    let by_themselves = rows.iter().filter_map(|row| Some((&*row.name, row.not_after?)));
+    for (name, end) in generation.tls.ends().chain(by_themselves) {
+        ends.entry(name).and_modify(|first| *first = end.min(*first)).or_insert(end);
+    }
+    if !ends.is_empty() {
+        page.family(END, Kind::Gauge, "When the certificate of a name ends, since 1970.");
+        for (name, end) in ends.into_iter().take(MOST_CERTIFICATES) {
+            page.sample(END, &[("name", name)], page::number(end));
+        }
+    }
     if rows.is_empty() {
         return;
-    }
-    page.family(END, Kind::Gauge, "When the certificate of a name ends, since 1970.");
-    for row in rows.iter().take(MOST_CERTIFICATES) {
-        if let Some(end) = row.not_after {
-            page.sample(END, &[("name", &row.name)], page::number(end));
-        }
     }
     page.family(TROUBLE, Kind::Gauge, "Whether the last try to get or renew the certificate of a name failed.");
     for row in rows.iter().take(MOST_CERTIFICATES) {

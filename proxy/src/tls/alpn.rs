@@ -16,5 +16,10 @@ pub fn to_clients() -> Vec<Vec<u8>> {
 
 /// What we offer to endpoints, the best first.
 pub fn to_endpoints() -> Vec<Vec<u8>> {
+    vec![HTTP_2.to_vec(), HTTP_1_1.to_vec()]
+}
+
+/// What we offer to endpoints on connections that have to be HTTP/1's.
+pub fn to_endpoints_alone() -> Vec<Vec<u8>> {
     vec![HTTP_1_1.to_vec()]
 }

@@ -30,6 +30,8 @@ use crate::transport::{Gone, Transport};
 #[derive(Clone, Debug)]
 pub struct ClientTls {
     config: Arc<ClientConfig>,
+    /// The same, offering HTTP/1.1 alone.
+    alone: Arc<ClientConfig>,
     /// The name that is asked for and verified.
     name: ServerName<'static>,
 }
@@ -52,7 +54,16 @@ impl PartialEq for ClientTls {
 
 /// The compiled settings, kept by the control thread: those of many endpoints are one, with one cache of sessions.
 #[derive(Debug, Default)]
-pub struct Clients(HashMap<UpstreamTls, Arc<ClientConfig>>);
+pub struct Clients(HashMap<UpstreamTls, Pair>);
+
+/// Settings, and the same for connections that have to be HTTP/1's.
+type Pair = (Arc<ClientConfig>, Arc<ClientConfig>);
+
+fn pair_of(config: ClientConfig) -> Pair {
+    let mut alone = config.clone();
+    alone.alpn_protocols = alpn::to_endpoints_alone();
+    (Arc::new(config), Arc::new(alone))
+}
 
 impl Clients {
     /// Compiles the settings of all upstreams of a configuration.
@@ -63,7 +74,7 @@ impl Clients {
         let speaks = |upstream: &&Upstream| upstream.endpoints.iter().any(|one| one.scheme == EndpointScheme::Https);
         for upstream in config.upstreams.values().filter(speaks) {
             if !self.0.contains_key(&upstream.tls) {
-                self.0.insert(upstream.tls.clone(), Arc::new(compiled(&upstream.tls)?));
+                self.0.insert(upstream.tls.clone(), pair_of(compiled(&upstream.tls)?));
             }
         }
         Ok(())
@@ -71,20 +82,20 @@ impl Clients {
 
     /// What a handshake with an endpoint needs. Where files can't be used any more, nobody is trusted: never is it plain.
     pub fn of(&mut self, settings: &UpstreamTls, address: &Address) -> ClientTls {
-        let config = self.0.entry(settings.clone()).or_insert_with(|| {
-            Arc::new(compiled(settings).unwrap_or_else(|error| {
+        let (config, alone) = self.0.entry(settings.clone()).or_insert_with(|| {
+            pair_of(compiled(settings).unwrap_or_else(|error| {
                 tracing::error!(%error, "an endpoint can't be verified, and is not spoken to");
                 builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth()
             }))
         });
         let name = settings.server_name.clone().unwrap_or_else(|| name_of(address));
         let name = ServerName::try_from(name).unwrap_or(ServerName::IpAddress(Ipv4Addr::UNSPECIFIED.into()));
-        ClientTls { config: Arc::clone(config), name }
+        ClientTls { config: Arc::clone(config), alone: Arc::clone(alone), name }
     }
 
     /// Forgets what no endpoint uses any more.
     pub fn forget_unused(&mut self) {
-        self.0.retain(|_, config| Arc::strong_count(config) > 1);
+        self.0.retain(|_, (config, _)| Arc::strong_count(config) > 1);
     }
 }
 
@@ -157,20 +168,23 @@ pub enum Failure {
     Refused(&'static str, io::Error),
 }
 
-/// Does the handshake with an endpoint over a connected socket. The deadline is the exchange's.
+/// Does the handshake with an endpoint over a connected socket; `alone` where what it carries has to be HTTP/1. The
+/// deadline is the exchange's.
 ///
 /// # Errors
 /// See [`Failure`]. Not a byte of a request was sent.
 pub async fn connect(
     transport: Transport,
     tls: &ClientTls,
+    alone: bool,
     client: Option<&Transport>,
     deadline: &Deadline,
 ) -> Result<Transport, Failure> {
     let Transport::Plain(socket) = transport else {
         return Err(refused(io::ErrorKind::Unsupported.into()));
     };
-    let session = UnbufferedClientConnection::new(Arc::clone(&tls.config), tls.name.clone());
+    let session =
+        UnbufferedClientConnection::new(Arc::clone(if alone { &tls.alone } else { &tls.config }), tls.name.clone());
     let session = session.map_err(|error| refused(broken(error)))?;
     let mut handshake = Handshake::new(Session::Client(session), Vec::new());
     let done = poll_fn(|context| {

@@ -99,8 +99,10 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
         let text = error.to_string();
         format!("{} can't be read: {}", path.display(), text.split(" (os error").next().unwrap_or_default())
     };
-    let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(failed)?;
+    // Room for all of it at once: a vector that grows leaves copies of a key behind.
+    let size = file.metadata().map_or(0, |about| about.len().min(MOST_BYTES));
+    let mut bytes = Vec::with_capacity(usize::try_from(size + 2).unwrap_or_default());
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MOST_BYTES {
         return Err(format!("{} is larger than {} KiB", path.display(), MOST_BYTES >> 10));

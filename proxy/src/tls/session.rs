@@ -70,6 +70,14 @@ impl Sink<'_> {
 }
 
 impl Session {
+    /// The protocol that was agreed on.
+    pub(super) fn alpn(&self) -> Option<&[u8]> {
+        match self {
+            Self::Server(session) => session.alpn_protocol(),
+            Self::Client(session) => session.alpn_protocol(),
+        }
+    }
+
     /// What both sides have in common: version, suite, certificates, the protocol agreed upon.
     pub(super) fn common(&self) -> &CommonState {
         match self {

@@ -106,6 +106,12 @@ impl Setup {
         self.listeners.get(place)?.as_ref()
     }
 
+    /// The certificates out of files, by first name, and until when they hold, in seconds since 1970.
+    pub fn ends(&self) -> impl Iterator<Item = (&str, u64)> {
+        let tables = self.listeners.iter().flatten().filter_map(|endpoint| endpoint.table.as_ref());
+        tables.flat_map(|table| table.ends().iter().map(|(name, end)| (&**name, *end)))
+    }
+
     /// The port at which a host has TLS, for who came without: of the first listener with a certificate for it.
     pub fn port_for(&self, host: &str, certs: &Certs) -> Option<u16> {
         let mut having = self.listeners.iter().flatten().filter(|endpoint| endpoint.serves(host, certs));

@@ -91,6 +91,11 @@ impl TlsStream {
         &self.socket
     }
 
+    /// Whether HTTP/2 was agreed on.
+    pub fn chose_http2(&self) -> bool {
+        self.state.borrow().session.alpn() == Some(b"h2")
+    }
+
     /// As [`Transport::poll_read`](crate::transport::Transport::poll_read).
     pub fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut state = self.state.borrow_mut();

@@ -15,6 +15,8 @@ pub struct Table {
     /// By name; a wildcard stands under its suffix, with the dot in front. Several where their keys are of several kinds.
     names: HashMap<Box<str>, Vec<Arc<CertifiedKey>>>,
     first: Vec<Arc<CertifiedKey>>,
+    /// The first name of each, and until when it holds, in seconds since 1970.
+    ends: Vec<(Box<str>, u64)>,
 }
 
 impl Table {
@@ -27,8 +29,14 @@ impl Table {
                 table.names.entry(name.into()).or_default().push(Arc::clone(&pair.key));
             }
             table.first.push(Arc::clone(&pair.key));
+            table.ends.push((pair.names.first().map_or("", String::as_str).into(), pair.not_after));
         }
         table
+    }
+
+    /// The first name of each certificate, and until when it holds, in seconds since 1970.
+    pub fn ends(&self) -> &[(Box<str>, u64)] {
+        &self.ends
     }
 
     /// The certificates for a name; `None` where none is for it.

@@ -15,7 +15,8 @@ use crate::tls::endpoints;
 use crate::transport::Transport;
 use crate::worker::Worker;
 
-/// Connects. The deadline is the exchange's; a client that goes away meanwhile ends the wait, where one is given.
+/// Connects; `alone` where an endpoint over TLS may not choose HTTP/2. The deadline is the exchange's; a client that goes
+/// away meanwhile ends the wait, where one is given.
 ///
 /// # Errors
 /// `connect_refused`, `connect_timeout` or `tls_failed`, all safe to try elsewhere: not a byte of a request was sent.
@@ -26,12 +27,13 @@ pub async fn connect(
     deadline: &Deadline,
     patience: Option<Duration>,
     ends: Option<Ends>,
+    alone: bool,
 ) -> Result<Connection, ProxyError> {
     let begun = endpoint.tls.as_ref().map(|_| worker.deadlines.about_now());
     let mut connection = connect_raw(worker, endpoint, client, deadline, patience, ends).await?;
     if let (Some(tls), Some(begun)) = (&endpoint.tls, begun) {
         let until = patience.map_or(Moment::NEVER, |patience| begun + with_tls(patience));
-        connection.transport = secured(connection.transport, tls, client, deadline, until).await?;
+        connection.transport = secured(connection.transport, tls, alone, client, deadline, until).await?;
         connection.opened = worker.deadlines.now();
     }
     Ok(connection)
@@ -91,12 +93,13 @@ fn with_tls(patience: Duration) -> Duration {
 async fn secured(
     transport: Transport,
     tls: &endpoints::ClientTls,
+    alone: bool,
     client: Option<&Transport>,
     deadline: &Deadline,
     until: Moment,
 ) -> Result<Transport, ProxyError> {
     deadline.set(until);
-    endpoints::connect(transport, tls, client, deadline).await.map_err(|failure| match failure {
+    endpoints::connect(transport, tls, alone, client, deadline).await.map_err(|failure| match failure {
         endpoints::Failure::ClientGone => ProxyError::gone(),
         endpoints::Failure::TimedOut => {
             let detail = "The endpoint did not finish the TLS handshake in time.";

@@ -39,9 +39,36 @@ pub async fn open(
         return Ok(kept);
     }
     let claim = (!alone).then(|| Claim { worker: attempt.worker, endpoint });
-    let fresh = connect(attempt.worker, endpoint, attempt.watched(), attempt.deadline, patience, ends).await?;
+    let fresh = connect(attempt.worker, endpoint, attempt.watched(), attempt.deadline, patience, ends, false).await?;
+    let (link, connection) = begin(attempt, fresh, Scheme::Http).await?;
+    if let Some(claim) = claim {
+        claim.settle(link, now);
+    }
+    Ok(connection)
+}
+
+/// Makes a fresh connection one that exchanges share, where the endpoint chose HTTP/2 in its handshake.
+///
+/// # Errors
+/// `upstream_bad_response` where it does not speak it after all. Nothing was sent.
+pub async fn share(
+    attempt: &Attempt<'_>,
+    endpoint: &EndpointLive,
+    fresh: Connection,
+    now: Moment,
+) -> Result<Connection, ProxyError> {
+    if !fresh.transport.chose_http2() {
+        return Ok(fresh);
+    }
+    let (link, connection) = Box::pin(begin(attempt, fresh, Scheme::Https)).await?;
+    attempt.worker.pools.borrow_mut().settle(endpoint, Some((link, now)));
+    Ok(connection)
+}
+
+/// Begins HTTP/2 on a connection, and opens its first stream.
+async fn begin(attempt: &Attempt<'_>, fresh: Connection, scheme: Scheme) -> Result<(Link, Connection), ProxyError> {
     let Connection { transport, version, opened, .. } = fresh;
-    let begun = Link::begin(attempt.worker, transport, Scheme::Http, version, attempt.deadline).await;
+    let begun = Link::begin(attempt.worker, transport, scheme, version, attempt.deadline).await;
     let link = begun.map_err(|error| {
         let error = match error.kind() {
             io::ErrorKind::TimedOut => {
@@ -54,10 +81,7 @@ pub async fn open(
         error.retry(Retry::Unsent)
     })?;
     let transport = Transport::Stream(Box::new(link.stream()));
-    if let Some(claim) = claim {
-        claim.settle(link, now);
-    }
-    Ok(Connection { transport, version, opened, reused: false })
+    Ok((link, Connection { transport, version, opened, reused: false }))
 }
 
 /// Waits while somebody else opens a connection. `None` is the claim to open one.
@@ -65,7 +89,7 @@ async fn wait(attempt: &Attempt<'_>, endpoint: &EndpointLive, now: Moment) -> Re
     poll_fn(|context| {
         attempt.deadline.register(context);
         let mut pools = attempt.worker.pools.borrow_mut();
-        if let Some(kept) = pools.take(endpoint, now) {
+        if let Some(kept) = pools.take(endpoint, now, false) {
             return Poll::Ready(Ok(Some(kept)));
         }
         if pools.claim(endpoint, context) {

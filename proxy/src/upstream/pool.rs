@@ -48,10 +48,12 @@ impl Pool {
 }
 
 impl Pools {
-    /// Takes an idle connection that is quiet, young enough, and leads to where the endpoint is now.
-    pub fn take(&mut self, endpoint: &EndpointLive, now: Moment) -> Option<Connection> {
+    /// Takes an idle connection that is quiet, young enough, and leads to where the endpoint is now. For one that
+    /// `upgrades`, over TLS, a shared one only where the endpoint takes tunnels on it.
+    pub fn take(&mut self, endpoint: &EndpointLive, now: Moment, upgrades: bool) -> Option<Connection> {
         let pool = self.list.get_mut(endpoint.pool.slot as usize).filter(|pool| pool.id == endpoint.pool)?;
-        if !pool.links.is_empty() {
+        let tunnels = upgrades && endpoint.tls.is_some();
+        if pool.links.iter().any(|(link, _)| !tunnels || link.takes_tunnels()) {
             return pool.stream(endpoint, now);
         }
         while let Some((mut connection, since)) = pool.idle.pop() {

@@ -49,6 +49,8 @@ pub struct Attempt<'a> {
     pub limits: &'a HeadLimits,
     /// When the whole exchange has to be over.
     pub ends: Moment,
+    /// It asks for an upgrade, which HTTP/2 has only where an endpoint says so (RFC 8441).
+    pub upgrades: bool,
 }
 
 /// Sends the head in `desk.output` with what of the body is there, and returns the connection when `desk.answer` is
@@ -66,7 +68,7 @@ pub async fn send(
 ) -> Result<Connection, ProxyError> {
     let worker = attempt.worker;
     let now = record.attempted();
-    let kept = worker.pools.borrow_mut().take(endpoint, now);
+    let kept = worker.pools.borrow_mut().take(endpoint, now, attempt.upgrades);
     let connection = match kept {
         Some(connection) => {
             worker.counters.upstream_reused.add(1);
@@ -79,7 +81,10 @@ pub async fn send(
             let fresh = if endpoint.h2c {
                 Box::pin(link::open(attempt, endpoint, patience, ends, now)).await?
             } else {
-                connect(worker, endpoint, attempt.watched(), attempt.deadline, patience, ends).await?
+                let alone = attempt.upgrades || endpoint.send_proxy_protocol.is_some();
+                let fresh =
+                    connect(worker, endpoint, attempt.watched(), attempt.deadline, patience, ends, alone).await?;
+                link::share(attempt, endpoint, fresh, now).await?
             };
             record.connected_in(fresh.opened.since(now));
             fresh

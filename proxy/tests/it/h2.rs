@@ -1,5 +1,6 @@
 //! HTTP/2: the frames (RFC 9113 case by case), the requests in them, floods, and real peers.
 
+mod browser;
 mod conformance;
 mod floods;
 mod grpc;

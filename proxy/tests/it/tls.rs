@@ -3,5 +3,6 @@
 mod passthrough;
 pub(crate) mod peer;
 mod policy;
+mod shown;
 mod terminate;
 mod upstream;

@@ -199,6 +199,7 @@ async fn question(
         per_try: None,
         limits: &limits,
         ends: Moment::NEVER,
+        upgrades: false,
     };
     // Interim answers of a service are nobody's.
     let mut interim = Interim::new(Version::Http10, false);

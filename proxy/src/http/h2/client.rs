@@ -104,6 +104,11 @@ impl Link {
         !self.ended.get() && self.shared.core.borrow().may_open()
     }
 
+    /// Whether the peer takes tunnels (RFC 8441 §3).
+    pub fn takes_tunnels(&self) -> bool {
+        self.shared.core.borrow().takes_tunnels()
+    }
+
     /// Whether no stream is open on it.
     pub fn is_idle(&self) -> bool {
         self.shared.core.borrow().held() == 0

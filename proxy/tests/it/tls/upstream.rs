@@ -89,3 +89,56 @@ fn an_endpoint_that_never_shakes_hands_is_given_up() {
         proxy.stop();
     });
 }
+
+#[test]
+fn an_endpoint_may_choose_http2_and_upgrades_go_as_http1_where_it_takes_no_tunnels() {
+    let authority = Authority::new();
+    authority.issue("a", &["127.0.0.1"]);
+    on_workers(|workers| {
+        let origin = Origin::start(|wire, _| {
+            while let Some(request) = wire.request() {
+                if let Some(key) = request.field("sec-websocket-key") {
+                    let proof = switchboard_core::websocket::accept(key.as_bytes());
+                    wire.send(format!(
+                        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                         Sec-WebSocket-Accept: {}\r\n\r\n",
+                        String::from_utf8_lossy(&proof)
+                    ));
+                    let _ = wire.rest();
+                    return;
+                }
+                wire.offer(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", request.body.len()));
+                wire.offer(&request.body);
+            }
+        });
+        let text = format!(
+            "listen: {{ bind: 127.0.0.1:0, tls: {{ certificates: {} }} }}\nroutes: {{ \"*\": \"{}\" }}\n",
+            authority.pair("a"),
+            origin.address()
+        );
+        let back = Proxy::start(workers, &text);
+        let routes = "upstreams: { tls: { endpoints: [\"{AT}\"], tls: { ca: {CA} } } }\nroutes: { t.test: tls }\n";
+        let front = front(workers, &authority, &back, routes);
+        let upgrade = "GET /ws HTTP/1.1\r\nHost: t.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        // The first upgrade finds no connection: nobody knows yet whether HTTP/2 would carry it.
+        let mut client = front.send(upgrade);
+        assert_eq!(client.head().status(), 101);
+        let large = "0123456789abcdef".repeat(20_000);
+        for body in ["", "small", &large] {
+            let answer = front.ask(format!(
+                "POST / HTTP/1.1\r\nHost: t.test\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            ));
+            assert_eq!((answer.status(), answer.text() == body), (200, true), "{} bytes", answer.body.len());
+        }
+        // This one goes by a stream of the connection that is there.
+        let mut second = front.send(upgrade);
+        assert_eq!(second.head().status(), 101);
+        drop((client, second));
+        let mut protocols: Vec<String> =
+            (0..5).map(|line| back.wait_access(line)["protocol"].as_str().unwrap().to_owned()).collect();
+        protocols.sort();
+        assert_eq!(protocols, ["HTTP/1.1", "HTTP/2.0", "HTTP/2.0", "HTTP/2.0", "HTTP/2.0"]);
+    });
+}

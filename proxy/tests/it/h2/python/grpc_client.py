@@ -1,4 +1,4 @@
-"""Calls each kind of method through the proxy; argument 1 is its address."""
+"""Calls each kind of method through the proxy; argument 1 is its address, 2 the root of its certificates where it has TLS."""
 
 import queue
 import sys
@@ -7,7 +7,13 @@ import threading
 import grpc
 
 LARGE = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-channel = grpc.insecure_channel(sys.argv[1], LARGE + [("grpc.default_authority", "grpc.test")])
+if len(sys.argv) > 2:
+    with open(sys.argv[2], "rb") as root:
+        credentials = grpc.ssl_channel_credentials(root.read())
+    named = [("grpc.ssl_target_name_override", "grpc.test"), ("grpc.default_authority", "grpc.test")]
+    channel = grpc.secure_channel(sys.argv[1], credentials, LARGE + named)
+else:
+    channel = grpc.insecure_channel(sys.argv[1], LARGE + [("grpc.default_authority", "grpc.test")])
 unary = channel.unary_unary("/t.Echo/Unary")
 
 answer, call = unary.with_call(b"hello", timeout=20)
@@ -55,6 +61,9 @@ for thread in threads:
 for thread in threads:
     thread.join()
 assert len(results) == 100 and all(results)
+
+if len(sys.argv) > 2:
+    sys.exit()
 
 # The proxy's own answers are statuses.
 elsewhere = grpc.insecure_channel(sys.argv[1], [("grpc.default_authority", "nobody.test")])
