@@ -149,7 +149,7 @@ def nginx(program, site, port, folder):
     if site.serves:
         place = f"root {FILES}; open_file_cache max=100; sendfile on; tcp_nopush on;"
     if site.serves == "gzip":
-        place += " gzip on; gzip_types application/json; gzip_comp_level 4;"
+        place += " types { application/json json; } gzip on; gzip_types application/json; gzip_comp_level 4;"
     text = f"""worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log stderr warn;
 events {{ worker_connections 65536; }}
 http {{
