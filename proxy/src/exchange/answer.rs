@@ -1,6 +1,7 @@
 //! An upstream's answer on its way to the client: its head rewritten, its body relayed, both ends left in order.
 
 mod events;
+mod failure;
 mod framing;
 
 use std::future::poll_fn;
@@ -33,6 +34,7 @@ use crate::tunnel::quota::Place;
 use crate::upstream::interim::Interim;
 use crate::upstream::pool;
 use events::Course;
+pub(super) use failure::during_answer;
 use framing::{declared, framing_of};
 pub(super) use framing::{declared_length, ends_connection};
 
@@ -342,17 +344,6 @@ impl Download<'_> {
 
 fn broken(side: Side, reason: Reason) -> Poll<Result<(), Broken>> {
     Poll::Ready(Err(Broken { side, reason }))
-}
-
-/// What a failure of the answer's body means.
-pub(super) fn during_answer(error: &PumpError) -> Broken {
-    match error {
-        PumpError::Read(_) | PumpError::Truncated => Broken { side: Side::Upstream, reason: Reason::UpstreamReset },
-        PumpError::Malformed(_) | PumpError::TooLarge => {
-            Broken { side: Side::Upstream, reason: Reason::UpstreamBadResponse }
-        }
-        PumpError::Write(_) => Broken { side: Side::Downstream, reason: Reason::ClientGone },
-    }
 }
 
 /// Makes a tunnel of an exchange whose upstream agreed to the upgrade.
