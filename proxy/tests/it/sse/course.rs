@@ -163,3 +163,35 @@ fn more_streams_than_allowed_are_refused() {
         }
     });
 }
+
+#[test]
+fn an_event_is_not_kept_waiting_by_a_cache() {
+    on_workers(|workers| {
+        let (origin, take) = streaming(CHUNKED);
+        let rule = format!("routes:\n  t.test: {{ to: \"{}\", cache: true }}\n", origin.address());
+        let proxy = Proxy::start(workers, &rule);
+        let ask = |mut client: Wire| {
+            client.send(GET.replace("Accept:", "Accept-Encoding: gzip, br\r\nAccept:"));
+            let answer = client.head();
+            assert_eq!((answer.status(), answer.field("content-encoding")), (200, None), "{answer:#?}");
+            (client, take.recv().unwrap())
+        };
+        // The same without the proxy: what a busy machine does to the one it does to the other.
+        let ends = [ask(Wire::connect(origin.address().parse().unwrap())), ask(proxy.connect())];
+        let [direct, through] = ends.map(|(mut client, mut server)| {
+            let mut times: Vec<Duration> = (0..200)
+                .map(|n| {
+                    let event = format!("data: {n}\n\n");
+                    let start = Instant::now();
+                    server.send(chunk(&event));
+                    assert_eq!(client.chunk(), event.as_bytes());
+                    start.elapsed()
+                })
+                .collect();
+            times.sort_unstable();
+            times[100]
+        });
+        eprintln!("an event takes {direct:?} without the proxy and {through:?} through it");
+        assert!(through <= direct + Duration::from_millis(5), "{direct:?}, {through:?} through the proxy");
+    });
+}
