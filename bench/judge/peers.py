@@ -10,6 +10,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import secure
 from .procs import PROXY_CORE, Failed, free_port, start, stop, wait_answering
 
 REPO = Path(__file__).resolve().parents[2]
@@ -34,6 +35,8 @@ class Site:
     serves: str = ""
     """`files` of FILES in place of the origin, or `gzip` of them."""
     tls: bool = False
+    key: str = ""
+    """Which key its certificate has, `ec` or `rsa`; empty: that of the examples."""
 
     @property
     def host(self):
@@ -105,6 +108,11 @@ def write(path, text):
     return path
 
 
+def certificate(site, folder):
+    """Certificate, key, and both in one file where the scenario asks for a kind of key."""
+    return secure.pair(folder, site.key) if site.key else (CERT, KEY, None)
+
+
 def ours(program, site, port, folder):
     keys = [f'  "*": 127.0.0.1:{site.upstream}']
     if site.routes > 1:
@@ -113,7 +121,8 @@ def ours(program, site, port, folder):
         # The same level of zlib as nginx's below, so the same ratio.
         compress = "{ algorithms: gzip }" if site.serves == "gzip" else "false"
         keys = [f'  "*": {{ files: {FILES}, compress: {compress} }}']
-    pair = f"{{ cert: {CERT}, key: {KEY} }}"
+    cert, key, _ = certificate(site, folder)
+    pair = f"{{ cert: {cert}, key: {key} }}"
     listen = f"{{ bind: '127.0.0.1:{port}', tls: {{ certificates: [{pair}] }} }}" if site.tls else f"127.0.0.1:{port}"
     state = folder / "state"
     state.mkdir(mode=0o700, exist_ok=True)
@@ -130,12 +139,14 @@ def ours(program, site, port, folder):
 
 def proxies(name, site):
     """For peers that serve no files here."""
-    if site.serves or site.tls:
+    if site.serves or (site.tls and not site.key):
         raise Failed(f"{name}: not compared where files are served")
 
 
 def floor(program, site, port, folder):
     proxies("floor", site)
+    if site.tls:
+        raise Failed("floor: it has no TLS")
     return [program, f"127.0.0.1:{port}", f"127.0.0.1:{site.upstream}"], {}
 
 
@@ -144,7 +155,10 @@ def nginx(program, site, port, folder):
     log = f"{folder / 'nginx-access.log'} combined buffer=64k flush=1s" if site.log else "off"
     hosts = "".join(f"    {host} origin;\n" for host in site.hosts()) if site.routes > 1 else ""
     table = f"map_hash_max_size 65536; map_hash_bucket_size 128;\n  map $host $to {{\n{hosts}  }}" if hosts else ""
-    tls = f"ssl_certificate {CERT}; ssl_certificate_key {KEY};" if site.tls else ""
+    cert, key, _ = certificate(site, folder)
+    tls = f"ssl_certificate {cert}; ssl_certificate_key {key};" if site.tls else ""
+    if site.key:
+        tls += " ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:all:10m;"
     place = f'proxy_pass http://{"$to" if hosts else "origin"};'
     if site.serves:
         place = f"root {FILES}; open_file_cache max=100; sendfile on; tcp_nopush on;"
@@ -162,7 +176,7 @@ http {{
   map $http_upgrade $forward_connection {{ default upgrade; "" ""; }}
   upstream origin {{ server 127.0.0.1:{site.upstream}; keepalive 256; keepalive_requests 1000000; }}
   server {{
-    listen 127.0.0.1:{port} backlog=4096{" ssl" if site.tls else ""}; {tls}
+    listen 127.0.0.1:{port} backlog=4096{" ssl" if site.tls else ""}{" http2" if site.key else ""}; {tls}
     proxy_http_version 1.1;
     proxy_set_header Host $http_host;
     proxy_set_header Connection $forward_connection;
@@ -185,6 +199,7 @@ def haproxy(program, site, port, folder):
     log = "log stdout format raw local0" if site.log else ""
     options = "log global\n  option httplog" if site.log else ""
     backend = "default_backend origin"
+    secured = f" ssl crt {certificate(site, folder)[2]} alpn h2,http/1.1" if site.key else ""
     if site.routes > 1:
         write(folder / "hosts.map", "".join(f"{host} origin\n" for host in site.hosts()))
         backend = f"use_backend %[req.hdr(host),map({folder}/hosts.map)]"
@@ -200,9 +215,9 @@ defaults
   timeout tunnel 1h
   {options}
 frontend in
-  bind 127.0.0.1:{port} backlog 4096
+  bind 127.0.0.1:{port} backlog 4096{secured}
   option forwardfor
-  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Proto {"https" if site.tls else "http"}
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   {backend}
 backend origin
@@ -224,6 +239,7 @@ def caddy(program, site, port, folder):
     if site.serves:
         encode = "encode {\n    gzip 4\n  }\n  " if site.serves == "gzip" else ""
         serves = f"root * {FILES}\n  {encode}file_server"
+    cert, key, _ = certificate(site, folder)
     text = f"""{{
   admin off
   auto_https off
@@ -234,7 +250,7 @@ def caddy(program, site, port, folder):
 }}
 {"https" if site.tls else "http"}://:{port} {{
   bind 127.0.0.1
-  {f"tls {CERT} {KEY}" if site.tls else ""}
+  {f"tls {cert} {key}" if site.tls else ""}
   {log.replace("output", "level INFO" + chr(10) + "    output")}
   {serves}
 }}
@@ -248,6 +264,8 @@ def traefik(program, site, port, folder):
     proxies("traefik", site)
     if site.routes > 1:
         raise Failed("traefik: not compared with 10,000 routes")
+    if site.tls:
+        raise Failed("traefik: not compared over TLS")
     dynamic = write(folder / "traefik-dynamic.yaml", f"""http:
   routers: {{ all: {{ rule: "PathPrefix(`/`)", service: origin, entryPoints: [web] }} }}
   services: {{ origin: {{ loadBalancer: {{ servers: [{{ url: "http://127.0.0.1:{site.upstream}" }}] }} }} }}
@@ -267,6 +285,8 @@ def envoy(program, site, port, folder):
     proxies("envoy", site)
     if site.routes > 1:
         raise Failed("envoy: not compared with 10,000 routes")
+    if site.tls:
+        raise Failed("envoy: not compared over TLS")
     kind = "type.googleapis.com/envoy.extensions"
     log = f"""
           access_log:

@@ -32,7 +32,7 @@ def verdict(scenario, results):
     if scenario.bar is None or "ours" not in results:
         return None
     cost = results["ours"]["cost"]
-    if scenario.name == "idle":
+    if scenario.is_idle:
         kib = cost / 1024
         return f"{'PASS' if kib <= scenario.bar else 'MISS'} {kib:.2f} KiB per tunnel, bar {scenario.bar} KiB"
     best = best_peer(results)
@@ -44,7 +44,7 @@ def verdict(scenario, results):
 
 def rows(scenario, results):
     """Header and one row per peer, cheapest first."""
-    idle = scenario.name == "idle"
+    idle = scenario.is_idle
     best, floor = best_peer(results), results.get("floor", {}).get("cost")
     scale, unit = (1024, "KiB") if idle else (1, "µs CPU")
     per = f"{unit}/{scenario.unit}"

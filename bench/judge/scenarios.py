@@ -10,6 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import secure
 from .peers import FILES, OUT, Running, Site, binary, descriptors, launch, tool
 from .procs import LOAD_CORE, Failed, cpu_ns, free_port, memory_bytes, start, stop, wait_answering
 
@@ -41,11 +42,17 @@ class Scenario:
     serves: str = ""
     """Not a proxy: `files` of the bench's folder, or `gzip` of them."""
     tls: bool = False
+    key: str = ""
+    """`ec` or `rsa`: over TLS with such a key."""
     bar: float | None = None
     """The most that ours may cost, as a share of the better of nginx and HAProxy; for `idle` in KiB."""
 
     def site(self, origins):
-        return Site(upstream=origins[self.origin], log=self.log, routes=self.routes, serves=self.serves, tls=self.tls)
+        return Site(upstream=origins[self.origin], log=self.log, routes=self.routes, serves=self.serves, tls=self.tls or bool(self.key), key=self.key)
+
+    @property
+    def is_idle(self):
+        return self.load.startswith("idle")
 
 
 SCENARIOS = [
@@ -62,6 +69,12 @@ SCENARIOS = [
     Scenario("file-4k-tls", "4 KiB over TLS", "wrk", 32, path="/4k.bin", serves="files", tls=True, bar=0.9),
     Scenario("file-1m-tls", "1 MiB over TLS", "wrk", 8, path="/1m.bin", serves="files", tls=True, bar=0.9),
     Scenario("gzip", "100 KiB of JSON, gzip on the way", "wrk", 8, path="/100k.json", serves="gzip", bar=0.9),
+    Scenario("h2", "small HTTP/2 GET over TLS, 32 connections of 10 streams (mean and longest)", "h2load", 32, key="ec", bar=1.0),
+    Scenario("tls-body", "1 MiB download over TLS, 8 connections (mean and longest)", "h2load-h1", 8, key="ec", bar=1.0),
+    Scenario("handshake-ec", "full TLS 1.3 handshakes, ECDSA P-256, one after the other", "s_time-new", 1, "handshake", key="ec", bar=1.0),
+    Scenario("handshake-rsa", "the same, RSA-2048", "s_time-new", 1, "handshake", key="rsa", bar=1.0),
+    Scenario("resume", "resumed TLS 1.2 handshakes, one after the other", "s_time-resume", 1, "handshake", key="ec", bar=1.0),
+    Scenario("idle-tls", "idle WebSockets over TLS", "idle-tls", 2000, "tunnel", "own", key="ec", bar=16),
     Scenario("sse", "SSE: 200 clients, one event per 10 ms each", "sse", 200, "event", "own"),
 ]
 
@@ -107,6 +120,12 @@ def serve(name, command, port, folder):
 
 def measure(scenario, running, seconds):
     """One round against one running proxy."""
+    if scenario.load.startswith("s_time-"):
+        return secure.handshakes(running, seconds, scenario.load.removeprefix("s_time-"))
+    if scenario.load.startswith("h2load"):
+        http1 = scenario.load == "h2load-h1"
+        path = "/1m" if http1 else "/"
+        return secure.h2load(running, seconds, scenario.connections, FIELDS, path, http1)
     if scenario.load == "wrk":
         return measure_wrk(scenario, running, seconds)
     return measure_load(scenario, running, seconds)
@@ -194,8 +213,10 @@ def idle_tunnels():
 def measure_idle(scenario, name, origins):
     """Starts a fresh proxy and weighs it before and with its tunnels, all of which have carried one message."""
     running: Running = launch(name, scenario.site(origins), OUT / scenario.name)
-    count = idle_tunnels()
     try:
+        if scenario.load == "idle-tls":
+            return secure.idle(running, min(scenario.connections, idle_tunnels()))
+        count = idle_tunnels()
         # What the first connections allocate once is the proxy's, not a tunnel's.
         with Load(scenario, running.port, 0, connections=64):
             pass
