@@ -37,6 +37,8 @@ class Site:
     tls: bool = False
     key: str = ""
     """Which key its certificate has, `ec` or `rsa`; empty: that of the examples."""
+    cache: bool = False
+    """Answers are kept and given again."""
 
     @property
     def host(self):
@@ -89,6 +91,8 @@ def tool(name):
 
 def launch(name, site, folder):
     """Starts a peer for `site` with its files in `folder`; returns once it answers."""
+    if site.cache and name not in ("ours", "nginx"):
+        raise Failed(f"{name} keeps no answers here")
     program, port = binary(name), free_port()
     folder.mkdir(parents=True, exist_ok=True)
     command, env = WRITERS[name](program, site, port, folder)
@@ -114,7 +118,7 @@ def certificate(site, folder):
 
 
 def ours(program, site, port, folder):
-    keys = [f'  "*": 127.0.0.1:{site.upstream}']
+    keys = [f'  "*": {{ to: "127.0.0.1:{site.upstream}", cache: {str(site.cache).lower()} }}']
     if site.routes > 1:
         keys = [f"  {host}: 127.0.0.1:{site.upstream}" for host in site.hosts()]
     if site.serves:
@@ -173,6 +177,7 @@ http {{
   client_body_temp_path {folder}/nginx-body; proxy_temp_path {folder}/nginx-proxy; fastcgi_temp_path {folder}/nginx-f;
   uwsgi_temp_path {folder}/nginx-u; scgi_temp_path {folder}/nginx-s;
   {table}
+  {f"proxy_cache_path {folder}/nginx-cache keys_zone=kept:16m max_size=1g;" if site.cache else ""}
   map $http_upgrade $forward_connection {{ default upgrade; "" ""; }}
   upstream origin {{ server 127.0.0.1:{site.upstream}; keepalive 256; keepalive_requests 1000000; }}
   server {{
@@ -186,6 +191,7 @@ http {{
     proxy_set_header X-Forwarded-Host $http_host;
     proxy_read_timeout 1h;
     proxy_request_buffering off;
+    {"proxy_cache kept;" if site.cache else ""}
     location / {{ {place} }}
     location /sse {{ proxy_pass http://origin; proxy_buffering off; }}
   }}

@@ -44,11 +44,13 @@ class Scenario:
     tls: bool = False
     key: str = ""
     """`ec` or `rsa`: over TLS with such a key."""
+    cache: bool = False
+    """Answers are kept by the proxy; only peers that can do so take part."""
     bar: float | None = None
     """The most that ours may cost, as a share of the better of nginx and HAProxy; for `idle` in KiB."""
 
     def site(self, origins):
-        return Site(upstream=origins[self.origin], log=self.log, routes=self.routes, serves=self.serves, tls=self.tls or bool(self.key), key=self.key)
+        return Site(upstream=origins[self.origin], log=self.log, routes=self.routes, serves=self.serves, tls=self.tls or bool(self.key), key=self.key, cache=self.cache)
 
     @property
     def is_idle(self):
@@ -59,6 +61,7 @@ SCENARIOS = [
     Scenario("get", "small keep-alive GET, 32 connections, access log off", "wrk", 32, bar=0.85),
     Scenario("get-log", "the same with the access log on", "wrk", 32, log=True, bar=0.9),
     Scenario("get-10000-routes", "the same with 10,000 routes, log off", "wrk", 32, routes=ROUTES),
+    Scenario("cache", "4 KiB from the cache, 32 connections", "wrk", 32, path="/4k", cache=True, bar=0.85),
     Scenario("body", "1 MiB download, 8 connections", "download", 8, bar=0.8),
     Scenario("upload", "1 MiB upload, 8 connections", "upload", 8, origin="own", bar=0.8),
     Scenario("connect", "a new connection per request, 32 at a time", "connect", 32),
@@ -84,6 +87,7 @@ def start_origins():
     folder = OUT / "origin"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "1m").write_bytes(b"x" * (1 << 20))
+    (folder / "4k").write_bytes(b"x" * 4096)
     FILES.mkdir(exist_ok=True)
     (FILES / "index.html").write_text("here\n")
     (FILES / "4k.bin").write_bytes(b"x" * 4096)
@@ -102,6 +106,7 @@ http {{
   server {{
     listen 127.0.0.1:{ports['nginx']} backlog=4096;
     location / {{ default_type text/plain; return 200 "hello from the origin\\n"; }}
+    location /4k {{ root {folder}; add_header Cache-Control max-age=3600; }}
     location /1m {{ root {folder}; open_file_cache max=8; }}
   }}
 }}

@@ -8,6 +8,7 @@ pub mod control;
 pub mod date;
 pub mod entry;
 pub mod freshness;
+pub mod image;
 pub mod invalid;
 pub mod key;
 pub mod merge;

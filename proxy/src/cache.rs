@@ -1,15 +1,17 @@
-//! The store of answers: what is kept in memory, who is fetching what, and what has been thrown away.
+//! The store of answers: what is kept in memory and on disk, who is fetching what, and what has been thrown away.
 //!
 //! One for the whole proxy, shared by its workers. `exchange/cache` asks it; the admin plane purges it. Which answers may
 //! be stored and used is decided in `core::cache`. A lookup takes no lock of ours; only a miss does, in one of many
 //! shards, and never across an await.
 
+pub mod disk;
 pub mod fill;
 pub mod flight;
 pub mod page;
 pub mod purge;
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -19,6 +21,7 @@ use switchboard_core::config::CacheStore;
 use switchboard_core::message::Fields;
 use switchboard_core::moment::Moment;
 
+pub use disk::Disk;
 pub use fill::Fill;
 pub use flight::{Flights, Join, Lead, Outcome};
 pub use page::{Page, Stored};
@@ -42,24 +45,57 @@ pub struct Store {
     memory: OnceLock<Memory>,
     /// Who fetches what.
     pub flights: Arc<Flights>,
-    /// Counts purges.
-    purges: AtomicU32,
-    /// Counts changes by what a key hashes to: what was asked for before one is not stored after it.
-    changes: Box<[AtomicU32]>,
+    /// Where it goes on beyond memory.
+    disk: Option<Arc<Disk>>,
+    /// What was thrown away.
+    eras: Arc<Eras>,
     /// Bytes of answers that are on their way into the store.
     filling: AtomicU64,
     hasher: RandomState,
 }
 
+/// Counts what was thrown away: what was asked for before that is not stored after it.
+#[derive(Debug)]
+pub struct Eras {
+    purges: AtomicU32,
+    /// By what a key hashes to.
+    changes: Box<[AtomicU32]>,
+    hasher: RandomState,
+}
+
+impl Default for Eras {
+    fn default() -> Self {
+        let changes = (0..CHANGES).map(|_| AtomicU32::new(0)).collect();
+        Self { purges: AtomicU32::new(0), changes, hasher: RandomState::new() }
+    }
+}
+
+impl Eras {
+    /// A number that differs once something under a key was thrown away; now and then also where another key was.
+    pub fn of(&self, key: &[u8]) -> u64 {
+        let changes = self.changes_of(key).map_or(0, |changes| changes.load(Ordering::Acquire));
+        u64::from(self.purges.load(Ordering::Acquire)) << 32 | u64::from(changes)
+    }
+
+    fn changes_of(&self, key: &[u8]) -> Option<&AtomicU32> {
+        let [one, two, ..] = self.hasher.hash_one(key).to_le_bytes();
+        self.changes.get(usize::from(u16::from_le_bytes([one, two])) % CHANGES)
+    }
+}
+
 impl Store {
-    /// Makes an empty one.
-    pub fn new(settings: CacheStore) -> Arc<Self> {
+    /// Makes an empty one in the place of `old`, whose disk it takes over: that keeps its size until the next start.
+    pub fn new(settings: CacheStore, state_dir: &Path, old: Option<&Self>) -> Arc<Self> {
+        let eras = old.map_or_else(Arc::default, |old| Arc::clone(&old.eras));
+        let kept = old.and_then(|old| old.disk.clone());
+        let open = |most| Disk::open(state_dir.join("cache"), most, Arc::clone(&eras)).map(Arc::new);
+        let disk = settings.disk.and_then(|most| kept.or_else(|| open(most)));
         Arc::new(Self {
             settings,
             memory: OnceLock::new(),
             flights: Arc::default(),
-            purges: AtomicU32::new(0),
-            changes: (0..CHANGES).map(|_| AtomicU32::new(0)).collect(),
+            disk,
+            eras,
             filling: AtomicU64::new(0),
             hasher: RandomState::new(),
         })
@@ -86,21 +122,45 @@ impl Store {
         self.memory.get()?.get(key)
     }
 
-    /// Puts an answer under a key, in the place of one that would be given to the same requests.
-    pub fn put(&self, key: &[u8], stored: Arc<Stored>) {
+    /// Puts an answer under a key, in the place of one that would be given to the same requests. `era` is that of the
+    /// key when it was asked for.
+    pub fn put(&self, key: &[u8], stored: Arc<Stored>, era: u64) {
+        if let Some(disk) = &self.disk {
+            disk.put(key, &stored, era, stored.entry.at);
+        }
         self.change(key, |page| page.with(Arc::clone(&stored)));
     }
 
     /// Puts the second in the place of the first, if that is still there: nothing that was purged comes back.
-    pub fn replace(&self, key: &[u8], old: &Arc<Stored>, new: Arc<Stored>) {
+    pub fn replace(&self, key: &[u8], old: &Arc<Stored>, new: Arc<Stored>, era: u64) {
+        if let Some(disk) = &self.disk {
+            disk.put(key, &new, era, new.entry.at);
+        }
         self.change(key, |page| match page.has(old) {
             true => page.with(Arc::clone(&new)),
             false => page.clone(),
         });
     }
 
+    /// Takes what lies on disk under a key into memory. True where there was something.
+    pub async fn recall(&self, key: &[u8], now: Moment) -> bool {
+        let Some(disk) = self.disk.as_ref().filter(|disk| disk.has(key)) else { return false };
+        let (disk, own, era) = (Arc::clone(disk), key.to_vec(), self.eras.of(key));
+        let found = tokio::task::spawn_blocking(move || disk.read(&own, now)).await.unwrap_or_default();
+        if self.eras.of(key) != era {
+            return false;
+        }
+        for stored in &found {
+            self.change(key, |page| page.with(Arc::clone(stored)));
+        }
+        !found.is_empty()
+    }
+
     /// Takes one answer out.
     pub fn forget(&self, key: &[u8], stored: &Arc<Stored>) {
+        if let Some(disk) = &self.disk {
+            disk.forget(key);
+        }
         self.change(key, |page| page.without(stored));
     }
 
@@ -123,8 +183,11 @@ impl Store {
 
     /// Throws away all that is under a key, and keeps what is being fetched for it from being stored.
     pub fn invalidate(&self, key: &[u8]) {
-        if let Some(changes) = self.changes_of(key) {
+        if let Some(changes) = self.eras.changes_of(key) {
             changes.fetch_add(1, Ordering::AcqRel);
+        }
+        if let Some(disk) = &self.disk {
+            disk.forget(key);
         }
         if let Some(memory) = self.memory.get() {
             memory.invalidate(key);
@@ -136,15 +199,9 @@ impl Store {
         self.hasher.hash_one(key)
     }
 
-    /// A number that differs once something under a key was thrown away; now and then also where another key was.
+    /// The era of a key: [`Eras::of`].
     pub fn era(&self, key: &[u8]) -> u64 {
-        let changes = self.changes_of(key).map_or(0, |changes| changes.load(Ordering::Acquire));
-        u64::from(self.purges.load(Ordering::Acquire)) << 32 | u64::from(changes)
-    }
-
-    fn changes_of(&self, key: &[u8]) -> Option<&AtomicU32> {
-        let [one, two, ..] = self.hash(key).to_le_bytes();
-        self.changes.get(usize::from(u16::from_le_bytes([one, two])) % CHANGES)
+        self.eras.of(key)
     }
 
     /// Counts bytes that are on their way into the store; false where there are too many already.
@@ -155,6 +212,11 @@ impl Store {
     /// Counts bytes as arrived, or given up.
     pub(crate) fn release(&self, bytes: u64) {
         self.filling.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes on disk.
+    pub fn on_disk(&self) -> u64 {
+        self.disk.as_ref().map_or(0, |disk| disk.used())
     }
 
     /// Keys, and bytes of memory that they take, about.

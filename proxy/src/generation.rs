@@ -155,8 +155,10 @@ impl Registry {
 
     /// The store of answers: the one of before, unless it is to be another.
     fn cache(&mut self, config: &Config) -> Arc<Store> {
-        let kept = self.cache.take().filter(|store| store.settings() == config.cache);
-        Arc::clone(self.cache.insert(kept.unwrap_or_else(|| Store::new(config.cache))))
+        let old = self.cache.take();
+        let kept = old.clone().filter(|store| store.settings() == config.cache);
+        let store = kept.unwrap_or_else(|| Store::new(config.cache, &config.state_dir, old.as_deref()));
+        Arc::clone(self.cache.insert(store))
     }
 
     /// Ties a snapshot to the live things of its parts.

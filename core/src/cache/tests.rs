@@ -75,7 +75,7 @@ fn stored_for(method: &str, code: u16, lines: &str, asks: &str, rules: &Cache) -
     judge(&asked, &head, &bytes, &arrival(), rules)
 }
 
-fn stored(lines: &str) -> Option<Entry> {
+pub(super) fn stored(lines: &str) -> Option<Entry> {
     match stored_for("GET", 200, lines, "", &Cache::default()) {
         Verdict::Store(entry) => Some(*entry),
         Verdict::Pass(_) => None,

@@ -58,5 +58,5 @@ pub(super) async fn purge(
 pub(super) async fn show(State(plane): State<Arc<Plane>>) -> Json<Value> {
     let store = Arc::clone(&plane.process.generation.load().cache);
     let (urls, bytes) = store.size();
-    Json(json!({ "urls": urls, "bytes": bytes, "memory": store.settings().memory }))
+    Json(json!({ "urls": urls, "bytes": bytes, "memory": store.settings().memory, "disk_bytes": store.on_disk() }))
 }

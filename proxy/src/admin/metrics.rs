@@ -99,6 +99,8 @@ fn this_process(page: &mut Page, process: &Process) {
 fn cache(page: &mut Page, process: &Process) {
     let (urls, bytes) = process.generation.load().cache.size();
     page.one("switchboard_cache_urls", Kind::Gauge, "URLs of which answers are kept.", page::number(urls));
+    let disk = page::number(process.generation.load().cache.on_disk());
+    page.one("switchboard_cache_disk_bytes", Kind::Gauge, "Bytes of kept answers on disk.", disk);
     page.one("switchboard_cache_bytes", Kind::Gauge, "Memory that kept answers take, about.", page::number(bytes));
 }
 

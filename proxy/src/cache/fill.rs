@@ -74,7 +74,7 @@ impl Fill {
         }
         let mut entry = (*self.entry).clone();
         entry.length = self.body.len() as u64;
-        store.put(key, Arc::new(Stored { entry, body: Bytes::copy_from_slice(&self.body) }));
+        store.put(key, Arc::new(Stored { entry, body: Bytes::copy_from_slice(&self.body) }), *era);
         if let Some(lead) = lead.take() {
             lead.end(Outcome::Stored);
         }

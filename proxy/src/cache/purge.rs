@@ -1,5 +1,6 @@
 //! Throwing away: by URL, by the beginning of URLs, by tag. For the control thread: all but the first look at every key.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use switchboard_core::cache::tags;
@@ -23,9 +24,18 @@ impl Store {
     /// Throws away what is meant, and keeps what is being fetched now from being stored. Returns how many URLs that were.
     pub fn purge(&self, what: &Purge) -> u64 {
         // First, so that whoever asked its origin before this does not store its answer after it.
-        self.purges.fetch_add(1, Ordering::AcqRel);
-        let Some(memory) = self.memory.get() else { return 0 };
-        let keys: Vec<Vec<u8>> = match what {
+        self.eras.purges.fetch_add(1, Ordering::AcqRel);
+        let mut keys = self.in_memory(what);
+        keys.extend(self.on_the_disk(what));
+        if let Some(memory) = self.memory.get() {
+            keys.iter().for_each(|key| memory.invalidate(key.as_slice()));
+        }
+        keys.len() as u64
+    }
+
+    fn in_memory(&self, what: &Purge) -> BTreeSet<Vec<u8>> {
+        let Some(memory) = self.memory.get() else { return BTreeSet::new() };
+        match what {
             Purge::Url(url) => spellings(url).filter(|key| memory.contains_key(key.as_slice())).collect(),
             Purge::Prefix(prefix) => {
                 let prefix = canonical(prefix);
@@ -38,9 +48,27 @@ impl Store {
                 memory.iter().filter(|(_, page)| has(page)).map(|(key, _)| (*key).clone()).collect()
             }
             Purge::All => memory.iter().map(|(key, _)| (*key).clone()).collect(),
+        }
+    }
+
+    fn on_the_disk(&self, what: &Purge) -> Vec<Vec<u8>> {
+        let Some(disk) = &self.disk else { return Vec::new() };
+        let removed = match what {
+            Purge::Url(url) => {
+                let keys: Vec<Vec<u8>> = spellings(url).collect();
+                disk.remove(|key, _| keys.iter().any(|one| one == key))
+            }
+            Purge::Prefix(prefix) => {
+                let prefix = canonical(prefix);
+                disk.remove(|key, _| key.starts_with(prefix.as_bytes()))
+            }
+            Purge::Tag(tag) => {
+                let tag = tags::hash(tag.as_bytes());
+                disk.remove(|_, tags| tags.contains(&tag))
+            }
+            Purge::All => disk.remove(|_, _| true),
         };
-        keys.iter().for_each(|key| memory.invalidate(key.as_slice()));
-        keys.len() as u64
+        removed.into_iter().map(Vec::from).collect()
     }
 }
 

@@ -59,6 +59,7 @@ pub async fn serve(
         Kind::Change | Kind::Other => return fetch.run(connection, desk, record, &mut admitted, upload).await,
     }
     let ends = fetch.plan.rules.lock.map_or(Moment::ZERO, |lock| connection.worker.deadlines.about_now() + lock);
+    fetch.recall(connection, desk).await;
     loop {
         let now = connection.worker.deadlines.about_now();
         fetch.look(desk);
@@ -98,8 +99,8 @@ pub async fn serve(
                     Outcome::Stored => {}
                     // Who went has failed already: no need to see for oneself where something stale will do.
                     Outcome::Failed => {
-                        if fetch.stands_in(connection.worker.deadlines.about_now()) {
-                            let now = connection.worker.deadlines.about_now();
+                        let now = connection.worker.deadlines.about_now();
+                        if fetch.stands_in(now) {
                             return fetch.hit(connection, desk, record, &admitted, now, "stale-if-error").await;
                         }
                         fetch.collapsed = false;
@@ -136,6 +137,14 @@ async fn wait(
 }
 
 impl Fetch {
+    /// Takes what lies on disk into memory, where nothing is there.
+    async fn recall(&mut self, connection: &Connection, desk: &Desk) {
+        self.look(desk);
+        if self.found.is_none() {
+            self.store.recall(&self.asked.key, connection.worker.deadlines.about_now()).await;
+        }
+    }
+
     /// Looks for what is stored for this request.
     fn look(&mut self, desk: &Desk) {
         let page = self.store.page(&self.asked.key);

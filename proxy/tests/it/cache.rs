@@ -1,5 +1,6 @@
 //! The cache: SECURITY.md §1 G, and RFC 9111 as a table of exchanges between a client, the proxy and an origin.
 
+mod disk;
 mod flight;
 mod purge;
 mod rules;

@@ -79,5 +79,11 @@ pub(super) fn store(walk: &mut Walk<'_>, node: &Node) -> CacheStore {
     let defaults = CacheStore::default();
     let Some(fields) = walk.fields(node, &CACHE_STORE) else { return defaults };
     let memory = fields.value("memory").and_then(|node| walk.value(node, "a size", amount::size));
-    CacheStore { memory: memory.unwrap_or(defaults.memory), ..defaults }
+    let disk = fields.value("disk").and_then(|node| {
+        walk.value(node, "a size, or off", |text| match text {
+            "off" | "false" => Ok(None),
+            text => amount::size(text).map(Some),
+        })
+    });
+    CacheStore { memory: memory.unwrap_or(defaults.memory), disk: disk.unwrap_or(defaults.disk) }
 }

@@ -83,6 +83,11 @@ pub(in crate::config) static CACHE_STORE: Object = Object {
     name: "cache_store",
     keys: &[
         key("memory", Kind::Size, "How much of memory kept answers take in all; default 64MiB."),
+        key(
+            "disk",
+            Kind::Or(&[Kind::Size, Kind::Off]),
+            "How much of state_dir/cache they take besides, where they outlive a restart; default off.",
+        ),
         elsewhere("max_object", "is a rule's; write it under the `cache:` of a rule or of `defaults`"),
     ],
 };

@@ -143,7 +143,7 @@ impl Fetch {
             None => Arc::clone(&found),
         };
         match stored {
-            true => self.store.replace(&self.asked.key, &found, Arc::clone(&given)),
+            true => self.store.replace(&self.asked.key, &found, Arc::clone(&given), self.era),
             false => self.store.forget(&self.asked.key, &found),
         }
         if let Some(lead) = self.lead.take() {
@@ -234,7 +234,7 @@ impl Fetch {
             let next = merge::freshened(&found.entry, answer, bytes, arrival, &self.plan.rules);
             let next = next.map(|entry| Arc::new(Stored { entry, body: found.body.clone() }));
             return match next {
-                Some(next) => self.store.replace(&self.asked.key, found, next),
+                Some(next) => self.store.replace(&self.asked.key, found, next, self.era),
                 None => self.store.forget(&self.asked.key, found),
             };
         }
