@@ -45,8 +45,9 @@ pub use http2::Http2;
 pub use load::{Loaded, NoSource, Source, load, load_bytes};
 pub use patience::{Causes, Retry, Wait};
 pub use policy::{
-    ApiKeys, BasicAuth, Concurrency, CookieFlags, Cors, ErrorPage, ForwardAuth, HeaderEdit, LimitKey, LimitScope,
-    OriginPattern, PageForm, PageStatus, Policies, QueryEdits, RateLimit, Rewrite, SecurityHeaders,
+    ApiKeys, BasicAuth, Concurrency, CookieFlags, Cors, Detect, ErrorPage, ForwardAuth, HeaderEdit, LimitKey,
+    LimitScope, Mirror, OriginPattern, PageForm, PageStatus, Policies, QueryEdits, RateLimit, Rewrite, SecurityHeaders,
+    Verdict,
 };
 pub use schema::json::json_schema;
 pub use scope::{Registered, Scope};
@@ -90,6 +91,8 @@ pub struct Config {
     pub http2: Http2,
     /// How much of answers is kept.
     pub cache: CacheStore,
+    /// What `defaults:` says of answers, for those that no route gives.
+    pub unrouted: Option<Box<Policies>>,
     /// How long a shutdown waits.
     pub drain: Drain,
     /// Networks by the name of their list; conditions hold them too, filled in.
@@ -129,6 +132,10 @@ pub struct Listener {
     pub proxy_protocol: ProxyProtocol,
     /// The most connections open at once on it; `None` is `unlimited` (the process-wide bound still holds).
     pub max_connections: Option<u64>,
+    /// Time-outs of its connections, where it has its own.
+    pub timeouts: Option<Timeouts>,
+    /// The largest request body; `None` leaves it to rules.
+    pub max_body: Option<u64>,
     /// What it forbids to every rule: `allow` and `deny`.
     pub policies: Option<Box<Policies>>,
     /// What is done with TLS; `None` is a plain listener.

@@ -9,11 +9,13 @@ pub mod claims;
 pub mod cookies;
 pub mod cors;
 mod describe;
+pub mod detect;
 pub mod edits;
 pub mod forward;
 pub mod identity;
 pub mod jwt;
 pub mod limits;
+pub mod mirror;
 mod pages;
 pub mod places;
 mod rewrite;
@@ -31,6 +33,7 @@ use cors::{Cors, Preflight};
 use edits::{HeadEdits, Rendered};
 use identity::{Identity, Way};
 use limits::{Concurrency, LimitPlace, Rate};
+use mirror::Mirror;
 use pages::Pages;
 use rewrite::{QueryEdit, Rewrite};
 
@@ -52,6 +55,9 @@ pub struct Chain {
     rates: Box<[Rate]>,
     concurrency: Box<[Concurrency]>,
     identity: Option<Identity>,
+    bandwidth: Option<u64>,
+    detect: Option<config::Detect>,
+    mirror: Option<Mirror>,
 }
 
 /// A request that a policy does not let pass.
@@ -133,6 +139,9 @@ impl Chain {
             rates: written.rates.iter().map(|rate| Rate::compile(rate, place)).collect(),
             concurrency: written.concurrency.iter().map(|limit| Concurrency::compile(limit, place)).collect(),
             identity: Identity::compile(written),
+            bandwidth: written.bandwidth,
+            detect: written.detect,
+            mirror: written.mirror.as_ref().map(Mirror::compile),
         })
     }
 
@@ -205,12 +214,33 @@ impl Chain {
         self.identity.as_ref()
     }
 
+    /// Bytes a second of an answer's body, if that is bounded.
+    #[must_use]
+    pub const fn bandwidth(&self) -> Option<u64> {
+        self.bandwidth
+    }
+
+    /// What is looked for in requests, if anything.
+    #[must_use]
+    pub const fn detect(&self) -> Option<config::Detect> {
+        self.detect
+    }
+
+    /// Who gets copies of requests, if anybody.
+    #[must_use]
+    pub const fn mirror(&self) -> Option<&Mirror> {
+        self.mirror.as_ref()
+    }
+
     /// Gives each upstream that the chain asks its number.
     pub(crate) fn resolve(&mut self, number: impl Fn(&str) -> Option<UpstreamId>) {
         for way in self.identity.iter_mut().flat_map(|identity| identity.ways.iter_mut()) {
             if let Way::Forward(forward) = way {
                 forward.upstream = number(&forward.name);
             }
+        }
+        if let Some(mirror) = &mut self.mirror {
+            mirror.upstream = number(&mirror.name);
         }
     }
 
@@ -350,6 +380,12 @@ impl Chain {
 }
 
 impl Notes {
+    /// Forgets everything, of a client that speaks TLS or does not.
+    pub fn forget(&mut self, secure: bool) {
+        self.clear();
+        self.secure = secure;
+    }
+
     fn clear(&mut self) {
         self.up.clear();
         self.down.clear();

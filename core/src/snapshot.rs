@@ -76,6 +76,8 @@ pub struct Snapshot {
     pub listeners: Vec<config::Listener>,
     /// By listener; empty where no listener has policies.
     listener_policies: Arc<[Option<Chain>]>,
+    unrouted: Option<Arc<Chain>>,
+    listener_timeouts: Arc<[config::Timeouts]>,
     rules: Slots<Arc<Rule>>,
     upstreams: Slots<Arc<Upstream>>,
     endpoints: Slots<Arc<Endpoint>>,
@@ -268,6 +270,24 @@ impl Snapshot {
     #[must_use]
     pub fn listener_policy(&self, listener: ListenerId) -> Option<&Chain> {
         self.listener_policies.get(listener.0 as usize)?.as_ref()
+    }
+
+    /// How answers look that no route gives, where `defaults:` says so.
+    #[must_use]
+    pub fn unrouted(&self) -> Option<&Chain> {
+        self.unrouted.as_deref()
+    }
+
+    /// The time-outs of a listener's connections.
+    #[must_use]
+    pub fn timeouts_of(&self, listener: ListenerId) -> &config::Timeouts {
+        self.listener_timeouts.get(listener.0 as usize).unwrap_or(&self.timeouts)
+    }
+
+    /// The largest body of a request on a listener, where that is bounded there.
+    #[must_use]
+    pub fn max_body_of(&self, listener: ListenerId) -> Option<u64> {
+        self.listeners.get(listener.0 as usize)?.max_body
     }
 
     /// Whether any listener has policies.

@@ -55,6 +55,7 @@ fn the_tables_of_keys_are_fresh() {
 /// The objects of the language in the order of the document, with their titles.
 const OBJECTS: &[(&str, &str)] = &[
     ("A listener: `listen`", "listener"),
+    ("`timeouts` of a listener", "listener_timeouts"),
     ("`tls` of a listener", "listener_tls"),
     ("`tls` of a host, on a listener", "host_tls"),
     ("A certificate, in `tls`", "certificate"),
@@ -84,6 +85,8 @@ const OBJECTS: &[(&str, &str)] = &[
     ("`basic_auth`", "basic_auth"),
     ("`api_keys`", "api_keys"),
     ("`forward_auth`", "forward_auth"),
+    ("`detect`", "detect"),
+    ("`mirror` of a rule", "mirror"),
     ("`jwt`", "jwt"),
     ("Where a token stands, in `jwt`", "token_place"),
     ("`auth`", "auth"),

@@ -13,12 +13,15 @@ pub mod files;
 pub mod hedge;
 pub mod here;
 pub mod hold;
+pub mod mirror;
 pub mod own;
 pub mod passthrough;
 pub mod policy;
 pub mod record;
 pub mod resume;
 pub mod secure;
+mod size;
+pub mod switch;
 pub mod trace;
 pub mod upload;
 
@@ -33,11 +36,13 @@ use switchboard_core::snapshot::{Action, UpstreamId};
 use crate::desk::Desk;
 use crate::error::ProxyError;
 use crate::http::Connection;
+use crate::live::Permit;
 use crate::tunnel::Tunnel;
 use crate::upstream::Attempts;
 use crate::upstream::interim::Interim;
 use crate::upstream::outcome;
 use crate::upstream::send::{Attempt, send};
+use crate::worker::Worker;
 
 use admit::Admitted;
 use bond::Bonds;
@@ -121,6 +126,9 @@ async fn exchange(
     {
         return Box::pin(own::answer_for_service(connection, desk, record, *answer)).await;
     }
+    if policy::inspect::applies(&admitted) {
+        Box::pin(policy::inspect::inspect(connection, desk, record, &mut admitted)).await?; // 403, 408, 413
+    }
     admitted.session = resume::session(connection, desk, record, &admitted);
     let rule = &admitted.rule;
     if admitted.hop.max_forwards == Some(0) {
@@ -146,6 +154,7 @@ async fn exchange(
     }
     let place = crate::tunnel::quota::enter(record, &admitted)?; // 429, 503
     let upload = upload.insert(body_of(desk, record, &admitted));
+    let mirror = mirror::wanted(desk, &admitted, upload); // Nearly always none.
     let mut interim = Interim::new(desk.request.version, admitted.hop.expect_continue);
     let mut upstream = match reach(connection, desk, record, &admitted, upstream, upload, &mut interim).await {
         Ok(upstream) => upstream,
@@ -155,10 +164,11 @@ async fn exchange(
         }
     };
     upstream.place = place;
+    mirror::begin(mirror, connection, desk, record, &admitted, upload);
     upload.forget();
     record.upstream_status = desk.answer.status;
     if desk.answer.status == 101 {
-        return answer::switch_protocols(connection, desk, record, &admitted, upload, upstream).await; // 502
+        return switch::switch_protocols(connection, desk, record, &admitted, upload, upstream).await; // 502
     }
     answer::relay(connection, desk, record, &admitted, upload, upstream, &mut interim).await
 }
@@ -280,7 +290,7 @@ fn body_of(desk: &Desk, record: &Record, admitted: &Admitted) -> Upload {
     let limits = &record.generation.snapshot.limits;
     let mut upload = Upload::new(
         desk.request.framing,
-        admitted.rule.max_body,
+        admitted.max_body,
         limits.trailers as usize,
         limits.body_min_rate.filter(|_| !admitted.grpc),
         record.started,
@@ -294,8 +304,11 @@ fn body_of(desk: &Desk, record: &Record, admitted: &Admitted) -> Upload {
 /// Puts a connection that can serve again back into its pool.
 fn keep(connection: &Connection, upstream: answer::Upstream) {
     let answer::Upstream { connection: kept, permit, .. } = upstream;
+    put_back(&connection.worker, kept, &permit);
+}
+
+fn put_back(worker: &Worker, kept: crate::upstream::pool::Connection, permit: &Permit) {
     let endpoint = permit.endpoint();
-    let worker = &connection.worker;
     // It began with who this client is.
     if endpoint.send_proxy_protocol.is_some() {
         return;

@@ -18,6 +18,7 @@ pub mod events;
 mod filling;
 mod frames;
 pub mod here;
+pub mod pace;
 pub mod replay;
 mod slices;
 pub mod splice;
@@ -51,6 +52,8 @@ pub enum Waits {
     Source,
     /// Room in the sink.
     Sink,
+    /// Leave to move more: its pace.
+    Pace,
 }
 
 /// Why a body did not arrive whole.
@@ -101,6 +104,8 @@ pub struct Pump {
     pub sent: u64,
     /// What the last poll stopped at.
     pub waits: Waits,
+    /// Bytes that may be read until whoever sets the pace says more; [`Pump::UNPACED`] and about is all.
+    pub allowance: u64,
 }
 
 impl Pump {
@@ -124,6 +129,7 @@ impl Pump {
             received: 0,
             sent: 0,
             waits: Waits::Source,
+            allowance: Self::UNPACED,
         }
     }
 
@@ -204,6 +210,7 @@ impl Pump {
                 && Splice::pays(self.body.declared_left(), self.coding)
                 && source.is_plain()
                 && sink.is_plain()
+                && self.allowance > Self::UNPACED / 2
             {
                 // Where the system has no pipe left, the body is copied.
                 self.splice = Splice::lend().ok();
@@ -218,9 +225,15 @@ impl Pump {
             self.waits = Waits::Source;
             // A declared length bounds the read, so that a pipelined request stays in the socket.
             let most = usize::try_from(self.body.declared_left().unwrap_or(u64::MAX)).unwrap_or(usize::MAX).min(READ);
+            let most = most.min(usize::try_from(self.allowance).unwrap_or(usize::MAX));
+            if self.allowance == 0 {
+                self.waits = Waits::Pace;
+                return Poll::Pending;
+            }
             let room = scratch.get_mut(..most).unwrap_or_default();
             let read = ready!(source.poll_read(context, room)).map_err(PumpError::Read)?;
             self.read = true;
+            self.allowance -= read as u64;
             if read == 0 {
                 self.end_of_source()?;
                 self.trailers = source.take_trailers();

@@ -77,6 +77,8 @@ pub struct Worker {
     pub draw: Cell<Draw>,
     turns: Cell<usize>,
     draining: Cell<bool>,
+    /// Copies of requests that are under way.
+    pub mirrors: Cell<u32>,
     listening: RefCell<HashMap<u64, oneshot::Sender<()>>>,
 }
 
@@ -126,6 +128,7 @@ impl Worker {
             draw: Cell::new(Draw::new(process.seed ^ ((index as u64) << 56))),
             turns: Cell::new(index),
             draining: Cell::new(false),
+            mirrors: Cell::new(0),
             listening: RefCell::default(),
             process,
         }))

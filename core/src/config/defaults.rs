@@ -44,6 +44,7 @@ impl Default for Config {
             state_dir: PathBuf::from(STATE_DIR),
             acme: Acme::default(),
             redis: None,
+            unrouted: None,
             workers: None,
             files: Vec::new(),
         }
@@ -58,6 +59,8 @@ impl Default for Listener {
             name: "default".to_owned(),
             proxy_protocol: ProxyProtocol::Off,
             max_connections: None,
+            timeouts: None,
+            max_body: None,
             policies: None,
             tls: None,
             https_redirect: true,

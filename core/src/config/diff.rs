@@ -200,6 +200,7 @@ fn compare_settings(diff: &mut Diff, old: &Config, new: &Config) {
         state_dir,
         acme,
         redis,
+        unrouted,
         workers,
         files: _,
     } = old;
@@ -217,6 +218,7 @@ fn compare_settings(diff: &mut Diff, old: &Config, new: &Config) {
         ("dns", *dns == new.dns),
         ("acme", *acme == new.acme),
         ("redis", *redis == new.redis),
+        ("defaults", *unrouted == new.unrouted),
         ("admin", *admin == new.admin),
         ("registry", registry.clash == new.registry.clash),
         ("tracing", *tracing == new.tracing),

@@ -2,7 +2,7 @@
 //!
 //! `raw::policy` makes them, `policy::Chain` compiles them. Their order in a file never counts: the chain's is fixed.
 
-use super::{Condition, Fact, Jwt, Redis, Secret, Template, TemplatePart};
+use super::{Condition, Fact, Jwt, Redis, Secret, Share, Template, TemplatePart};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,10 +44,43 @@ pub struct Policies {
     pub api_keys: Option<ApiKeys>,
     /// The word of another service.
     pub forward_auth: Option<ForwardAuth>,
+    /// Bytes a second of each answer's body.
+    pub bandwidth: Option<u64>,
+    /// What is looked for in requests.
+    pub detect: Option<Detect>,
+    /// Who gets a copy of requests.
+    pub mirror: Option<Mirror>,
     /// A token that somebody else has signed.
     pub jwt: Option<Jwt>,
     /// One of these is enough; else each that is given must hold.
     pub auth_any: bool,
+}
+
+/// `detect:` what looks like an attack, and what becomes of it; `None` is not looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Detect {
+    /// SQL injection.
+    pub sqli: Option<Verdict>,
+    /// Scripts for other people's browsers.
+    pub xss: Option<Verdict>,
+}
+
+/// What becomes of a request that looks like an attack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is refused.
+    Block,
+    /// It is logged, and passes.
+    Log,
+}
+
+/// `mirror:` an upstream that gets copies, and whose answers nobody reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirror {
+    /// The upstream, by its name in `Config::upstreams`.
+    pub upstream: String,
+    /// Of how many requests (default: of all).
+    pub share: Share,
 }
 
 /// `basic_auth:` names and hashes of passwords (RFC 7617).

@@ -7,6 +7,7 @@ mod acme;
 mod admin;
 mod balance;
 mod cache;
+mod flow;
 mod health;
 pub(super) mod json;
 mod jwt;
@@ -25,9 +26,10 @@ pub(super) use acme::{ACME, EAB};
 pub(super) use admin::{ADMIN, REGISTRY};
 pub(super) use balance::{BALANCE_HASH, BOUNDS, HASH_KEY, SHARE_OBJECT, STICKY_OBJECT};
 pub(super) use cache::{CACHE, CACHE_KEYS, CACHE_STORE};
+pub(super) use flow::{DETECT_KEYS, MIRROR_KEYS};
 pub(super) use health::{DNS, GRPC_CHECK, HEALTH, HTTP_CHECK, MATCH, OUTLIER, TCP_CHECK, WS_CHECK};
 pub(super) use jwt::{JWT_KEYS, TOKEN_PLACE};
-pub(super) use patience::{RETRY_OBJECT, WAIT_OBJECT};
+pub(super) use patience::{LISTENER_TIMEOUTS, RETRY_OBJECT, WAIT_OBJECT};
 pub(super) use policies::{
     API_KEYS_KEYS, AUTH_KEYS, BASIC_KEYS, CONCURRENCY_KEYS, COOKIE_FLAGS, CORS_KEYS, FORWARD_KEYS, HEADER_EDITS,
     LIMIT_KEY, POLICIES, QUERY_EDITS, RATE_LIMIT_KEYS, REWRITE_KEYS, SECURITY,

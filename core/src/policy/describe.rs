@@ -1,7 +1,7 @@
 //! The chain in words, for `explain`: each policy that a rule has, in the order in which it is asked.
 
 use super::Chain;
-use crate::config::CookieFlags;
+use crate::config::{CookieFlags, Verdict};
 
 impl Chain {
     /// What is done to a request and its answer, in order.
@@ -27,6 +27,15 @@ impl Chain {
         if let Some(identity) = &self.identity {
             steps.push(("identity", identity.words()));
         }
+        if let Some(detect) = self.detect {
+            let found = |kind: &str, verdict: Option<Verdict>| match verdict {
+                Some(Verdict::Block) => Some(format!("{kind} gets 403")),
+                Some(Verdict::Log) => Some(format!("{kind} is logged")),
+                None => None,
+            };
+            let both = [found("SQL injection", detect.sqli), found("a script", detect.xss)];
+            steps.push(("detect", both.into_iter().flatten().collect::<Vec<_>>().join(", ")));
+        }
         if !self.methods.is_empty() {
             steps.push(("methods", format!("{}, others get 405", self.methods.join(", "))));
         }
@@ -38,6 +47,12 @@ impl Chain {
         }
         if let Some(words) = self.up.describe() {
             steps.push(("request_headers", words));
+        }
+        if let Some(mirror) = &self.mirror {
+            steps.push(("mirror", mirror.words()));
+        }
+        if let Some(rate) = self.bandwidth {
+            steps.push(("bandwidth", format!("{rate} bytes a second of each answer")));
         }
         if self.cookies != CookieFlags::default() {
             steps.push(("cookies", "of the answer get what they lack".to_owned()));

@@ -1,5 +1,7 @@
 //! Tests of the chain: from the text of a rule to the verdict, the target and the lines.
 
+mod spellings;
+
 use super::edits::lines;
 use super::{Chain, Notes, Refusal};
 use crate::config::Config;

@@ -74,6 +74,8 @@ pub(super) fn without_routes(config: &Config) -> Result<Snapshot, CompileError> 
         tracing: config.tracing.otlp.is_some().then_some(config.tracing.sample),
         listeners: config.listeners.clone(),
         listener_policies: listener_policies(config)?.into(),
+        unrouted: unrouted(config)?,
+        listener_timeouts: listener_timeouts(config),
         rules: Slots::default(),
         upstreams: Slots::default(),
         endpoints: Slots::default(),
@@ -112,6 +114,22 @@ pub(super) fn endpoint(
         tls: (written.scheme == EndpointScheme::Https).then(|| group.tls.clone()),
         send_proxy_protocol: group.send_proxy_protocol,
     }
+}
+
+/// How answers look that no route gives.
+fn unrouted(config: &Config) -> Result<Option<Arc<Chain>>, CompileError> {
+    let compile =
+        |policies| Chain::compile(policies, &config.listeners, &LimitPlace { route: "", rule: 0 }).map(Arc::new);
+    let chain = config.unrouted.as_deref().map(compile).transpose();
+    chain.map_err(|source| CompileError::Regex { route: "defaults".to_owned(), source })
+}
+
+/// The time-outs of each listener; nothing where none has its own.
+fn listener_timeouts(config: &Config) -> Arc<[config::Timeouts]> {
+    if config.listeners.iter().all(|listener| listener.timeouts.is_none()) {
+        return Arc::default();
+    }
+    config.listeners.iter().map(|listener| listener.timeouts.unwrap_or(config.timeouts)).collect()
 }
 
 fn listener_policies(config: &Config) -> Result<Vec<Option<Chain>>, CompileError> {

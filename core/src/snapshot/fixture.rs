@@ -110,6 +110,7 @@ pub(crate) fn config(routes: impl IntoIterator<Item = (String, Vec<Rule>)>) -> C
         state_dir: "state".into(),
         acme: crate::config::Acme::default(),
         redis: None,
+        unrouted: None,
         workers: None,
         dns: crate::config::Dns::default(),
         files: Vec::new(),

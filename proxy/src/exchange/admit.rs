@@ -24,7 +24,7 @@ use super::record::Record;
 use super::resume::Session;
 use super::secure;
 use super::upload::Upload;
-use super::{bond, policy};
+use super::{bond, policy, size};
 use crate::desk::Desk;
 use crate::error::ProxyError;
 use crate::http::Connection;
@@ -55,6 +55,8 @@ pub struct Admitted {
     pub shared: bool,
     /// What the cache adds to the request: a line that asks about what it has.
     pub condition: Vec<u8>,
+    /// The most bytes that its body may have.
+    pub max_body: Option<u64>,
 }
 
 /// Finds the rule for the request on `desk` and checks what can be checked before anything is sent. The target as it
@@ -101,7 +103,8 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
     if let Some(chain) = &rule.policy {
         policy::note(chain, &facts, notes)?;
     }
-    check_size(&rule, request.framing)?;
+    let max_body = size::bound_of(connection, &generation.snapshot, &rule);
+    size::check(max_body, request.framing)?;
     let mut asks_stores = false;
     if rule.policy.is_some() || generation.snapshot.has_listener_policies() {
         let occupied = &mut connection.occupied;
@@ -109,7 +112,7 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
     }
     let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
     let grpc = is_grpc_head(request, bytes);
-    let mut admitted = Admitted { idempotent, grpc, asks_stores, ..Admitted::new(rule, hop) };
+    let mut admitted = Admitted { idempotent, grpc, asks_stores, max_body, ..Admitted::new(rule, hop) };
     if let Some(chain) = &admitted.rule.policy {
         admitted.preflight = policy::preflight(chain, &facts, notes)?;
         // The rest comes when it is known who asks: `resume`.
@@ -183,16 +186,6 @@ fn is_grpc_head(request: &RequestHead, bytes: &[u8]) -> bool {
         && request.fields.named(Name::ContentType).any(|field| answer::is_grpc(field.value.of(bytes)))
 }
 
-/// Refuses a body that says itself that it is too large. One that does not say is counted as it comes.
-fn check_size(rule: &Rule, framing: Framing) -> Result<(), ProxyError> {
-    match (framing, rule.max_body) {
-        (Framing::Length(length) | Framing::Frames(Some(length)), Some(most)) if length > most => {
-            Err(ProxyError::client(Reason::BodyTooLarge, "The request's body is larger than this route's max_body."))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// The framing as it is written anew.
 pub const fn outgoing(framing: Framing) -> Outgoing {
     match framing {
@@ -216,14 +209,16 @@ impl Admitted {
             session: None,
             shared: false,
             condition: Vec::new(),
+            max_body: None,
         }
     }
 
     /// The same request once more, with nothing of the cache's.
     pub fn again(&self) -> Self {
-        let Self { rule, hop, upgrade, idempotent, grpc, key, .. } = self;
+        let Self { rule, hop, upgrade, idempotent, grpc, key, max_body, .. } = self;
         let plain = Self::new(Arc::clone(rule), *hop);
-        Self { upgrade: upgrade.clone(), idempotent: *idempotent, grpc: *grpc, key: *key, ..plain }
+        let (upgrade, max_body) = (upgrade.clone(), *max_body);
+        Self { upgrade, idempotent: *idempotent, grpc: *grpc, key: *key, max_body, ..plain }
     }
 
     /// Whether and how the request could be sent again, as far as `upload` has come.
@@ -277,16 +272,6 @@ impl Admitted {
         let destination = self.destination(&desk.request, bytes)?;
         let claims = self.claims(&desk.claims);
         Ok(lend(&facts(connection, &desk.request, bytes, &desk.request_id, &self.hop, &destination, claims)))
-    }
-
-    /// Whether the rule asks for a token.
-    fn has_token(&self) -> bool {
-        self.identity().is_some_and(|identity| identity.jwt().is_some())
-    }
-
-    /// What the request's token says, where the rule asks for one: on a desk there may be another's.
-    fn claims<'a>(&self, claims: &'a Claims) -> &'a Claims {
-        if self.has_token() { claims } else { &NONE }
     }
 
     /// The destination, which `admit` has read before.
@@ -361,6 +346,20 @@ impl Admitted {
 
     /// Writes the head for the endpoint at `index` into `desk.output`.
     pub fn write_head(&self, connection: &Connection, desk: &mut Desk, record: &Record, index: usize) {
+        let framing = outgoing(desk.request.framing);
+        self.write_head_as(connection, desk, record, index, framing, self.hop.expect_continue);
+    }
+
+    /// The same with a framing of its own.
+    pub fn write_head_as(
+        &self,
+        connection: &Connection,
+        desk: &mut Desk,
+        record: &Record,
+        index: usize,
+        framing: Outgoing,
+        expect_continue: bool,
+    ) {
         let bytes = desk.input.filled();
         let endpoint = record.generation.snapshot.endpoints().get(index);
         let host = endpoint.and_then(|endpoint| endpoint.host_for(&self.rule)).map(str::as_bytes);
@@ -368,10 +367,10 @@ impl Admitted {
             method: desk.request.method.of(bytes),
             target: &desk.target,
             host: host.or_else(|| self.hop.host.map(|host| host.of(bytes))).unwrap_or_default(),
-            framing: outgoing(desk.request.framing),
+            framing,
             upgrade: self.upgrade.token(),
             request_id: &desk.request_id,
-            expect_continue: self.hop.expect_continue,
+            expect_continue,
             close: false,
             version: desk.request.version,
             edits: self.rule.policy.as_ref().map(|chain| (chain.up(), desk.notes.up_lines.as_slice())),

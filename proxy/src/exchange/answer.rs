@@ -13,7 +13,6 @@ use switchboard_core::http1::{BodyDecoder, Framing};
 use switchboard_core::message::Version;
 use switchboard_core::moment::Moment;
 use switchboard_core::reason::Reason;
-use switchboard_core::websocket::verify_101;
 
 use super::admit::Admitted;
 use super::compress::Transform;
@@ -26,10 +25,10 @@ use crate::desk::Desk;
 use crate::error::{ProxyError, Side};
 use crate::http::Connection;
 use crate::live::Permit;
+use crate::relay::pace::Pace;
 use crate::relay::{Coding, Pump, PumpError, Waits};
 use crate::streams::Listed;
 use crate::transport::Gone;
-use crate::tunnel::Tunnel;
 use crate::tunnel::quota::Place;
 use crate::upstream::interim::Interim;
 use crate::upstream::pool;
@@ -212,6 +211,7 @@ struct Download<'a> {
     pump: Pump,
     listed: Option<Listed>,
     /// What it is besides, where it is an event stream.
+    pace: Option<Pace>,
     course: Option<Course>,
     begun: bool,
     /// What the endpoint sent behind its answer. Such a connection is not used again (case 38).
@@ -235,6 +235,7 @@ impl<'a> Download<'a> {
             pump,
             listed,
             course,
+            pace: policy::bandwidth(&admitted.rule).map(Pace::new),
             begun: false,
             excess: Vec::new(),
             since: Moment::ZERO,
@@ -268,6 +269,9 @@ impl Download<'_> {
                     return broken(Side::Downstream, Reason::ClientGone);
                 }
             }
+        }
+        if let Some(pace) = &mut self.pace {
+            self.pump.allowance = pace.allowance(self.connection.deadline.clock().about_now(), self.pump.received);
         }
         let mut scratch = self.connection.worker.scratch.borrow_mut();
         match self.pump.poll(context, upstream, client, &mut scratch, &mut self.excess) {
@@ -328,6 +332,7 @@ impl Download<'_> {
             Waits::Sink => (timeouts.write, Side::Downstream, Reason::ClientGone),
             Waits::Source if self.listed.is_some() => (heartbeat, Side::Upstream, Reason::ResponseTimeout),
             Waits::Source => (timeouts.idle, Side::Upstream, Reason::ResponseTimeout),
+            Waits::Pace => return self.poll_pace(context),
         };
         let until = patience.map_or(Moment::NEVER, |patience| self.since + patience).min(self.ends);
         self.connection.deadline.set(until);
@@ -340,56 +345,17 @@ impl Download<'_> {
         }
         broken(side, reason)
     }
+
+    /// Waits until the rule's bandwidth lets more pass.
+    fn poll_pace(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        let Some(pace) = &self.pace else { return Poll::Pending };
+        match pace.poll(context, &self.connection.deadline, self.ends) {
+            Poll::Ready(()) => broken(Side::Upstream, Reason::ResponseTimeout),
+            Poll::Pending => Poll::Pending,
+        }
+    }
 }
 
 fn broken(side: Side, reason: Reason) -> Poll<Result<(), Broken>> {
     Poll::Ready(Err(Broken { side, reason }))
-}
-
-/// Makes a tunnel of an exchange whose upstream agreed to the upgrade.
-///
-/// # Errors
-/// `upgrade_failed` where the 101 proves nothing; `upstream_bad_response` where nobody asked for it.
-pub async fn switch_protocols(
-    connection: &mut Connection,
-    desk: &mut Desk,
-    record: &mut Record,
-    admitted: &Admitted,
-    upload: &mut Upload,
-    upstream: Upstream,
-) -> Result<Next, ProxyError> {
-    let Some(token) = admitted.upgrade.token() else {
-        let detail = "The endpoint switched protocols without being asked to.";
-        return Err(ProxyError::upstream(Reason::UpstreamBadResponse, detail));
-    };
-    if !upload.is_whole() {
-        let detail = "The endpoint switched protocols before it had the whole request.";
-        return Err(ProxyError::upstream(Reason::UpgradeFailed, detail));
-    }
-    let Desk { answer, answer_input, output, notes, .. } = &mut *desk;
-    let bytes = answer_input.filled();
-    verify_101(&answer.fields, bytes, &admitted.upgrade)
-        .map_err(|fault| ProxyError::upstream(Reason::UpgradeFailed, fault.detail()))?;
-    forwarding::examine_response(&mut answer.fields, bytes)
-        .map_err(|rejected| ProxyError::upstream(rejected.reason, rejected.detail))?;
-    let mut lines = policy::answer_lines(&admitted.rule, &mut answer.fields, bytes, notes);
-    policy::agree(notes, &answer.fields, bytes, &mut lines);
-    let plan = ResponsePlan {
-        status: 101,
-        phrase: answer.reason.of(bytes),
-        framing: Outgoing::None,
-        persistence: Persistence::Implied,
-        upgrade: Some(token),
-        via: record.generation.snapshot.forwarded.via.then_some(answer.version),
-        request_id: None,
-        lines: &lines,
-    };
-    output.clear();
-    forwarding::write_response(output, &answer.fields, bytes, &plan);
-    bond::add(output, &upstream.cookie);
-    record.status = 101;
-    // What the client sent ahead stands behind its head and body; the body has gone up already.
-    let mut ahead = desk.input.filled().get(desk.request.len + upload.consumed..).unwrap_or_default().to_vec();
-    ahead.append(&mut upload.behind);
-    Ok(Next::Tunnel(Tunnel::begin(connection, desk, record, &admitted.rule, &admitted.upgrade, ahead, upstream)))
 }

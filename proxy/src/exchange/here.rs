@@ -16,11 +16,12 @@ use super::answer::{self, Broken, during_answer};
 use super::compress::Transform;
 use super::own::body_is_there;
 use super::record::Record;
-use super::{Next, must_close};
+use super::{Next, must_close, policy};
 use crate::desk::Desk;
 use crate::error::{ProxyError, Side};
 use crate::http::Connection;
 use crate::relay::here::Here;
+use crate::relay::pace::Pace;
 use crate::relay::{Pump, Waits};
 use switchboard_core::reason::Reason;
 
@@ -50,6 +51,7 @@ pub async fn give(
         connection,
         admitted,
         pump: Pump::new(BodyDecoder::new(framing, 0), coding, None).compressing(transform.encoder.take()),
+        pace: policy::bandwidth(&admitted.rule).map(Pace::new),
         begun: false,
         since: Moment::ZERO,
         // No count is this one: the first look takes the time.
@@ -69,6 +71,7 @@ struct Giving<'a> {
     connection: &'a Connection,
     admitted: &'a Admitted,
     pump: Pump,
+    pace: Option<Pace>,
     begun: bool,
     since: Moment,
     moved: u64,
@@ -78,6 +81,9 @@ struct Giving<'a> {
 impl Giving<'_> {
     fn poll(&mut self, context: &mut Context<'_>, desk: &mut Desk, body: &mut Here) -> Poll<Result<(), Broken>> {
         let client = &self.connection.transport;
+        if let Some(pace) = &mut self.pace {
+            self.pump.allowance = pace.allowance(self.connection.deadline.clock().about_now(), self.pump.received);
+        }
         let mut scratch = self.connection.worker.scratch.borrow_mut();
         if !self.begun {
             self.begun = true;
@@ -103,6 +109,12 @@ impl Giving<'_> {
             Waits::Sink => self.admitted.rule.timeouts.write,
             // The disk has no clock of ours.
             Waits::Source => None,
+            Waits::Pace => {
+                let Some(pace) = &self.pace else { return Poll::Pending };
+                return pace
+                    .poll(context, deadline, self.ends)
+                    .map(|()| Err(Broken { side: Side::Proxy, reason: Reason::ResponseTimeout }));
+            }
         };
         deadline.set(patience.map_or(Moment::NEVER, |patience| self.since + patience).min(self.ends));
         match deadline.has_come() {

@@ -238,9 +238,12 @@ pub async fn answer_preflight(
     finish(connection, desk, record, answer, None, false).await
 }
 
-/// The policies of the rule that was found, if it has any.
+/// The policies of the rule that was found, if it has any; where none was found, what `defaults` says of answers.
 fn policy_of(record: &Record) -> Option<&Chain> {
-    record.rule()?.policy.as_deref()
+    match record.rule {
+        Some(_) => record.rule()?.policy.as_deref(),
+        None => record.generation.snapshot.unrouted(),
+    }
 }
 
 /// Sends an answer and deals with what of the request is still to come.
@@ -256,6 +259,10 @@ pub async fn finish(
     broken: bool,
 ) -> Result<Next, ProxyError> {
     if let Some(chain) = policy_of(record) {
+        if record.rule.is_none() {
+            // Nothing was noted of this request, and what stands there is another's: templates stay empty.
+            desk.notes.forget(connection.secure.is_some());
+        }
         answer.edit(chain, &desk.notes);
     }
     let whole = match upload {

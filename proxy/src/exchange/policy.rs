@@ -4,6 +4,7 @@
 //! comes here.
 
 pub mod identity;
+pub mod inspect;
 pub mod limits;
 pub mod token;
 
@@ -99,6 +100,11 @@ pub fn target(rule: &Rule, facts: &Facts<'_>, target: &mut Vec<u8>) -> Result<()
             Ok(chain.target(facts, &edited, target)?)
         }
     }
+}
+
+/// Bytes a second of an answer's body, where the rule bounds them.
+pub fn bandwidth(rule: &Rule) -> Option<u64> {
+    rule.policy.as_ref()?.bandwidth()
 }
 
 /// Edits the fields of an upstream's answer, and gives the lines to add.

@@ -82,6 +82,16 @@ impl Upload {
         self.pump.forget();
     }
 
+    /// The whole payload, where it was kept and has come whole.
+    pub fn kept(&self) -> Option<&[u8]> {
+        match self.framing {
+            Framing::None => Some(&[]),
+            Framing::Length(_) | Framing::Chunked | Framing::Close | Framing::Frames(_) => {
+                self.pump.kept().filter(|_| self.pump.is_complete())
+            }
+        }
+    }
+
     /// Whether the request could be sent again from what is in memory. Chunks are decoded in place, so theirs can't
     /// unless they were kept.
     pub fn is_replayable(&self) -> bool {

@@ -57,7 +57,7 @@ pub async fn serve(mut connection: Connection, mut desk: Option<Box<Desk>>) {
 /// `None` when the client closed, or the connection has been idle for long enough, or the proxy drains.
 async fn next_request(connection: &Connection, desk: &mut Option<Box<Desk>>) -> Result<Option<Box<Desk>>, ProxyError> {
     let generation = connection.worker.generation();
-    let timeouts = &generation.snapshot.timeouts;
+    let timeouts = generation.snapshot.timeouts_of(connection.listener);
     let first = connection.served == 0;
     // The first head has to come within its time from accept on; later ones from their first byte on.
     let begun = first || desk.as_ref().is_some_and(|desk| !desk.input.is_empty());
@@ -167,7 +167,8 @@ pub(super) async fn take_proxy_header(connection: &mut Connection) -> Result<Opt
         (ProxyProtocol::Require, false) => return Err(()),
         (ProxyProtocol::Accept | ProxyProtocol::Require, true) => {}
     }
-    connection.deadline.set_in(generation.snapshot.timeouts.head.map(|head| head.min(Duration::from_secs(5))));
+    let patience = generation.snapshot.timeouts_of(connection.listener).head;
+    connection.deadline.set_in(patience.map(|head| head.min(Duration::from_secs(5))));
     let mut desk = connection.worker.desks.lend();
     let parsed = poll_fn(|context| {
         connection.deadline.register(context);

@@ -245,6 +245,10 @@ impl Pump {
             if self.complete {
                 return Poll::Ready(self.say_end(sink));
             }
+            if self.allowance == 0 {
+                self.waits = Waits::Pace;
+                return Poll::Pending;
+            }
             if self.received >= turn {
                 self.waits = Waits::Sink;
                 context.waker().wake_by_ref();
@@ -279,7 +283,11 @@ impl Pump {
 
     /// Whether the next part can go from the file to the socket without passing through here.
     fn sends(&self, sink: &Transport, here: &Here) -> bool {
-        self.coding == Coding::Plain && sink.is_plain() && matches!(here.parts.front(), Some(Part::File { .. }))
+        let unpaced = self.allowance > Self::UNPACED / 2;
+        unpaced
+            && self.coding == Coding::Plain
+            && sink.is_plain()
+            && matches!(here.parts.front(), Some(Part::File { .. }))
     }
 
     fn poll_sendfile(
@@ -317,6 +325,8 @@ impl Pump {
     fn count_here(&mut self, passed: usize, here: &Here) -> Result<(), PumpError> {
         self.body.skip(passed as u64);
         self.complete = here.left == 0;
+        // A piece is sent whole: what it was too long by is waited for behind it.
+        self.allowance = self.allowance.saturating_sub(passed as u64);
         self.count(passed as u64)
     }
 }

@@ -36,6 +36,11 @@ impl Pump {
         self.kept.is_some()
     }
 
+    /// What has passed, while all of it is still here.
+    pub fn kept(&self) -> Option<&[u8]> {
+        self.kept.as_ref().map(|replay| replay.0.as_slice())
+    }
+
     /// Turns to another sink, which has got nothing yet.
     pub fn turn(&mut self, coding: Coding) {
         self.coding = coding;

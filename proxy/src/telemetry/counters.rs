@@ -102,6 +102,12 @@ counters! {
     hedges,
     /// Requests that a rate limit with dry_run would have refused.
     rate_limit_dry_runs,
+    /// Requests that looked like an attack (`detect`), refused or logged.
+    detections,
+    /// Copies of requests that were sent (`mirror`).
+    mirrored,
+    /// Copies of requests that were dropped: too large, too many at once, or failed.
+    mirrors_dropped,
     /// Questions about limits that a shared store did not answer in time.
     rate_limit_store_failures,
     /// HTTP/2 connections cut because their client flooded them.

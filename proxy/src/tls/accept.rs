@@ -41,7 +41,7 @@ pub enum Accepted {
 
 /// Does the handshake of a connection; `came` is what was read of it already.
 pub async fn accept(connection: Connection, endpoint: &Endpoint, came: Vec<u8>) -> Accepted {
-    let patience = connection.worker.generation().snapshot.timeouts.tls_handshake;
+    let patience = connection.worker.generation().snapshot.timeouts_of(connection.listener).tls_handshake;
     connection.deadline.set_in(patience);
     let Transport::Plain(socket) = &connection.transport else {
         return Accepted::Failed(io::ErrorKind::Unsupported.into());

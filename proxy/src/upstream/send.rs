@@ -268,7 +268,10 @@ impl Sending<'_> {
             Waits::Source if interim.expected() => {
                 (attempt.first_byte(self.heard), Reason::ResponseTimeout, "The endpoint did not answer in time.")
             }
-            Waits::Source => (attempt.timeouts.body, Reason::BodyTimeout, "The request's body stopped before its end."),
+            // Nobody sets the pace of a request's body.
+            Waits::Source | Waits::Pace => {
+                (attempt.timeouts.body, Reason::BodyTimeout, "The request's body stopped before its end.")
+            }
             Waits::Sink => {
                 (attempt.timeouts.write, Reason::ResponseTimeout, "The endpoint stopped taking the request.")
             }

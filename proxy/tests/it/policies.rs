@@ -1,9 +1,14 @@
 //! Policies as clients and origins meet them. Cases 73–76, 121–129 with policies, and what `docs/policies.md` promises.
 
 mod access;
+mod bounds;
+mod cases;
+mod flow;
+mod forward;
 mod heads;
 mod identity;
 mod limits;
 mod shared;
 mod targets;
 mod tokens;
+mod versions;

@@ -1,17 +1,17 @@
 //! `listen:` where connections are accepted.
 
 use super::{Fields, Walk, policy, tls};
-use crate::config::schema::LISTENER;
+use crate::config::schema::{LISTENER, LISTENER_TIMEOUTS};
 use crate::config::text::{Mark, Node, Value};
 use crate::config::value::{address, fault};
-use crate::config::{Bind, ErrorKind, LimitScope, Listener, ProxyProtocol};
+use crate::config::{Bind, ErrorKind, LimitScope, Listener, ProxyProtocol, Timeouts};
 use std::net::IpAddr;
 
 /// How many listeners there may be: each is compared with every other, and each costs a socket per worker.
 const MOST: usize = 256;
 
 /// Reads all listeners, with their places. Never gives none: what can't be read is reported.
-pub(super) fn listeners(walk: &mut Walk<'_>, node: Option<&Node>) -> Vec<(Mark, Listener)> {
+pub(super) fn listeners(walk: &mut Walk<'_>, node: Option<&Node>, timeouts: Timeouts) -> Vec<(Mark, Listener)> {
     let mut listeners: Vec<(Mark, Listener)> = Vec::new();
     let items = node.map_or(&[][..], |node| walk.one_or_list(node));
     if let (Some(node), true) = (node, items.is_empty()) {
@@ -22,7 +22,7 @@ pub(super) fn listeners(walk: &mut Walk<'_>, node: Option<&Node>) -> Vec<(Mark, 
         walk.report.error(item.at, ErrorKind::Excess { what: "listeners", most: MOST });
     }
     for item in items.iter().take(MOST) {
-        let Some(listener) = listener(walk, item) else { continue };
+        let Some(listener) = listener(walk, item, timeouts) else { continue };
         let clash = listeners.iter().find_map(|(at, other)| clash(other, &listener).map(|what| (*at, what)));
         match clash {
             Some((first, what)) => {
@@ -38,7 +38,7 @@ pub(super) fn listeners(walk: &mut Walk<'_>, node: Option<&Node>) -> Vec<(Mark, 
     listeners
 }
 
-fn listener(walk: &mut Walk<'_>, node: &Node) -> Option<Listener> {
+fn listener(walk: &mut Walk<'_>, node: &Node, timeouts: Timeouts) -> Option<Listener> {
     let Value::Map(_) = &node.value else {
         return bind(walk, node).map(|(bind, name)| Listener { bind, name, ..Listener::default() });
     };
@@ -47,6 +47,8 @@ fn listener(walk: &mut Walk<'_>, node: &Node) -> Option<Listener> {
     let max_connections = fields.value("max_connections").and_then(|node| walk.count_or(node, "unlimited")).flatten();
     let tls = fields.value("tls").filter(|node| !is_off(node)).and_then(|node| tls::listener(walk, node));
     let https_redirect = fields.value("https_redirect").and_then(|node| walk.switch(node));
+    let timeouts = fields.value("timeouts").map(|node| self::timeouts(walk, node, timeouts));
+    let max_body = fields.value("max_body").and_then(|node| walk.size_or_unlimited(node)).flatten();
     let name = fields.value("name").and_then(|node| name(walk, node));
     let h2c = fields.value("h2c").and_then(|node| walk.switch(node)).unwrap_or(false);
     let (bind, text) = bound(walk, &fields)?;
@@ -57,11 +59,29 @@ fn listener(walk: &mut Walk<'_>, node: &Node) -> Option<Listener> {
         name,
         proxy_protocol: proxy_protocol.unwrap_or(ProxyProtocol::Off),
         max_connections,
+        timeouts,
+        max_body,
         policies,
         tls,
         https_redirect: https_redirect.unwrap_or(true),
         h2c,
     })
+}
+
+/// Reads the `timeouts:` of a listener over those of the file.
+fn timeouts(walk: &mut Walk<'_>, node: &Node, mut timeouts: Timeouts) -> Timeouts {
+    let Some(fields) = walk.fields(node, &LISTENER_TIMEOUTS) else { return timeouts };
+    let places = [
+        ("tls_handshake", &mut timeouts.tls_handshake),
+        ("head", &mut timeouts.head),
+        ("keep_alive", &mut timeouts.keep_alive),
+    ];
+    for (key, place) in places {
+        if let Some(time) = fields.value(key).and_then(|node| walk.timeout(node)) {
+            *place = time;
+        }
+    }
+    timeouts
 }
 
 fn bound(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<(Bind, String)> {

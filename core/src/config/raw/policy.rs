@@ -6,6 +6,7 @@
 mod cors;
 mod edits;
 mod files;
+mod flow;
 mod identity;
 mod limits;
 mod token;
@@ -19,8 +20,8 @@ use crate::config::suggest::nearest;
 use crate::config::text::{Node, Value};
 use crate::config::value::{Fault, network};
 use crate::config::{
-    ApiKeys, BasicAuth, Cidr, Concurrency, Condition, CookieFlags, Cors, ErrorKind, ErrorPage, ForwardAuth, HeaderEdit,
-    Jwt, LimitScope, PageStatus, Policies, QueryEdits, RateLimit, Rewrite, SecurityHeaders,
+    ApiKeys, BasicAuth, Cidr, Concurrency, Condition, CookieFlags, Cors, Detect, ErrorKind, ErrorPage, ForwardAuth,
+    HeaderEdit, Jwt, LimitScope, Mirror, PageStatus, Policies, QueryEdits, RateLimit, Rewrite, SecurityHeaders,
 };
 use std::collections::BTreeMap;
 
@@ -46,6 +47,9 @@ pub(super) struct Level {
     basic_auth: Option<Option<BasicAuth>>,
     api_keys: Option<Option<ApiKeys>>,
     forward_auth: Option<Option<ForwardAuth>>,
+    bandwidth: Option<Option<u64>>,
+    detect: Option<Option<Detect>>,
+    mirror: Option<Mirror>,
     jwt: Option<Option<Jwt>>,
     auth_any: Option<bool>,
 }
@@ -72,6 +76,9 @@ impl Level {
             api_keys: nearer.api_keys.or(self.api_keys),
             forward_auth: nearer.forward_auth.or(self.forward_auth),
             jwt: nearer.jwt.or(self.jwt),
+            bandwidth: nearer.bandwidth.or(self.bandwidth),
+            detect: nearer.detect.or(self.detect),
+            mirror: nearer.mirror.or(self.mirror),
             auth_any: nearer.auth_any.or(self.auth_any),
             ..self
         }
@@ -84,6 +91,17 @@ impl Level {
         self.rates.clear();
         self.concurrency.clear();
         self
+    }
+
+    /// What holds for answers of the proxy's own that no route gives: how they look, and nothing else.
+    pub(super) fn unrouted(&self) -> Option<Box<Policies>> {
+        let level = Self {
+            response_headers: self.response_headers.clone(),
+            security_headers: self.security_headers.clone(),
+            error_pages: self.error_pages.clone(),
+            ..Self::default()
+        };
+        level.policies()
     }
 
     /// The sum as a rule has it; `None` where nothing is said.
@@ -107,6 +125,9 @@ impl Level {
             api_keys: self.api_keys.flatten(),
             forward_auth: self.forward_auth.flatten(),
             jwt: self.jwt.flatten(),
+            bandwidth: self.bandwidth.flatten(),
+            detect: self.detect.flatten(),
+            mirror: self.mirror,
             auth_any: self.auth_any.unwrap_or(false),
         };
         (policies != Policies::default()).then(|| Box::new(policies))
@@ -150,6 +171,9 @@ pub(super) fn level(walk: &mut Walk<'_>, fields: &Fields<'_>, scope: &LimitScope
         basic_auth: at("basic_auth").and_then(|node| identity::basic(walk, node)),
         api_keys: at("api_keys").and_then(|node| identity::keys(walk, node)),
         forward_auth: at("forward_auth").and_then(|node| identity::forward(walk, node)),
+        bandwidth: at("bandwidth").and_then(|node| flow::bandwidth(walk, node)),
+        detect: at("detect").and_then(|node| flow::detect(walk, node)),
+        mirror: at("mirror").and_then(|node| flow::mirror(walk, node)),
         jwt: at("jwt").and_then(|node| token::jwt(walk, node)),
         auth_any: at("auth").and_then(|node| identity::any(walk, node)),
     };

@@ -323,9 +323,9 @@ fn inherit(walk: &mut Walk<'_>, fields: &Fields<'_>) -> bool {
 
 /// Reads a rule's policies over those of `defaults`.
 fn policies(walk: &mut Walk<'_>, fields: &Fields<'_>, defaults: &Defaults, inherit: bool) -> Option<Box<Policies>> {
-    let upwards = ["rewrite", "query", "request_headers"];
+    let upwards = ["rewrite", "query", "request_headers", "mirror"];
     if let (Some((key, entry)), Some((action, _))) = (fields.first(&upwards), site::without_upstream(fields)) {
-        let mend = "it changes what an upstream sees, and here is none";
+        let mend = "it says what an upstream sees, and here is none";
         let kind = ErrorKind::Conflict { key: key.to_owned(), with: action.to_owned(), mend };
         walk.report.error(entry.key_at, kind);
     }

@@ -22,7 +22,7 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> (Config, Context) {
     if let Some(node) = at("lists") {
         policy::lists(walk, node);
     }
-    let listeners = listen::listeners(walk, at("listen"));
+    let listeners = listen::listeners(walk, at("listen"), timeouts);
     walk.listeners = listeners.iter().map(|(_, listener)| listener.name.clone()).collect();
     if let Some(node) = at("upstreams") {
         upstream::upstreams(walk, node);
@@ -39,6 +39,7 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> (Config, Context) {
     walk.orders_freely = acme.ask.is_none() && listeners.iter().any(|(_, listener)| listener.orders_certificates());
     let routes = at("routes").map(|node| route::routes(walk, node, &defaults)).unwrap_or_default();
     route::warn_unreached(walk, &listeners, &routes);
+    let unrouted = defaults.policies.unrouted();
     let context = walk.context(defaults);
     let config = Config {
         listeners: listeners.into_iter().map(|(_, listener)| listener).collect(),
@@ -60,6 +61,7 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> (Config, Context) {
         state_dir: state_dir(walk, at("state_dir")),
         acme,
         redis: walk.redis.clone(),
+        unrouted,
         workers: at("workers").and_then(|node| workers(walk, node)),
         upstreams: std::mem::take(&mut walk.upstreams),
         files: Vec::new(),

@@ -1,6 +1,6 @@
 //! The keys of what a rule does where an attempt fails or no endpoint is up.
 
-use super::{Key, Kind, Object, TIME_OR_OFF, key};
+use super::{Key, Kind, Object, TIME_OR_OFF, elsewhere, key};
 
 const RETRY_FORMS: Kind = Kind::Or(&[Kind::Off, Kind::Object(&RETRY_OBJECT)]);
 const WAIT_FORMS: Kind = Kind::Or(&[Kind::Duration, Kind::Off, Kind::Object(&WAIT_OBJECT)]);
@@ -58,5 +58,21 @@ pub(in crate::config) static WAIT_OBJECT: Object = Object {
         key("for", Kind::Duration, "How long a request is held."),
         key("requests", Kind::Count(1, 1_000_000), "Requests of one upstream held at once; default 100."),
         key("bytes", Kind::Size, "Bytes of them held at once; default 1MiB."),
+    ],
+};
+
+/// What a listener knows of a connection before there is a request.
+pub(in crate::config) static LISTENER_TIMEOUTS: Object = Object {
+    what: "`timeouts` of a listener",
+    name: "listener_timeouts",
+    keys: &[
+        key("tls_handshake", TIME_OR_OFF, "How long a TLS handshake may take; default as for the file."),
+        key("head", TIME_OR_OFF, "How long a whole request head may take; default as for the file."),
+        key("keep_alive", TIME_OR_OFF, "How long an idle connection is kept; default as for the file."),
+        elsewhere("body", "belongs to a rule or to `defaults:`"),
+        elsewhere("first_byte", "belongs to a rule or to `defaults:`"),
+        elsewhere("idle", "belongs to a rule or to `defaults:`"),
+        elsewhere("write", "belongs to a rule or to `defaults:`"),
+        elsewhere("total", "belongs to a rule or to `defaults:`"),
     ],
 };

@@ -2,10 +2,11 @@
 //!
 //! One table of keys for all levels; where a key can't stand, its level leaves it out.
 
+use super::flow::{BANDWIDTH, DETECT};
 use super::jwt::JWT;
 use super::rules::CONDITION;
 use super::store::STORE;
-use super::{Key, Kind, Object, elsewhere, key, later};
+use super::{Key, Kind, Object, elsewhere, key};
 
 const WHO: Kind = Kind::OneOrList(&Kind::Or(&[Kind::Text, Kind::Object(&CONDITION)]));
 const TEXTS: Kind = Kind::OneOrList(&Kind::Text);
@@ -280,15 +281,16 @@ pub(in crate::config) static POLICIES: Object = Object {
         RATE_LIMIT,
         MAX_CONNECTIONS,
         CONCURRENCY,
-        later("bandwidth"),
+        BANDWIDTH,
         BASIC_AUTH,
         API_KEYS,
         FORWARD_AUTH,
         AUTH,
         JWT,
-        later("detect"),
+        DETECT,
         elsewhere("to", "is what a rule does; it can't be a policy"),
         elsewhere("use", "can't stand here: a named policy takes in no other"),
+        elsewhere("mirror", "copies the requests of one rule; write it there"),
         elsewhere("rewrite", "changes the path of one rule; write it there"),
         elsewhere("query", "changes the query of one rule; write it there"),
     ],

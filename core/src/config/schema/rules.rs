@@ -2,6 +2,7 @@
 
 use super::balance::SHARE;
 use super::cache::CACHE_KEY;
+use super::flow::{BANDWIDTH, DETECT, MIRROR};
 use super::jwt::JWT;
 use super::patience::{RETRY, WAIT};
 use super::policies::{
@@ -85,15 +86,15 @@ pub(in crate::config) static RULE: Object = Object {
         later("paths"),
         MAX_CONNECTIONS,
         CONCURRENCY,
-        later("bandwidth"),
+        BANDWIDTH,
         RATE_LIMIT,
         BASIC_AUTH,
         JWT,
         API_KEYS,
         FORWARD_AUTH,
         AUTH,
-        later("detect"),
-        later("mirror"),
+        DETECT,
+        MIRROR,
         WEBSOCKET_KEY,
         SSE_KEY,
         COMPRESS,

@@ -2,9 +2,10 @@
 
 use super::balance::{BACKUP, BALANCE, DEFAULT_ORIGIN, MAX_REQUESTS, SLOW_START, STICKY, UPSTREAM_LIMITS, WEIGHT};
 use super::cache::{CACHE_KEY, CACHE_STORE};
+use super::flow::{BANDWIDTH, DETECT};
 use super::health::{DNS, FROM, HEALTH_KEY, OUTLIER_KEY, TAGS, TAGS_WANTED};
 use super::jwt::JWT;
-use super::patience::{RETRY, WAIT};
+use super::patience::{LISTENER_TIMEOUTS, RETRY, WAIT};
 use super::policies::{
     ALLOW, API_KEYS, AUTH, BASIC_AUTH, CONCURRENCY, COOKIES, CORS, DENY, ERROR_PAGES, FORWARD_AUTH, MAINTENANCE,
     MAX_CONNECTIONS, METHODS, POLICIES, RATE_LIMIT, REQUEST_HEADERS, RESPONSE_HEADERS, SECURITY_HEADERS, USE,
@@ -15,7 +16,7 @@ use super::sse::SSE_KEY;
 use super::store::REDIS;
 use super::tls::{LISTENER_TLS, UPSTREAM_TLS};
 use super::websocket::{CLOSE_CODE, WEBSOCKET_KEY};
-use super::{ACME, ADMIN, Kind, Object, REGISTRY, TIME_OR_OFF, elsewhere, key, later};
+use super::{ACME, ADMIN, Kind, Object, REGISTRY, SIZE_OR_UNLIMITED, TIME_OR_OFF, elsewhere, key, later};
 
 pub(in crate::config) static FILE: Object = Object {
     what: "the configuration",
@@ -139,8 +140,16 @@ pub(in crate::config) static LISTENER: Object = Object {
             Kind::Switch,
             "Whether clients may begin with HTTP/2 without TLS (prior knowledge); HTTP/1 goes on beside it. Default false.",
         ),
-        later("max_body"),
-        later("timeouts"),
+        key(
+            "max_body",
+            SIZE_OR_UNLIMITED,
+            "The largest request body on it, whatever a rule allows; default what the rule says.",
+        ),
+        key(
+            "timeouts",
+            Kind::Object(&LISTENER_TIMEOUTS),
+            "Time-outs of its connections, over those of the file: {tls_handshake, head, keep_alive}.",
+        ),
         ALLOW,
         DENY,
         RATE_LIMIT,
@@ -365,13 +374,13 @@ pub(in crate::config) static DEFAULTS: Object = Object {
         RATE_LIMIT,
         MAX_CONNECTIONS,
         CONCURRENCY,
-        later("bandwidth"),
+        BANDWIDTH,
         BASIC_AUTH,
         JWT,
         API_KEYS,
         FORWARD_AUTH,
         AUTH,
-        later("detect"),
+        DETECT,
         WEBSOCKET_KEY,
         SSE_KEY,
         COMPRESS,

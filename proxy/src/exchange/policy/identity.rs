@@ -13,6 +13,7 @@ use switchboard_core::reason::Reason;
 use tokio::sync::Semaphore;
 
 use super::{hash, token};
+use crate::deadline::Deadline;
 use crate::desk::Desk;
 use crate::error::ProxyError;
 use crate::exchange::admit::Admitted;
@@ -218,7 +219,8 @@ async fn question(
         .framing(b"GET")
         .map_err(|error| ProxyError::upstream(Reason::UpstreamBadResponse, error.detail()))?;
     let mut body = BodyDecoder::new(framing, trailers);
-    let passed = read_body(connection, asked, &kept.transport, &mut body, rule.timeouts.idle).await?;
+    let deadline = &connection.deadline;
+    let passed = read_body(deadline, asked, &kept.transport, &mut body, rule.timeouts.idle).await?;
     if body.is_done() && asked.answer.keep_alive && framing != Framing::Close {
         let spent =
             crate::exchange::answer::Upstream { connection: kept, permit, cookie: Vec::new(), place: None, fill: None };
@@ -228,8 +230,8 @@ async fn question(
 }
 
 /// Reads what there is of a body, up to [`MOST_BODY`]; a longer one is cut off, and its connection is not used again.
-async fn read_body(
-    connection: &Connection,
+pub(in crate::exchange) async fn read_body(
+    deadline: &Deadline,
     asked: &mut Desk,
     transport: &crate::transport::Transport,
     body: &mut BodyDecoder,
@@ -246,11 +248,11 @@ async fn read_body(
             return Ok(whole);
         }
         piece.resize(8 * 1024, 0);
-        connection.deadline.set_in(patience);
+        deadline.set_in(patience);
         let read = std::future::poll_fn(|context| {
-            connection.deadline.register(context);
+            deadline.register(context);
             match transport.poll_read(context, &mut piece) {
-                std::task::Poll::Pending if connection.deadline.has_come() => {
+                std::task::Poll::Pending if deadline.has_come() => {
                     std::task::Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()))
                 }
                 other => other,

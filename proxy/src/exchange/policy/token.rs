@@ -3,7 +3,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use switchboard_core::policy::claims::Claims;
+use switchboard_core::policy::claims::{Claims, NONE};
 use switchboard_core::policy::jwt::{Fault, Jwt, hide_subprotocol};
 use switchboard_core::reason::Reason;
 
@@ -58,4 +58,16 @@ async fn checked(worker: &Worker, jwt: &Jwt, keys: &KeySet, token: &[u8]) -> Res
 
 fn refused(fault: Fault) -> ProxyError {
     switchboard_core::policy::Refusal::from(fault).into()
+}
+
+impl Admitted {
+    /// Whether the rule asks for a token.
+    pub fn has_token(&self) -> bool {
+        self.identity().is_some_and(|identity| identity.jwt().is_some())
+    }
+
+    /// What the request's token says, where the rule asks for one: on a desk there may be another's.
+    pub fn claims<'a>(&self, claims: &'a Claims) -> &'a Claims {
+        if self.has_token() { claims } else { &NONE }
+    }
 }

@@ -11,7 +11,7 @@ use crate::http::Connection;
 
 /// Reads until the first bytes tell. They stay on `desk`; a client that says nothing takes none.
 pub(in crate::http) async fn begins(connection: &Connection, desk: &mut Option<Box<Desk>>) -> bool {
-    connection.deadline.set_in(connection.worker.generation().snapshot.timeouts.head);
+    connection.deadline.set_in(connection.worker.generation().snapshot.timeouts_of(connection.listener).head);
     poll_fn(|context| poll(context, connection, desk)).await
 }
 

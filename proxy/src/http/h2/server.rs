@@ -144,7 +144,8 @@ impl Serving {
 
     /// When a client that asks nothing has had its time. The first head has to come as fast as any.
     fn silence_ends(&self) -> Moment {
-        let timeouts = self.connection.worker.generation().snapshot.timeouts;
+        let generation = self.connection.worker.generation();
+        let timeouts = generation.snapshot.timeouts_of(self.connection.listener);
         let (since, patience) = match self.served {
             0 => (Some(self.connection.opened), timeouts.head),
             _ => (self.idle, timeouts.keep_alive),
@@ -159,7 +160,7 @@ impl Serving {
         } else {
             self.idle.get_or_insert(now);
         }
-        let timeouts = self.connection.worker.generation().snapshot.timeouts;
+        let timeouts = *self.connection.worker.generation().snapshot.timeouts_of(self.connection.listener);
         // Streams that are open may finish, unless the connection is cut.
         let goodbye = match (self.leaving, self.idle) {
             (Some(leaving), _) if self.cut => Some(leaving),
