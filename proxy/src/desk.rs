@@ -46,7 +46,7 @@ impl Input {
     /// Room for the next read, at least one byte while less than `most` bytes are held; empty beyond that.
     pub fn space(&mut self, most: usize) -> &mut [u8] {
         if self.end == self.bytes.len() && self.end < most {
-            let size = (self.bytes.len() * 2).min(most.max(INPUT));
+            let size = (self.bytes.len() * 2).max(INPUT).min(most.max(INPUT));
             self.bytes.resize(size, 0);
         }
         self.bytes.get_mut(self.end..).unwrap_or_default()
@@ -93,6 +93,12 @@ impl Input {
     pub const fn clear(&mut self) {
         self.start = 0;
         self.end = 0;
+    }
+
+    /// Gives back the room behind what is held.
+    fn tighten(&mut self) {
+        self.bytes.truncate(self.end);
+        self.bytes.shrink_to_fit();
     }
 
     fn shrink(&mut self) {
@@ -146,6 +152,15 @@ impl Desk {
             notes: Notes::default(),
             claims: Claims::default(),
         })
+    }
+}
+
+impl Desk {
+    /// Gives back what an answer without an end in sight has no use for: the heads stay, the room beside them goes.
+    pub fn tighten(&mut self) {
+        self.input.tighten();
+        self.answer_input.tighten();
+        self.output.shrink_to_fit();
     }
 }
 

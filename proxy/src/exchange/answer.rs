@@ -301,6 +301,9 @@ impl Download<'_> {
             self.excess
                 .extend_from_slice(desk.answer_input.filled().get(desk.answer.len + consumed..).unwrap_or_default());
         }
+        if self.listed.is_some() {
+            desk.tighten();
+        }
         Ok(())
     }
 
