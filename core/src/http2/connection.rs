@@ -279,6 +279,10 @@ impl Connection {
             if self.slots.held() == 0 || self.out.capacity() > UNSENT {
                 self.out = Vec::new();
             }
+        } else if self.sent >= OUTGOING {
+            // A peer that never takes the last byte must not make us keep all the others.
+            self.out.drain(..self.sent);
+            self.sent = 0;
         }
     }
 

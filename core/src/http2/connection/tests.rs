@@ -142,6 +142,24 @@ fn not_more_than_the_window_is_sent_or_held() {
 }
 
 #[test]
+fn what_was_sent_is_not_kept_where_a_byte_is_always_left() {
+    let mut pair = Pair::new();
+    pair.pump(1 << 20);
+    let key = pair.ask("POST / HTTP/1.1\r\nHost: t.test\r\n\r\n", false);
+    pair.pump(1 << 20);
+    let (piece, mut buffer) = (vec![b'x'; 16 << 10], vec![0; 64 << 10]);
+    let mut sent = 0;
+    while sent < 4 << 20 {
+        sent += pair.client.send_data(key, &[IoSlice::new(&piece)], false).expect("it is open");
+        let all_but_one = pair.client.outgoing().len().saturating_sub(1);
+        carry(&mut pair.client, &mut pair.server, &mut pair.to_server, all_but_one, |_, _| {});
+        while let Read::Bytes(1..) = pair.server.read(pair.opened[0], &mut buffer) {}
+        carry(&mut pair.server, &mut pair.client, &mut pair.to_client, usize::MAX, |_, _| {});
+        assert!(pair.client.out.len() <= 2 * UNSENT, "{} bytes are kept of {sent}", pair.client.out.len());
+    }
+}
+
+#[test]
 fn streams_beyond_the_limit_are_refused_and_may_be_sent_again() {
     let mut pair = Pair::new();
     pair.pump(1 << 20);
