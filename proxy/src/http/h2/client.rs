@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use switchboard_core::forwarding::Scheme;
-use switchboard_core::http2::{Block, Connection as Core, Event, Role};
+use switchboard_core::http2::{Block, Code, Connection as Core, Event, Role};
 use switchboard_core::moment::Moment;
 
 use super::Stream;
@@ -159,7 +159,9 @@ impl Running {
         let end = self.wire.receive(context, &self.transport, shared, now, |core, event| match event {
             Event::Answer(key, ended) => {
                 let block = core.take_block(Block::default());
-                shared.put_head(key, block, ended);
+                if !shared.put_head(key, block, ended) {
+                    core.reset(key, Code::Calm);
+                }
                 shared.tell(event);
             }
             Event::Request(..) | Event::Came(_) | Event::Room(_) | Event::RoomForAll | Event::LostMany => {

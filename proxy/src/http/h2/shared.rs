@@ -10,6 +10,9 @@ use std::task::{Context, Waker};
 
 use switchboard_core::http2::{Block, Connection, Event, Key};
 
+/// Heads of one answer that may wait: an endpoint that sends interim ones without end is not kept up with for ever. Chosen.
+const HEADS: usize = 32;
+
 /// An HTTP/2 connection of this worker, on either side.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -118,15 +121,14 @@ impl Shared {
         }
     }
 
-    /// Keeps the head of an answer until the stream's task reads it.
-    pub(super) fn put_head(&self, key: Key, block: Block, ended: bool) {
+    /// Keeps the head of an answer until the stream's task reads it. False where too many wait already.
+    pub(super) fn put_head(&self, key: Key, block: Block, ended: bool) -> bool {
         let mut seats = self.seats.borrow_mut();
         if seats.len() <= key.index() {
             seats.resize_with(key.index() + 1, Seat::default);
         }
-        if let Some(seat) = seats.get_mut(key.index()) {
-            seat.heads.push_back((block, ended));
-        }
+        let seat = seats.get_mut(key.index()).filter(|seat| seat.heads.len() < HEADS);
+        seat.map(|seat| seat.heads.push_back((block, ended))).is_some()
     }
 
     /// The next head of an answer.
@@ -146,5 +148,27 @@ impl Shared {
         } else if let Some(seat) = seats.get_mut(key.index()) {
             *seat = Seat::default();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use switchboard_core::config::Http2;
+    use switchboard_core::http2::Role;
+    use switchboard_core::moment::Moment;
+
+    use super::*;
+
+    #[test]
+    fn interim_heads_that_nobody_reads_do_not_pile_up() {
+        let bounds = Http2 { streams: 4, stream_window: 64 << 10, connection_window: 1 << 20, resets: 200 };
+        let shared = Shared::new(Connection::new(Role::Client, bounds, 32 * 1024, Moment::ZERO));
+        let key = shared.core.borrow_mut().open();
+        for _ in 0..HEADS {
+            assert!(shared.put_head(key, Block::default(), false));
+        }
+        assert!(!shared.put_head(key, Block::default(), false));
+        shared.take_head(key);
+        assert!(shared.put_head(key, Block::default(), false));
     }
 }
