@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 use switchboard_core::config::{NoSource, load_bytes};
 use switchboard_core::message::{Fields, Version};
+use switchboard_core::policy::claims;
 use switchboard_core::route::{Facts, FindError, ListenerId, NoTrace, RuleId};
 use switchboard_core::snapshot::Snapshot;
 use switchboard_core::target::{Destination, canonical_host};
@@ -33,6 +34,7 @@ fn find(method: &[u8], destination: &Destination<'_>) -> Result<RuleId, FindErro
         scheme: "http",
         client_cert: false,
         request_id: b"id",
+        claims: &claims::NONE,
     };
     SNAPSHOT.find(&facts, &mut NoTrace)
 }
