@@ -58,6 +58,28 @@ struct Copy {
     record: Record,
     permit: Permit,
     framing: Framing,
+    /// An answer to HEAD has no body, whatever its head says.
+    is_head: bool,
+    _place: Place,
+}
+
+/// A copy's place among those under way, given back however it ends.
+struct Place(Rc<Worker>);
+
+impl Place {
+    fn take(worker: &Rc<Worker>) -> Option<Self> {
+        let taken = worker.mirrors.get();
+        (taken < AT_ONCE).then(|| {
+            worker.mirrors.set(taken + 1);
+            Self(Rc::clone(worker))
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.mirrors.set(self.0.mirrors.get().saturating_sub(1));
+    }
 }
 
 /// Sends the copy, if there is to be one: its head is written now, the rest happens by itself. A request that is answered
@@ -75,14 +97,12 @@ pub fn begin(
     let Some(copy) = mirror.copy(connection, desk, record, admitted, upload) else {
         return worker.counters.mirrors_dropped.add(1);
     };
-    worker.mirrors.set(worker.mirrors.get() + 1);
     crate::reactor::spawn(async move {
         let sent = tokio::select! {
             biased;
             sent = copy.go() => sent,
             () = worker.deadlines.sleep(PATIENCE) => false,
         };
-        worker.mirrors.set(worker.mirrors.get().saturating_sub(1));
         if sent { worker.counters.mirrored.add(1) } else { worker.counters.mirrors_dropped.add(1) }
     });
 }
@@ -97,7 +117,8 @@ impl Mirror {
         upload: &Upload,
     ) -> Option<Copy> {
         let worker = &connection.worker;
-        let body = upload.kept().filter(|_| worker.mirrors.get() < AT_ONCE)?;
+        let body = upload.kept()?;
+        let place = Place::take(worker)?;
         let mut copied = Record::start(worker);
         let permit =
             Attempts::new(&record.generation, self.upstream, None).pick(worker, &admitted.rule, copied.started).ok()?;
@@ -119,15 +140,16 @@ impl Mirror {
         asked.output.extend_from_slice(&head);
         asked.input.clear();
         asked.input.put(body);
+        let is_head = desk.request.method.of(desk.input.filled()) == b"HEAD";
         let (peer, rule, worker) = (connection.peer.clone(), Arc::clone(&admitted.rule), Rc::clone(worker));
-        Some(Copy { worker, peer, rule, asked, record: copied, permit, framing })
+        Some(Copy { worker, peer, rule, asked, record: copied, permit, framing, is_head, _place: place })
     }
 }
 
 impl Copy {
     /// Sends it, and reads what comes back so that the connection can be used again. Returns whether it was answered.
     async fn go(self) -> bool {
-        let Self { worker, peer, rule, mut asked, mut record, permit, framing } = self;
+        let Self { worker, peer, rule, mut asked, mut record, permit, framing, is_head, _place } = self;
         // Nobody waits for the answer: a client that never goes, and never says anything.
         let Some((nobody, _other)) = nobody() else { return false };
         let deadline = worker.deadlines.place();
@@ -150,7 +172,7 @@ impl Copy {
         let sent = send(&attempt, permit.endpoint(), &mut asked, &mut upload, &mut interim, &mut record).await;
         let answered = sent.is_ok();
         if let Ok(kept) = sent
-            && let Ok(framing) = asked.answer.framing(b"GET")
+            && let Ok(framing) = asked.answer.framing(if is_head { b"HEAD" } else { b"GET" })
         {
             let mut body = BodyDecoder::new(framing, trailers);
             let read = read_body(&deadline, &mut asked, &kept.transport, &mut body, rule.timeouts.idle).await;

@@ -4,7 +4,7 @@
 //! The judge is libinjection's port; which texts it sees is decided in `core`. A judge that fails lets pass.
 
 use std::future::poll_fn;
-use std::io::{IoSlice, Read};
+use std::io::IoSlice;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
@@ -20,6 +20,7 @@ use crate::error::ProxyError;
 use crate::exchange::admit::Admitted;
 use crate::exchange::record::Record;
 use crate::http::Connection;
+use crate::relay::decode::{self, Bomb, Limit};
 
 /// How much of a body is looked at, unpacked.
 const MOST: usize = 64 * 1024;
@@ -230,30 +231,11 @@ fn unpacked(desk: &Desk, bytes: Vec<u8>) -> Result<Vec<u8>, ProxyError> {
         .map(|coding| coding.trim_ascii().to_ascii_lowercase())
         .collect();
     for coding in codings.iter().rev().take(3) {
-        let packed = bytes.len();
-        let mut out = Vec::new();
-        // What was cut off ends in an error: what came before it is what there is.
-        let _ = match coding.as_slice() {
-            b"gzip" | b"x-gzip" => bounded(flate2::read::MultiGzDecoder::new(&*bytes), &mut out),
-            b"deflate" => bounded(flate2::read::ZlibDecoder::new(&*bytes), &mut out),
-            b"br" => bounded(brotli::Decompressor::new(&*bytes, 4096), &mut out),
-            b"zstd" => zstd::stream::read::Decoder::new(&*bytes).and_then(|mut decoder| {
-                decoder.window_log_max(23)?;
-                bounded(decoder, &mut out)
-            }),
-            _ => break,
-        };
-        if out.len() >= MOST && packed < MOST / RATIO {
-            let detail = "The request's body unpacks to more than a hundred times its size.";
-            return Err(ProxyError::client(Reason::BodyTooLarge, detail));
-        }
-        bytes = out;
+        let Some(out) = decode::beginning(coding, &bytes, Limit { bytes: MOST, ratio: RATIO }) else { break };
+        let detail = "The request's body unpacks to more than a hundred times its size.";
+        bytes = out.map_err(|Bomb| ProxyError::client(Reason::BodyTooLarge, detail))?;
     }
     Ok(bytes)
-}
-
-fn bounded(packed: impl Read, out: &mut Vec<u8>) -> std::io::Result<()> {
-    packed.take(MOST as u64).read_to_end(out).map(|_| ())
 }
 
 #[cfg(test)]
