@@ -78,7 +78,7 @@ pub enum Address {
 /// Bounds on idle upstream connections, per endpoint and over all workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pool {
-    /// How many are kept idle (default 128).
+    /// How many are kept idle for longer than a second (default 128).
     pub idle: u32,
     /// How long one is kept idle (default 50 s, below the 60 s that servers commonly wait).
     pub idle_timeout: Duration,

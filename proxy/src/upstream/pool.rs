@@ -9,6 +9,11 @@ use crate::http::h2::Link;
 use crate::live::{EndpointLive, PoolId};
 use crate::transport::Transport;
 
+/// How long a connection beyond the bound stays idle before it is closed. Under load the number of idle ones swings by
+/// hundreds within milliseconds, with HTTP/2 clients above all: to close at the top of a swing would be to open again at its
+/// bottom. Chosen.
+const SWING: Duration = Duration::from_secs(1);
+
 /// A connection to an endpoint.
 #[derive(Debug)]
 pub struct Connection {
@@ -32,6 +37,9 @@ pub struct Pools {
 struct Pool {
     id: PoolId,
     idle_timeout: Duration,
+    /// This worker's share of the bound on idle connections.
+    share: usize,
+    /// Those that were put back first stand in front.
     idle: Vec<(Connection, Moment)>,
     /// Connections that exchanges share, and when each was last used.
     links: Vec<(Link, Moment)>,
@@ -43,7 +51,7 @@ struct Pool {
 impl Pool {
     fn new(id: PoolId) -> Self {
         let (idle, links, waiting) = (Vec::new(), Vec::new(), Vec::new());
-        Self { id, idle_timeout: Duration::ZERO, idle, links, dialling: false, waiting }
+        Self { id, idle_timeout: Duration::ZERO, share: 0, idle, links, dialling: false, waiting }
     }
 }
 
@@ -68,14 +76,16 @@ impl Pools {
         None
     }
 
-    /// Keeps a connection for the next exchange, if this worker's share of the bound allows it.
+    /// Keeps a connection for the next exchange, unless none are kept. What there is beyond `share` goes with a later sweep,
+    /// if nobody takes it before: there are never more than were in use at once.
     pub fn put(&mut self, endpoint: &EndpointLive, connection: Connection, share: usize, now: Moment) {
         if now.since(connection.opened) >= endpoint.bounds.max_age || connection.transport.takes_heads() {
             return;
         }
         let Some(pool) = self.place(endpoint) else { return };
         pool.idle_timeout = endpoint.bounds.idle_timeout;
-        if pool.idle.len() < share {
+        pool.share = share;
+        if share > 0 {
             pool.idle.push((connection, now));
         }
     }
@@ -118,7 +128,12 @@ impl Pools {
     pub fn sweep(&mut self, now: Moment) {
         for pool in &mut self.list {
             let timeout = pool.idle_timeout;
-            pool.idle.retain(|(connection, since)| now.since(*since) < timeout && connection.transport.is_quiet());
+            let mut beyond = pool.idle.len().saturating_sub(pool.share);
+            pool.idle.retain(|(connection, since)| {
+                let is_over = beyond > 0 && now.since(*since) >= SWING;
+                beyond -= usize::from(is_over);
+                !is_over && now.since(*since) < timeout && connection.transport.is_quiet()
+            });
             if pool.idle.is_empty() {
                 pool.idle.shrink_to_fit();
             }

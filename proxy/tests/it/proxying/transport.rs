@@ -130,7 +130,7 @@ fn idle_connections_to_the_origin_are_closed_in_time() {
 }
 
 #[test]
-fn pool_has_a_bound() {
+fn pool_has_a_bound_that_lets_numbers_swing() {
     let origin = Origin::ok();
     let yaml = format!(
         "routes: {{ t.test: group }}\nupstreams: {{ group: {{ endpoints: [{}], pool: {{ idle: 2 }} }} }}\n",
@@ -138,13 +138,22 @@ fn pool_has_a_bound() {
     );
     let proxy = Proxy::start(1, &yaml);
     // Eight at once, each with half of a body: eight connections to the origin.
-    let mut clients: Vec<Wire> =
-        (0..8).map(|_| proxy.send("POST / HTTP/1.1\r\nHost: t.test\r\nContent-Length: 2\r\n\r\nx")).collect();
-    poll("eight connections at the origin", || (origin.connections() == 8).then_some(()));
-    for client in &mut clients {
-        client.send("y");
-        assert_eq!(client.response().status(), 200);
-    }
+    let swing = || {
+        let head = "POST / HTTP/1.1\r\nHost: t.test\r\nContent-Length: 2\r\n\r\nx";
+        let mut clients: Vec<Wire> = (0..8).map(|_| proxy.send(head)).collect();
+        poll("eight connections at the origin", || (origin.open() >= 8).then_some(()));
+        for client in &mut clients {
+            client.send("y");
+            assert_eq!(client.response().status(), 200);
+        }
+    };
+    // Those beyond the bound are there for what comes at once. On a busy machine it may come too late.
+    let again = (0..20).any(|_| {
+        let before = origin.connections();
+        swing();
+        before > 0 && origin.connections() == before
+    });
+    assert!(again, "each swing opened new connections");
     poll("all but two connections closed", || (origin.open() == 2).then_some(()));
 }
 
