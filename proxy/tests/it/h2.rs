@@ -1,6 +1,7 @@
 //! HTTP/2: the frames (RFC 9113 case by case), the requests in them, floods, and real peers.
 
 mod browser;
+mod cases;
 mod conformance;
 mod floods;
 mod grpc;

@@ -46,7 +46,7 @@ const PATH: (&str, &str) = (":path", "/");
 const AUTHORITY: (&str, &str) = (":authority", "t.test");
 
 #[test]
-fn cases_079_to_082_fields() {
+fn cases_079_to_081_fields() {
     with_origin(|proxy, origin| {
         let odd = |name, value| refused(proxy, origin, request("GET", &[(name, value)]));
         for value in ["a\rb", "a\nb", "a\0b", " a", "a ", "\ta", "a\t"] {
@@ -59,11 +59,32 @@ fn cases_079_to_082_fields() {
             odd(name, "chunked");
         }
         odd("te", "gzip");
-        odd(":method", "GET");
-        odd(":unknown", "x");
-        refused(proxy, origin, pseudo(&[METHOD, SCHEME, AUTHORITY]));
-        refused(proxy, origin, pseudo(&[METHOD, SCHEME, PATH, PATH, AUTHORITY]));
-        refused(proxy, origin, pseudo(&[METHOD, ("x", "y"), SCHEME, PATH, AUTHORITY]));
+    });
+}
+
+#[test]
+fn case_082_pseudo_fields_that_are_missing_doubled_unknown_or_late() {
+    with_origin(|proxy, origin| {
+        let whole = [METHOD, SCHEME, PATH, AUTHORITY];
+        for (index, one) in whole.iter().enumerate() {
+            let without: Vec<_> = whole.iter().filter(|field| *field != one).copied().collect();
+            refused(proxy, origin, pseudo(&without));
+            refused(proxy, origin, pseudo(&[&whole[..], &[*one]].concat()));
+            let mut late = without;
+            late.insert(index.min(2), ("x", "y"));
+            refused(proxy, origin, pseudo(&[&late[..], &[*one]].concat()));
+        }
+        for unknown in [":unknown", ":status", ":", ":Path"] {
+            refused(proxy, origin, pseudo(&[&[(unknown, "200")], &whole[..]].concat()));
+        }
+        // In trailers none may be; what has gone up by then is broken off.
+        for (name, value) in [(":path", "/"), (":status", "200"), (":unknown", "x")] {
+            let mut client = Frames::begin(proxy);
+            let late = frame(HEADERS, END_HEADERS | END_STREAM, 1, field(name, value));
+            client.offer([frame(HEADERS, END_HEADERS, 1, request("POST", &[])), late].concat());
+            assert_eq!(client.reset_of(1), PROTOCOL, "{name} in trailers");
+        }
+        assert!(origin.requests().iter().all(|request| request.method() == "GET"));
     });
 }
 
@@ -119,33 +140,52 @@ fn refused_or_400(proxy: &Proxy, block: Vec<u8>) {
     }
 }
 
-#[test]
-fn cases_088_to_093_lengths() {
+/// Sends frames of a POST, and asserts that it is reset and that no origin hears of a whole one.
+fn breaks_off(what: &str, frames: &[Vec<u8>]) {
     on_workers(|workers| {
-        // An origin that tells a whole body from one that was cut off.
         let origin = Origin::ok();
         let proxy = proxy(workers, &origin, "");
-        let post = |further: &[(&str, &str)], flags| frame(HEADERS, END_HEADERS | flags, 1, request("POST", further));
-        let body = |text: &str, flags| frame(DATA, flags, 1, text);
-        let trailers = frame(HEADERS, END_HEADERS | END_STREAM, 1, field("x-late", "y"));
-        let ten = [("content-length", "10")];
-        let five = [("content-length", "5")];
-        for (what, frames) in [
-            ("88", vec![post(&ten, END_STREAM)]),
-            ("89", vec![post(&ten, NONE), body("five5", END_STREAM)]),
-            ("89 with trailers", vec![post(&ten, NONE), body("five5", NONE), trailers]),
-            ("90", vec![post(&five, NONE), body("tenbytes10", END_STREAM)]),
-            ("93", vec![post(&[("content-length", "5"), ("content-length", "6")], NONE), body("five5", END_STREAM)]),
-            ("no number", vec![post(&[("content-length", "+5")], NONE), body("five5", END_STREAM)]),
-        ] {
-            let mut client = Frames::begin(&proxy);
-            client.offer(frames.concat());
-            assert_eq!(client.reset_of(1), PROTOCOL, "{what}");
-        }
-        // What had gone up was broken off.
+        let mut client = Frames::begin(&proxy);
+        client.offer(frames.concat());
+        assert_eq!(client.reset_of(1), PROTOCOL, "{what}");
+        // What had gone up was broken off, and its connection serves nobody else.
         origin.wait_all_ended();
-        assert!(origin.requests().is_empty(), "{:#?}", origin.requests());
+        assert!(origin.requests().is_empty(), "{what}: {:#?}", origin.requests());
     });
+}
+
+fn post(further: &[(&str, &str)], flags: u8) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS | flags, 1, request("POST", further))
+}
+
+fn body(text: &str, flags: u8) -> Vec<u8> {
+    frame(DATA, flags, 1, text)
+}
+
+#[test]
+fn case_088_a_length_and_no_body() {
+    breaks_off("88", &[post(&[("content-length", "10")], END_STREAM)]);
+}
+
+#[test]
+fn case_089_less_than_the_length() {
+    let head = post(&[("content-length", "10")], NONE);
+    let trailers = frame(HEADERS, END_HEADERS | END_STREAM, 1, field("x-late", "y"));
+    breaks_off("89", &[head.clone(), body("five5", END_STREAM)]);
+    breaks_off("89 with trailers", &[head, body("five5", NONE), trailers]);
+}
+
+#[test]
+fn case_090_more_than_the_length() {
+    let head = post(&[("content-length", "5")], NONE);
+    breaks_off("90", &[head.clone(), body("tenbytes10", END_STREAM)]);
+    breaks_off("90 in two", &[head, body("five5", NONE), body("more", END_STREAM)]);
+}
+
+#[test]
+fn case_093_two_lengths_and_none() {
+    breaks_off("93", &[post(&[("content-length", "5"), ("content-length", "6")], NONE), body("five5", END_STREAM)]);
+    breaks_off("no number", &[post(&[("content-length", "+5")], NONE), body("five5", END_STREAM)]);
 }
 
 #[test]
