@@ -3,6 +3,7 @@
 //! Used by the feature files beside it. Never a fixed port, never a shared directory, never a wait without an end.
 
 mod check;
+pub(crate) mod crowd;
 pub(crate) mod dns;
 pub(crate) mod h2;
 mod message;
