@@ -73,13 +73,13 @@ pub struct Found {
     siblings: [Option<Held>; 3],
 }
 
-impl Default for Files {
-    fn default() -> Self {
-        Self { shelf: RefCell::default(), threads: Rc::new(Semaphore::new(THREADS)), stamp: RefCell::new(Stamp::new()) }
-    }
-}
-
 impl Files {
+    /// Keeps so many descriptors open at most, besides those of what is being sent.
+    pub fn new(descriptors: usize) -> Self {
+        let (shelf, threads) = (RefCell::new(Shelf::new(descriptors)), Rc::new(Semaphore::new(THREADS)));
+        Self { shelf, threads, stamp: RefCell::new(Stamp::new()) }
+    }
+
     /// Finds a file, or the index of a directory. `key` is scratch.
     ///
     /// # Errors

@@ -126,7 +126,7 @@ fn take_batch(worker: &Rc<Worker>, socket: &Arc<Socket>, listening: &OwnedFd) ->
             Err(error) => {
                 // EMFILE, ENFILE, ENOBUFS, ENOMEM: others may free some; accepting at once again would only spin.
                 worker.counters.accept_exhausted.add(1);
-                process.say_exhausted(&error.into());
+                process.say_exhausted("accept", &error.into());
                 return Taken::Pause;
             }
         }

@@ -1,5 +1,7 @@
 //! What all workers of one proxy share: the generation in force, the count of connections, the ways to each other.
 
+pub mod descriptors;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
@@ -11,6 +13,7 @@ use std::time::{Instant, SystemTime};
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc::UnboundedSender;
 
+pub use self::descriptors::Descriptors;
 use crate::certs::Certs;
 use crate::control::health::Health;
 use crate::control::resolve::Doubts;
@@ -35,6 +38,8 @@ pub struct Process {
     pub generation: Arc<ArcSwap<Generation>>,
     /// One per worker, by index.
     pub workers: Vec<WorkerLink>,
+    /// How open files are shared out.
+    pub descriptors: Descriptors,
     /// Client connections, all workers.
     pub admission: Admission,
     /// Where access lines go now.
@@ -97,6 +102,8 @@ pub struct WorkerLink {
     pub load: Arc<AtomicU64>,
     /// Sockets that it accepts on, or will when it reads its inbox.
     pub accepting: Arc<AtomicU64>,
+    /// It has been told to spare descriptors, and has not come to it.
+    pub sparing: AtomicBool,
     /// What it counts.
     pub counters: Arc<Counters>,
 }
@@ -110,6 +117,8 @@ pub enum Command {
     Unlisten(u64),
     /// Serve this connection.
     Serve(Arc<Socket>, OwnedFd, Remote, Admitted),
+    /// Descriptors are short: close what is kept for later.
+    Spare,
     /// A new generation is in force: look whose streams have to end.
     Generation,
     /// Finish what is under way; close what is idle.
@@ -156,10 +165,11 @@ impl Process {
         }
     }
 
-    /// Says that the system gives nothing to accept with, at most once a second.
-    pub fn say_exhausted(&self, error: &io::Error) {
+    /// Says that the system gives nothing to accept or connect with, at most once a second.
+    pub fn say_exhausted(&self, what: &str, error: &io::Error) {
         if self.said.may() {
-            tracing::error!(open = self.admission.open(), %error, "cannot accept: raise the limit on open files");
+            let open = self.admission.open();
+            tracing::error!(open, %error, "cannot {what}: the machine is short of it; see the limit on open files");
         }
     }
 }
@@ -182,7 +192,7 @@ impl Quiet {
 /// Counts client connections and refuses those beyond a bound.
 #[derive(Debug)]
 pub struct Admission {
-    /// The most at once: half of the descriptors, less a reserve (each may need one upstream).
+    /// The most at once: [`Descriptors::connections`].
     pub most: u64,
     open: AtomicU64,
     clients: Mutex<HashMap<IpAddr, u32>>,

@@ -212,8 +212,8 @@ impl Pump {
                 && sink.is_plain()
                 && self.allowance > Self::UNPACED / 2
             {
-                // Where the system has no pipe left, the body is copied.
-                self.splice = Splice::lend().ok();
+                // Where no pipe is left, the body is copied.
+                self.splice = Splice::lend();
             }
             if self.splice.is_some() {
                 ready!(self.poll_splice(context, source, sink))?;

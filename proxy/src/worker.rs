@@ -32,6 +32,7 @@ use crate::process::{Admitted, Command, Process};
 use crate::reactor::{self, Registered};
 use crate::relay::READ;
 use crate::relay::encode::Encoders;
+use crate::relay::splice;
 use crate::streams::{Pace, Streams, Which};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;
@@ -106,6 +107,7 @@ impl Worker {
 
     fn new(process: Arc<Process>, index: usize) -> Option<Rc<Self>> {
         let link = process.workers.get(index)?;
+        splice::allow(process.descriptors.pipes);
         let deadlines = Deadlines::new(process.origin);
         let (load, counters) = (Arc::clone(&link.load), Arc::clone(&link.counters));
         let current = RefCell::new(Rc::new(Current(process.generation.load_full())));
@@ -113,7 +115,7 @@ impl Worker {
             index,
             desks: Desks::default(),
             scratch: RefCell::new(vec![0; READ].into_boxed_slice()),
-            files: Files::default(),
+            files: Files::new(process.descriptors.files),
             encoders: Encoders::default(),
             pools: RefCell::default(),
             streams: Streams::new(Rc::clone(&deadlines)),
@@ -147,6 +149,7 @@ impl Worker {
                     }
                 }
                 Command::Serve(socket, fd, remote, admitted) => self.serve(socket, fd, remote, admitted),
+                Command::Spare => self.spare(),
                 Command::Generation => {
                     let spread = self.generation().snapshot.drain.spread;
                     self.streams.heed_removals(spread);
@@ -159,6 +162,23 @@ impl Worker {
         }
         self.access.flush();
         self.spans.flush();
+    }
+
+    /// Closes what is kept for later, here and soon in every worker: descriptors are short.
+    pub fn spare_descriptors(&self) {
+        self.pools.borrow_mut().spare();
+        for (_, link) in self.process.workers.iter().enumerate().filter(|(index, _)| *index != self.index) {
+            if !link.sparing.swap(true, Ordering::Relaxed) {
+                let _ = link.inbox.send(Command::Spare);
+            }
+        }
+    }
+
+    fn spare(&self) {
+        if let Some(link) = self.process.workers.get(self.index) {
+            link.sparing.store(false, Ordering::Relaxed);
+        }
+        self.pools.borrow_mut().spare();
     }
 
     /// Whose turn it is among the addresses of a name, for the next connection that is opened.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -24,15 +25,10 @@ use crate::admin::Admin;
 use crate::certs::keeper::Keeper;
 use crate::certs::{Certs, Wanted};
 use crate::generation::{Generation, Registry};
-use crate::process::{Admission, Process, WorkerLink};
+use crate::process::descriptors::FEWEST;
+use crate::process::{Admission, Descriptors, Process, WorkerLink};
 use crate::telemetry::export::{self, Exporter};
 use crate::worker::Worker;
-
-/// Descriptors that are not for connections: logs, sockets that listen, the control socket, what libraries open.
-const RESERVED: u64 = 200;
-
-/// With fewer descriptors than this there is no use in starting: 28 connections, each with one upstream.
-const FEWEST: u64 = 256;
 
 /// Questions of the admin plane that wait at once; whoever comes later waits to ask.
 const ASKS: usize = 1024;
@@ -62,11 +58,12 @@ pub fn run(start: Start) -> Result<u8, String> {
     let Start { config, scope, path, picture, ready, names_hosts } = start;
     let _lock = state::lock(&config.state_dir)?;
     let descriptors = raise_descriptor_limit()?;
-    let admission = Admission::new((descriptors - RESERVED) / 2);
-    tracing::info!(connections = admission.most, descriptors, "the limit on open files allows so many connections");
     let origin = Instant::now();
     let access = open_access(&config.access_log)?;
     let count = config.workers.unwrap_or_else(cores);
+    let shares = Descriptors::share(descriptors, count);
+    let admission = Admission::new(shares.connections);
+    tracing::info!(connections = admission.most, descriptors, "the limit on open files allows so many connections");
     let (registry, routes, generation) = first_generation(config, &scope)?;
     let mut listeners = Listeners::default();
     let plan = listeners.plan(&generation.config.listeners, count).map_err(|error| error.to_string())?;
@@ -81,6 +78,7 @@ pub fn run(start: Start) -> Result<u8, String> {
         started: SystemTime::now(),
         generation: Arc::new(ArcSwap::from_pointee(generation)),
         workers: links,
+        descriptors: shares,
         admission,
         access_on: access.is_some().into(),
         timed: access.is_some().into(),
@@ -201,7 +199,16 @@ type Inbox = mpsc::UnboundedReceiver<crate::process::Command>;
 
 fn link() -> (WorkerLink, Inbox) {
     let (inbox, commands) = mpsc::unbounded_channel();
-    (WorkerLink { inbox, load: Arc::default(), accepting: Arc::default(), counters: Arc::default() }, commands)
+    (
+        WorkerLink {
+            inbox,
+            load: Arc::default(),
+            accepting: Arc::default(),
+            sparing: AtomicBool::new(false),
+            counters: Arc::default(),
+        },
+        commands,
+    )
 }
 
 /// One worker for each core that we may use; a container's share of the machine counts.

@@ -9,19 +9,25 @@ use switchboard_core::config::Config;
 use super::Finding;
 use crate::admin;
 use crate::admin::client::{Place, ask};
+use crate::process::Descriptors;
 
 /// Fewer descriptors than this are soon used up: each WebSocket takes two.
 const FEW: u64 = 4096;
+
+/// How many a proxy with one worker would let in.
+fn tunnels(most: u64) -> u64 {
+    Descriptors::share(most, 1).connections
+}
 
 /// How many connections the hard limit allows.
 pub(super) fn descriptors() -> Finding {
     match getrlimit(Resource::Nofile).maximum {
         Some(most) if most < FEW => Finding::Note(
-            format!("at most {most} open files: about {} WebSockets at once", most / 2),
+            format!("at most {most} open files: about {} WebSockets at once", tunnels(most)),
             "raise the hard limit: LimitNOFILE=1048576 in the systemd unit, --ulimit nofile=1048576 for docker"
                 .to_owned(),
         ),
-        Some(most) => Finding::Good(format!("{most} open files: about {} WebSockets at once", most / 2)),
+        Some(most) => Finding::Good(format!("{most} open files: about {} WebSockets at once", tunnels(most))),
         None => Finding::Good("as many open files as the machine has".to_owned()),
     }
 }

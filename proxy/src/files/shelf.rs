@@ -10,10 +10,9 @@ use switchboard_core::snapshot::Site;
 
 use super::Entry;
 
-/// What one generation holds at most: entries, bytes of memory, descriptors. Chosen; a worker has two.
+/// What one generation holds at most: entries, bytes of memory. Chosen; a worker has two.
 const ENTRIES: usize = 1024;
 const BYTES: usize = 8 * 1024 * 1024;
-const DESCRIPTORS: usize = 256;
 
 /// Seconds after which a generation grows old.
 const GROWS_OLD: u32 = 10;
@@ -21,8 +20,10 @@ const GROWS_OLD: u32 = 10;
 type Entries = HashMap<Box<[u8]>, Rc<Entry>>;
 
 /// The entries of one worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shelf {
+    /// Descriptors of one generation at most.
+    most: usize,
     young: Entries,
     old: Entries,
     bytes: usize,
@@ -39,6 +40,11 @@ pub(super) fn key(site: &Arc<Site>, wanted: &Wanted, out: &mut Vec<u8>) {
 }
 
 impl Shelf {
+    pub(super) fn new(descriptors: usize) -> Self {
+        let (young, old) = (Entries::new(), Entries::new());
+        Self { most: descriptors / 2, young, old, bytes: 0, descriptors: 0, age: 0 }
+    }
+
     pub(super) fn find(&mut self, key: &[u8]) -> Option<Rc<Entry>> {
         if let Some(entry) = self.young.get(key) {
             return Some(Rc::clone(entry));
@@ -51,7 +57,7 @@ impl Shelf {
     pub(super) fn put(&mut self, key: &[u8], entry: &Rc<Entry>) {
         let (bytes, descriptors) = entry.weight();
         let full =
-            self.young.len() >= ENTRIES || self.bytes + bytes > BYTES || self.descriptors + descriptors > DESCRIPTORS;
+            self.young.len() >= ENTRIES || self.bytes + bytes > BYTES || self.descriptors + descriptors > self.most;
         if full {
             self.turn();
         }

@@ -23,8 +23,21 @@ const PIPE: usize = 256 * 1024;
 /// Pipes that a worker keeps for reuse.
 const KEPT: usize = 16;
 
+/// The pipes of one worker.
+#[derive(Debug)]
+struct Pipes {
+    kept: Vec<(OwnedFd, OwnedFd)>,
+    /// How many more may be open at once, besides those that are kept.
+    left: usize,
+}
+
 thread_local! {
-    static PIPES: RefCell<Vec<(OwnedFd, OwnedFd)>> = const { RefCell::new(Vec::new()) };
+    static PIPES: RefCell<Pipes> = const { RefCell::new(Pipes { kept: Vec::new(), left: 0 }) };
+}
+
+/// Lets the calling worker have so many pipes at once; none before.
+pub fn allow(pipes: usize) {
+    PIPES.with_borrow_mut(|all| all.left = pipes);
 }
 
 /// A lent pipe and how much is in it.
@@ -58,21 +71,22 @@ impl Splice {
         coding == Coding::Plain && left.is_some_and(|left| left >= PAYS_FROM)
     }
 
-    /// Lends an empty pipe.
-    ///
-    /// # Errors
-    /// When descriptors are exhausted.
-    pub fn lend() -> io::Result<Self> {
-        let pipe = match PIPES.with_borrow_mut(Vec::pop) {
-            Some(pipe) => pipe,
-            None => {
-                let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-                // A smaller pipe works too: unprivileged users have a quota.
-                let _ = fcntl_setpipe_size(&pipe.1, PIPE);
-                pipe
+    /// Lends an empty pipe; `None` where the worker's share or the system has none left.
+    pub fn lend() -> Option<Self> {
+        let pipe = PIPES.with_borrow_mut(|all| {
+            if let Some(pipe) = all.kept.pop() {
+                return Some(pipe);
             }
-        };
-        Ok(Self { pipe: Some(pipe), held: 0 })
+            all.left = all.left.checked_sub(1)?;
+            let made = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok();
+            match &made {
+                // A smaller pipe works too: unprivileged users have a quota.
+                Some(pipe) => drop(fcntl_setpipe_size(&pipe.1, PIPE)),
+                None => all.left += 1,
+            }
+            made
+        })?;
+        Some(Self { pipe: Some(pipe), held: 0 })
     }
 
     /// Whether the sink has taken all that the source gave.
@@ -144,14 +158,13 @@ impl Splice {
 impl Drop for Splice {
     fn drop(&mut self) {
         // A pipe with bytes in it would give them to another exchange: it is closed instead.
-        if let Some(pipe) = self.pipe.take()
-            && self.held == 0
-        {
-            PIPES.with_borrow_mut(|pipes| {
-                if pipes.len() < KEPT {
-                    pipes.push(pipe);
-                }
-            });
-        }
+        let Some(pipe) = self.pipe.take() else { return };
+        PIPES.with_borrow_mut(|all| {
+            if self.held == 0 && all.kept.len() < KEPT {
+                all.kept.push(pipe);
+            } else {
+                all.left += 1;
+            }
+        });
     }
 }

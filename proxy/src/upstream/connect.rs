@@ -20,6 +20,7 @@ use crate::worker::Worker;
 ///
 /// # Errors
 /// `connect_refused`, `connect_timeout` or `tls_failed`, all safe to try elsewhere: not a byte of a request was sent.
+/// `overloaded` where this machine lacks what it takes.
 pub async fn connect(
     worker: &Worker,
     endpoint: &EndpointLive,
@@ -51,8 +52,14 @@ pub async fn connect_raw(
     patience: Option<Duration>,
     ends: Option<Ends>,
 ) -> Result<Connection, ProxyError> {
-    let turn = worker.turn();
-    let refused = match race::connect(endpoint, turn, &worker.process.doubts, client, deadline, patience).await {
+    let doubts = &worker.process.doubts;
+    let mut outcome = race::connect(endpoint, worker.turn(), doubts, client, deadline, patience).await;
+    if matches!(outcome, Err(Failure::Exhausted(_))) {
+        // Connections that wait for use are a luxury: here at once, in other workers soon.
+        worker.spare_descriptors();
+        outcome = race::connect(endpoint, worker.turn(), doubts, client, deadline, patience).await;
+    }
+    let refused = match outcome {
         Ok((transport, version)) => {
             worker.counters.upstream_connects.add(1);
             introduce(&transport, endpoint, ends)?;
@@ -62,6 +69,11 @@ pub async fn connect_raw(
         Err(Failure::TimedOut) => {
             let detail = "The endpoint did not accept a connection in time.";
             return Err(ProxyError::upstream(Reason::ConnectTimeout, detail).retry(Retry::Unsent));
+        }
+        Err(Failure::Exhausted(source)) => {
+            worker.process.say_exhausted("connect to an endpoint", &source);
+            let detail = "The proxy has no descriptor, local port or memory left to connect with.";
+            return Err(ProxyError::own(Reason::Overloaded, detail).because(source));
         }
         Err(Failure::ClientGone) => return Err(ProxyError::gone()),
         Err(Failure::Refused(error)) => error,

@@ -146,6 +146,14 @@ impl Pools {
         }
     }
 
+    /// Closes what nobody uses.
+    pub fn spare(&mut self) {
+        for pool in &mut self.list {
+            pool.idle = Vec::new();
+            pool.links.retain(|(link, _)| !link.is_idle());
+        }
+    }
+
     /// Closes all of them.
     pub fn clear(&mut self) {
         self.list.clear();

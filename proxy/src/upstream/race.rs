@@ -31,6 +31,8 @@ pub enum Failure {
     Refused(Option<io::Error>),
     /// Not in time.
     TimedOut,
+    /// This machine has no descriptor, port or memory for a connection: no endpoint is to blame.
+    Exhausted(io::Error),
     /// The client went away meanwhile.
     ClientGone,
 }
@@ -50,7 +52,8 @@ pub async fn connect(
     let ends = patience.map_or(Moment::NEVER, |patience| deadline.clock().about_now() + patience);
     let version = endpoint.places.version();
     let waiting = order(&endpoint.places.load(), endpoint.places.lead(), turn);
-    let mut race = Race { endpoint, doubts, deadline, ends, version, waiting, open: Vec::new(), refused: None };
+    let mut race =
+        Race { endpoint, doubts, deadline, ends, version, waiting, open: Vec::new(), refused: None, exhausted: None };
     let transport = poll_fn(|context| {
         deadline.register(context);
         race.poll(context, client)
@@ -70,6 +73,7 @@ struct Race<'a> {
     /// Attempts that are under way.
     open: Vec<Transport>,
     refused: Option<io::Error>,
+    exhausted: Option<io::Error>,
 }
 
 impl Race<'_> {
@@ -93,7 +97,10 @@ impl Race<'_> {
                 }
             }
             if self.open.is_empty() && self.waiting.is_empty() {
-                return Poll::Ready(Err(Failure::Refused(self.refused.take())));
+                return Poll::Ready(Err(match self.exhausted.take() {
+                    Some(error) => Failure::Exhausted(error),
+                    None => Failure::Refused(self.refused.take()),
+                }));
             }
             if !next && self.deadline.has_come() {
                 if self.deadline.clock().about_now() >= self.ends {
@@ -121,6 +128,7 @@ impl Race<'_> {
                     self.open.push(transport);
                     break;
                 }
+                Err(error) if is_exhausted(&error) => self.exhausted = Some(error),
                 Err(error) => self.fail(error),
             }
         }
@@ -179,6 +187,12 @@ fn alternate<'a>(places: impl Iterator<Item = &'a Place>, ordered: &mut VecDeque
     .cloned()
     .collect();
     ordered.extend(found);
+}
+
+/// Whether the lack is this machine's: descriptors, memory, local ports.
+fn is_exhausted(error: &io::Error) -> bool {
+    let lacks = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+    Errno::from_io_error(error).is_some_and(|errno| lacks.contains(&errno))
 }
 
 /// Starts a connect without waiting for its end.

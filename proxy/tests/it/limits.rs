@@ -1,6 +1,7 @@
 //! SECURITY.md §1 H, as far as HTTP/1 goes: time and room that one client may take. Cases 144–147, 157, 160.
 
 use crate::harness::{Ending, Origin, Pair, Proxy, Wire, assert_own_answer, on_workers, poll, poll_for};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 /// Sends a byte every 50 ms until an answer or the end comes; tells how long that took.
@@ -264,6 +265,38 @@ fn case_157_descriptors_exhausted() {
             client.offer("GET / HTTP/1.1\r\nHost: t.test\r\nConnection: close\r\n\r\n");
             client.rest().starts_with(b"HTTP/1.1 200 ").then_some(())
         });
+    });
+}
+
+#[test]
+fn kept_connections_make_room_where_descriptors_are_short() {
+    const AT_ONCE: usize = 20;
+    on_workers(|workers| {
+        // Each endpoint is asked by all at once, so that as many connections to it are kept: in all more than there are
+        // descriptors.
+        let together = || {
+            let barrier = Arc::new(Barrier::new(AT_ONCE));
+            Origin::start(move |wire, _| {
+                while wire.request().is_some() {
+                    barrier.wait();
+                    wire.offer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+                }
+            })
+        };
+        let origins: Vec<Origin> = (0..16).map(|_| together()).collect();
+        let routes: Vec<String> =
+            origins.iter().enumerate().map(|(n, origin)| format!("t{n}.test: \"{}\"", origin.address())).collect();
+        let yaml = format!("routes: {{ {} }}\n", routes.join(", "));
+        let proxy = Proxy::start_with(workers, &yaml, |command| limit_descriptors(command, 300));
+        let mut clients: Vec<Wire> = (0..AT_ONCE).map(|_| proxy.connect()).collect();
+        for n in 0..origins.len() {
+            for client in &mut clients {
+                client.send(format!("GET / HTTP/1.1\r\nHost: t{n}.test\r\n\r\n"));
+            }
+            for client in &mut clients {
+                assert_eq!(client.response().text(), "ok", "endpoint {n}");
+            }
+        }
     });
 }
 
