@@ -66,6 +66,7 @@ SCENARIOS = [
     Scenario("upload", "1 MiB upload, 8 connections", "upload", 8, origin="own", bar=0.8),
     Scenario("connect", "a new connection per request, 32 at a time", "connect", 32),
     Scenario("echo", "WebSocket echo of 64-byte messages, 64 connections", "echo", 64, "message", "own", bar=1.0),
+    Scenario("messages", "WebSocket echo of 64 KiB messages, 8 connections", "messages", 8, "message", "own", bar=0.9),
     Scenario("idle", "idle WebSockets", "idle", 9000, "tunnel", "own", bar=2.5),
     Scenario("file-4k", "a file of 4 KiB, 32 connections", "wrk", 32, path="/4k.bin", serves="files", bar=0.9),
     Scenario("file-1m", "a file of 1 MiB, 8 connections", "wrk", 8, path="/1m.bin", serves="files", bar=0.9),

@@ -29,7 +29,7 @@ pub(crate) struct Plan {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let Some((kind, plan)) = parse(&arguments) else {
-        eprintln!("usage: load upload|download|connect|echo|idle|sse HOST:PORT CONNECTIONS SECONDS");
+        eprintln!("usage: load upload|download|connect|echo|messages|idle|sse HOST:PORT CONNECTIONS SECONDS");
         return ExitCode::FAILURE;
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
@@ -58,6 +58,7 @@ async fn run(kind: &str, plan: Plan) -> io::Result<Report> {
         "download" => http::exchanges(plan, http::Load::Download).await,
         "connect" => http::connects(plan).await,
         "echo" => websocket::echo(plan).await,
+        "messages" => websocket::messages(plan).await,
         "idle" => websocket::idle(plan).await,
         "sse" => sse::listen(plan).await,
         _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "no such load")),
