@@ -43,13 +43,14 @@ impl Rig {
         Self { balancer, tally, standing }
     }
 
-    /// Takes every endpoint down but one in `one_in`.
+    /// Takes every endpoint down but one in `one_in`, as the control thread does.
     fn down(self, one_in: usize) -> Self {
         for (place, standing) in self.standing.iter().enumerate() {
             if place % one_in != 0 {
                 standing.set(Flag::Failing);
             }
         }
+        self.balancer.survey(&self.tally, |place| &self.standing[place]);
         self
     }
 
@@ -81,7 +82,8 @@ fn picks(criterion: &mut Criterion) {
         Rig::new(balance.clone(), |_| 1).run(criterion, name);
         Rig::new(balance.clone(), |place| 1 + place % 3).run(criterion, &format!("{name}, weights"));
         Rig::new(balance.clone(), |place| 1 + place % 3).down(2).run(criterion, &format!("{name}, half are down"));
-        Rig::new(balance, |place| 1 + place % 3).down(20).run(criterion, &format!("{name}, 19 of 20 are down"));
+        Rig::new(balance.clone(), |place| 1 + place % 3).down(20).run(criterion, &format!("{name}, 19 of 20 are down"));
+        Rig::new(balance, |place| 1 + place % 3).down(500).run(criterion, &format!("{name}, all but two are down"));
     }
 }
 

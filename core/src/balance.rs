@@ -7,6 +7,7 @@
 mod budget;
 mod choose;
 mod draw;
+mod fit;
 mod key;
 mod ring;
 mod schedule;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use crate::config::{self, Balance, HashKey, Share};
 use crate::moment::Moment;
+use fit::Fit;
 use ring::Ring;
 
 pub use budget::Budget;
@@ -87,6 +89,7 @@ struct Group {
     schedule: Box<[u32]>,
     weight: u64,
     ring: Option<Ring>,
+    fit: Fit,
 }
 
 /// What a request brings to a pick.
@@ -192,13 +195,19 @@ impl Balancer {
         self.slow_start
     }
 
-    /// Sees whether so few endpoints are up that the ejected have to serve as well. Who changes a standing calls it.
-    pub fn weigh_panic<'s>(&self, tally: &Tally, standing: impl Fn(usize) -> &'s Standing) {
-        let up = (0..self.members.len()).filter(|place| standing(*place).is_up()).count();
-        let below =
-            |share: Share| (up as u64) * u64::from(Share::WHOLE.0) < self.members.len() as u64 * u64::from(share.0);
+    /// Sees who may be picked, and whether so few are up that the ejected have to serve as well. Who changes a standing
+    /// calls it then, one at a time: picks prefer whom it saw, and whom it saw out gets little before it is called again.
+    pub fn survey<'s>(&self, tally: &Tally, standing: impl Fn(usize) -> &'s Standing) {
+        let count = self.members.len();
+        let up = (0..count).filter(|place| standing(*place).is_up()).count();
+        let below = |share: Share| (up as u64) * u64::from(Share::WHOLE.0) < count as u64 * u64::from(share.0);
         let panic = self.panic.is_some_and(below);
         tally.panic.store(panic, Ordering::Relaxed);
+        // A name that comes to resolve tells nobody: who waits for one is worth a look all the time.
+        let is_out = |place: usize| place < count && !standing(place).is_fit(panic);
+        for group in [&self.first, &self.backup] {
+            group.fit.survey(group.turns(), is_out);
+        }
     }
 
     /// Picks the place of an endpoint. `standing` gives the live state of each place.
@@ -238,11 +247,29 @@ impl Group {
         let by_weight = !same && !matches!(upstream.balance, Balance::Random | Balance::Hash { .. });
         let hashed = matches!(upstream.balance, Balance::Hash { .. }) || app_cookie(upstream).is_some();
         let ring = hashed && !weights.is_empty();
-        Self {
-            places: weights.iter().map(|(place, _)| *place).collect(),
-            schedule: if by_weight { schedule::schedule(&weights) } else { Box::default() },
+        let places: Box<[u32]> = weights.iter().map(|(place, _)| *place).collect();
+        let schedule = if by_weight { schedule::schedule(&weights) } else { Box::default() };
+        let mut group = Self {
             weight: weights.iter().map(|(_, weight)| u64::from(*weight)).sum(),
             ring: ring.then(|| Ring::new(members.map(|(place, endpoint)| (place, endpoint.weight, endpoint.seat())))),
+            fit: Fit::default(),
+            places,
+            schedule,
+        };
+        // One alone is never passed over.
+        if group.places.len() > 1 {
+            group.fit = Fit::new(group.turns(), upstream.endpoints.len());
         }
+        group
+    }
+
+    /// Places as often as their weight asks for.
+    fn turns(&self) -> &[u32] {
+        if self.schedule.is_empty() { &self.places } else { &self.schedule }
+    }
+
+    /// One of the turns of those who are worth a look; `number` is told how many there are and chooses.
+    fn turn(&self, number: impl FnOnce(usize) -> usize) -> Option<u32> {
+        self.fit.turn(self.turns(), number)
     }
 }

@@ -138,7 +138,7 @@ impl World {
             }
         }
         let standing = |place: usize| &self.standings[place];
-        self.balancer.weigh_panic(&self.tally, standing);
+        self.balancer.survey(&self.tally, standing);
         let up = (0..self.endpoints.len()).filter(|index| self.is_up(*index)).count();
         let whole = u64::from(Share::WHOLE.0);
         let panic = (up as u64) * whole < self.endpoints.len() as u64 * u64::from(self.panic.0);

@@ -14,6 +14,10 @@ use super::{Ask, Balancer, COMPARED, Draw, FULL, Group, Method, Refusal, Standin
 /// How many turns or numbers are tried before every endpoint is looked at.
 const TRIES: usize = 32;
 
+/// Where fewer than one in so many turns is left, a key is not looked up on the ring. Chosen: a walk to the next of one in
+/// 32 passes some thirty points, which is what it may cost.
+const SPARSE: usize = 32;
+
 /// One pick.
 struct Pick<'a, S> {
     balancer: &'a Balancer,
@@ -115,19 +119,17 @@ impl<'s, S: Fn(usize) -> &'s Standing> Pick<'_, S> {
     }
 
     fn in_turn(&self, group: &Group, draw: &mut Draw) -> Option<u32> {
-        let turns = group.turns();
         // What is passed over uses up its turn, so that the others go on to alternate.
-        let due = (0..TRIES.min(2 * turns.len())).find_map(|_| {
-            let place = *turns.get(self.tally.turn() % turns.len())?;
+        let due = (0..TRIES.min(2 * group.turns().len())).find_map(|_| {
+            let place = group.turn(|count| self.tally.turn() % count)?;
             self.takes(place, draw).then_some(place)
         });
         due.or_else(|| self.any(group, draw))
     }
 
     fn by_chance(&self, group: &Group, draw: &mut Draw) -> Option<u32> {
-        let turns = group.turns();
         let met = (0..TRIES).find_map(|_| {
-            let place = *turns.get(draw.below(turns.len()))?;
+            let place = group.turn(|count| draw.below(count))?;
             self.takes(place, draw).then_some(place)
         });
         met.or_else(|| self.any(group, draw))
@@ -186,15 +188,13 @@ impl<'s, S: Fn(usize) -> &'s Standing> Pick<'_, S> {
         };
         // Which keys an endpoint gets while it ramps depends on the key, not on chance: they stay where they are.
         let taken = |place: &u32| self.share(*place).is_some_and(|share| share >= FULL || (key >> 7) % FULL < share);
-        let near = ring.from(key).take(8 * TRIES);
+        // Where next to nobody is left, the walk would be long: then those who are share the keys by number.
+        if group.fit.count(group.turns()) * SPARSE < group.turns().len() {
+            let place = group.turn(|count| usize::try_from(key % count as u64).unwrap_or(0));
+            return place.filter(|place| taken(place) && bound(place)).or_else(|| self.any(group, draw));
+        }
+        let near = ring.from(key).take(8 * TRIES).filter(|place| group.fit.may(*place));
         let found = near.clone().find(|place| taken(place) && bound(place));
         found.or_else(|| near.clone().find(|place| self.share(*place).is_some())).or_else(|| self.any(group, draw))
-    }
-}
-
-impl Group {
-    /// Places as often as their weight asks for.
-    fn turns(&self) -> &[u32] {
-        if self.schedule.is_empty() { &self.places } else { &self.schedule }
     }
 }

@@ -89,6 +89,12 @@ impl Standing {
         self.flags() & (OUT | Flag::Drain as u32) == 0
     }
 
+    /// Whether it may be picked once its name resolves, where `panic` lets the ejected serve.
+    pub(super) fn is_fit(&self, panic: bool) -> bool {
+        let pardoned = if panic { Flag::Ejected as u32 } else { 0 };
+        self.flags() & !(Flag::Ramp as u32 | Flag::Unresolved as u32 | pardoned) == 0
+    }
+
     fn flags(&self) -> u32 {
         self.flags.load(Ordering::Acquire)
     }

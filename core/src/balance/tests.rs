@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::{Address, Endpoint, HashKey, Upstream};
 
+mod fit;
 mod simulation;
 
 /// An upstream with its live state, as the proxy has it.
@@ -300,7 +301,7 @@ fn panic_lets_the_ejected_serve_but_not_the_failing() {
     rig.balancer.panic = Some(Share(300_000));
     rig.standing[0].set(Flag::Failing);
     rig.standing[1].set(Flag::Ejected);
-    let weigh = |rig: &Rig| rig.balancer.weigh_panic(&rig.tally, |place| &rig.standing[place]);
+    let weigh = |rig: &Rig| rig.balancer.survey(&rig.tally, |place| &rig.standing[place]);
     weigh(&rig);
     assert_eq!(rig.picks(100), [0, 0, 50, 50], "half are up");
     rig.standing[2].set(Flag::Ejected);

@@ -121,7 +121,7 @@ impl Health {
         }
         (table.courses, table.records) = known;
         for group in &table.groups {
-            group.weigh_panic();
+            group.survey();
         }
         self.changed.notify_one();
     }
@@ -141,7 +141,7 @@ impl Health {
                 group.bring_up(member, flag, self.now());
             }
         }
-        group.weigh_panic();
+        group.survey();
         tracing::info!(upstream, endpoint, state = ?wanted, "the state was changed at run time");
         true
     }
@@ -208,7 +208,7 @@ impl Table {
                 Probed::Failing => drop(member.live.standing.set(Flag::Failing)),
                 Probed::Passing | Probed::Unproven => group.bring_up(member, Flag::Failing, now),
             }
-            group.weigh_panic();
+            group.survey();
             say(member, &change);
         }
     }
@@ -260,7 +260,7 @@ impl Table {
                     // Its first failure is enough to eject it again, for twice as long.
                     member.live.passive.begin(true);
                     group.bring_up(member, Flag::Ejected, now);
-                    group.weigh_panic();
+                    group.survey();
                     tracing::info!(upstream = %member.identity.upstream, endpoint = %member.identity.address,
                         "the time of its ejection is over: the endpoint is asked again");
                 }
@@ -296,7 +296,7 @@ fn report(
         Verdict::Ejected(hold) => {
             records.extend(list.get(at).map(|record| (identity(member), *record)));
             member.live.standing.set(Flag::Ejected);
-            group.weigh_panic();
+            group.survey();
             tracing::warn!(%upstream, %endpoint, cause, ?hold, "the endpoint is ejected");
         }
         Verdict::Enough => tracing::warn!(%upstream, %endpoint, cause, "not ejected: max_ejected is reached"),

@@ -78,7 +78,7 @@ impl Course {
     }
 
     fn weigh(&self) {
-        self.rig.balancer.weigh_panic(&self.rig.tally, |place| &self.rig.standing[place]);
+        self.rig.balancer.survey(&self.rig.tally, |place| &self.rig.standing[place]);
     }
 
     fn request(&mut self) {

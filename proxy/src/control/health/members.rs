@@ -89,6 +89,7 @@ impl Group {
             if standing.is_up() && !self.compiled.balancer.slow_start().is_zero() {
                 standing.ramp(now);
             }
+            self.survey();
             self.changed();
         }
     }
@@ -98,9 +99,9 @@ impl Group {
         self.live.changed();
     }
 
-    /// Sees whether so few are up that the ejected have to serve.
-    pub(super) fn weigh_panic(&self) {
-        self.compiled.balancer.weigh_panic(&self.live.tally, |place| &self.members[place].live.standing);
+    /// Lets picks know who may be picked. Called after each change of a flag.
+    pub(super) fn survey(&self) {
+        self.compiled.balancer.survey(&self.live.tally, |place| &self.members[place].live.standing);
     }
 }
 
