@@ -245,12 +245,13 @@ impl Transport {
         }
     }
 
-    /// The address of the other end, where the connection is a socket's own.
+    /// The address of the other end; none for a unix socket and for a client's stream.
     pub fn remote_address(&self) -> Option<std::net::SocketAddr> {
         match self {
             Self::Plain(socket) => socket.remote_address(),
             Self::Tls(stream) => stream.socket().remote_address(),
-            Self::Stream(_) | Self::Nobody => None,
+            Self::Stream(stream) => stream.remote_address(),
+            Self::Nobody => None,
         }
     }
 

@@ -188,10 +188,13 @@ fn services_say_their_ports_and_who_takes_turns() {
 /// An origin of WebSockets at an address of loopback.
 fn streams(last: u8, port: u16) -> Origin {
     Origin::start_at(SocketAddr::from(([127, 0, 0, last], port)), move |wire, _| {
-        if wire.request().is_none() {
-            return;
-        }
-        wire.send(crate::harness::ws::switching(&format!("X-At: {last}\r\n")));
+        let Some(request) = wire.request() else { return };
+        let Some(key) = request.field("sec-websocket-key") else {
+            return wire.offer("HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        };
+        let accept = String::from_utf8(switchboard_core::websocket::accept(key.as_bytes()).to_vec()).unwrap();
+        let switching = crate::harness::ws::switching(&format!("X-At: {last}\r\n"));
+        wire.send(switching.replace(crate::harness::ws::ACCEPT, &accept));
         // Echoes what comes.
         while let Some(bytes) = wire.at_least(1) {
             wire.offer(bytes);
@@ -252,5 +255,49 @@ fn streams_over_an_address_that_is_dropped_end_as_on_remove_says() {
             }
         }
         closed.iter_mut().filter(|(first, _)| !first).chain(&mut kept).for_each(|(_, wire)| echoes(wire));
+    });
+}
+
+/// The same of streams that share a connection of HTTP/2 to the address.
+#[test]
+fn streams_of_http2_over_an_address_that_is_dropped_end_as_on_remove_says() {
+    use crate::harness::ws;
+    on_workers(|workers| {
+        let (origin, dns) = (streams(1, 0), Dns::start());
+        // One server with every address of loopback, who speaks HTTP/2 to us.
+        let near = Proxy::start(
+            workers,
+            &format!("listen: {{ bind: \"0.0.0.0:0\", h2c: true }}\nroutes: {{ \"*\": \"{}\" }}\n", origin.address()),
+        );
+        dns.point("app.test", 2, 1);
+        let address = format!("h2c://app.test:{}", near.address().port());
+        let route = |host: &str, what: &str| format!("  {host}: {{ to: \"{address}\", on_remove: {what} }}\n");
+        let proxy = Proxy::start(
+            workers,
+            &format!(
+                "dns: {{ {} }}\ndrain: {{ spread: 0s }}\nroutes:\n{}{}",
+                dns.setting(),
+                route("keep.test", "keep"),
+                route("close.test", "{ close: 1012 }")
+            ),
+        );
+        poll("the name", || (proxy.get("keep.test", "/").status() == 426).then_some(()));
+        let open = |host: &str| {
+            let mut wire = proxy.connect();
+            assert_eq!(ws::open(&mut wire, host, "/").status(), 101);
+            wire
+        };
+        let echoes = |wire: &mut Wire| {
+            wire.send(ws::frame(ws::TEXT, b"here", true));
+            assert_eq!(wire.exactly(10)[0], ws::TEXT);
+        };
+        let (mut kept, mut closed) = (open("keep.test"), open("close.test"));
+        echoes(&mut kept);
+        echoes(&mut closed);
+        dns.point("app.test", 3, 1);
+        ws::expect_close(&mut closed, 1012);
+        echoes(&mut kept);
+        // Who comes now goes to the other address, and stays.
+        echoes(&mut open("close.test"));
     });
 }

@@ -57,7 +57,7 @@ impl Link {
             Core::new(Role::Client, generation.config.http2, generation.snapshot.limits.head, now)
         };
         let now = worker.deadlines.about_now();
-        let (shared, left) = (Shared::new(core), Rc::new(Cell::new(false)));
+        let (shared, left) = (Shared::new(core, transport.remote_address()), Rc::new(Cell::new(false)));
         let mut running = Running {
             transport,
             shared: Rc::clone(&shared),

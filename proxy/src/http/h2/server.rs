@@ -37,7 +37,7 @@ pub(in crate::http) async fn serve(connection: Connection, came: Vec<u8>) {
     drop(generation);
     let mut serving = Serving {
         wire: Wire::new(came, now),
-        shared: Shared::new(core),
+        shared: Shared::new(core, None),
         connection: Rc::clone(&connection),
         served: 0,
         idle: None,

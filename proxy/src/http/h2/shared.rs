@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
@@ -17,6 +18,8 @@ const HEADS: usize = 32;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) core: RefCell<Connection>,
+    /// Where an endpoint is that we connected to.
+    pub(super) remote: Option<SocketAddr>,
     seats: RefCell<Vec<Seat>>,
     task: RefCell<Option<Waker>>,
     /// Streams that wait for room in front of the socket, in the order in which they came.
@@ -34,9 +37,10 @@ struct Seat {
 }
 
 impl Shared {
-    pub(super) fn new(core: Connection) -> Rc<Self> {
+    pub(super) fn new(core: Connection, remote: Option<SocketAddr>) -> Rc<Self> {
         Rc::new(Self {
             core: RefCell::new(core),
+            remote,
             seats: RefCell::default(),
             task: RefCell::default(),
             crowd: RefCell::default(),
@@ -162,7 +166,7 @@ mod tests {
     #[test]
     fn interim_heads_that_nobody_reads_do_not_pile_up() {
         let bounds = Http2 { streams: 4, stream_window: 64 << 10, connection_window: 1 << 20, resets: 200 };
-        let shared = Shared::new(Connection::new(Role::Client, bounds, 32 * 1024, Moment::ZERO));
+        let shared = Shared::new(Connection::new(Role::Client, bounds, 32 * 1024, Moment::ZERO), None);
         let key = shared.core.borrow_mut().open();
         for _ in 0..HEADS {
             assert!(shared.put_head(key, Block::default(), false));

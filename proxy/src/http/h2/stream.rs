@@ -58,6 +58,11 @@ impl Stream {
         Self { shared, key, side: Side::Ours { scheme, accept: std::cell::Cell::new(None) } }
     }
 
+    /// Where the endpoint is that it goes to; none for a client's stream.
+    pub fn remote_address(&self) -> Option<std::net::SocketAddr> {
+        self.shared.remote
+    }
+
     /// Sends a head that is written as HTTP/1 lines, interim ones too; with `ends` nothing follows it. A 101 becomes
     /// the 200 that opens a tunnel here, an upgrade to WebSocket an extended CONNECT (RFC 8441 §5).
     ///
