@@ -5,6 +5,7 @@
 //! shards, and never across an await.
 
 pub mod disk;
+pub mod eras;
 pub mod fill;
 pub mod flight;
 pub mod page;
@@ -12,7 +13,7 @@ pub mod purge;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use moka::ops::compute::Op;
@@ -22,12 +23,10 @@ use switchboard_core::message::Fields;
 use switchboard_core::moment::Moment;
 
 pub use disk::Disk;
+pub use eras::Eras;
 pub use fill::Fill;
 pub use flight::{Flights, Join, Lead, Outcome};
 pub use page::{Page, Stored};
-
-/// Counters of changes. Two keys that share one keep an answer out now and then, which does no harm.
-const CHANGES: usize = 1024;
 
 /// What a page weighs beside its key and its answers: its own structure, and what the table keeps of it. Chosen.
 const PAGE: usize = 256;
@@ -52,35 +51,6 @@ pub struct Store {
     /// Bytes of answers that are on their way into the store.
     filling: AtomicU64,
     hasher: RandomState,
-}
-
-/// Counts what was thrown away: what was asked for before that is not stored after it.
-#[derive(Debug)]
-pub struct Eras {
-    purges: AtomicU32,
-    /// By what a key hashes to.
-    changes: Box<[AtomicU32]>,
-    hasher: RandomState,
-}
-
-impl Default for Eras {
-    fn default() -> Self {
-        let changes = (0..CHANGES).map(|_| AtomicU32::new(0)).collect();
-        Self { purges: AtomicU32::new(0), changes, hasher: RandomState::new() }
-    }
-}
-
-impl Eras {
-    /// A number that differs once something under a key was thrown away; now and then also where another key was.
-    pub fn of(&self, key: &[u8]) -> u64 {
-        let changes = self.changes_of(key).map_or(0, |changes| changes.load(Ordering::Acquire));
-        u64::from(self.purges.load(Ordering::Acquire)) << 32 | u64::from(changes)
-    }
-
-    fn changes_of(&self, key: &[u8]) -> Option<&AtomicU32> {
-        let [one, two, ..] = self.hasher.hash_one(key).to_le_bytes();
-        self.changes.get(usize::from(u16::from_le_bytes([one, two])) % CHANGES)
-    }
 }
 
 impl Store {
@@ -122,13 +92,23 @@ impl Store {
         self.memory.get()?.get(key)
     }
 
-    /// Puts an answer under a key, in the place of one that would be given to the same requests. `era` is that of the
-    /// key when it was asked for.
+    /// Puts an answer under a key, in the place of one that would be given to the same requests. `era` is the one in
+    /// which it was asked for.
     pub fn put(&self, key: &[u8], stored: Arc<Stored>, era: u64) {
         if let Some(disk) = &self.disk {
             disk.put(key, &stored, era, stored.entry.at);
         }
         self.change(key, |page| page.with(Arc::clone(&stored)));
+        self.unless_changed(key, era);
+    }
+
+    /// Takes back what was just put under a key that something was thrown away of meanwhile.
+    fn unless_changed(&self, key: &[u8], era: u64) {
+        if self.eras.changed(key, era)
+            && let Some(memory) = self.memory.get()
+        {
+            memory.invalidate(key);
+        }
     }
 
     /// Puts the second in the place of the first, if that is still there: nothing that was purged comes back.
@@ -140,19 +120,18 @@ impl Store {
             true => page.with(Arc::clone(&new)),
             false => page.clone(),
         });
+        self.unless_changed(key, era);
     }
 
     /// Takes what lies on disk under a key into memory. True where there was something.
     pub async fn recall(&self, key: &[u8], now: Moment) -> bool {
         let Some(disk) = self.disk.as_ref().filter(|disk| disk.has(key)) else { return false };
-        let (disk, own, era) = (Arc::clone(disk), key.to_vec(), self.eras.of(key));
+        let (disk, own, era) = (Arc::clone(disk), key.to_vec(), self.era());
         let found = tokio::task::spawn_blocking(move || disk.read(&own, now)).await.unwrap_or_default();
-        if self.eras.of(key) != era {
-            return false;
-        }
         for stored in &found {
             self.change(key, |page| page.with(Arc::clone(stored)));
         }
+        self.unless_changed(key, era);
         !found.is_empty()
     }
 
@@ -183,9 +162,7 @@ impl Store {
 
     /// Throws away all that is under a key, and keeps what is being fetched for it from being stored.
     pub fn invalidate(&self, key: &[u8]) {
-        if let Some(changes) = self.eras.changes_of(key) {
-            changes.fetch_add(1, Ordering::AcqRel);
-        }
+        self.eras.note(key);
         if let Some(disk) = &self.disk {
             disk.forget(key);
         }
@@ -199,9 +176,14 @@ impl Store {
         self.hasher.hash_one(key)
     }
 
-    /// The era of a key: [`Eras::of`].
-    pub fn era(&self, key: &[u8]) -> u64 {
-        self.eras.of(key)
+    /// The era that is now: what is asked for in it is not stored once something of its key was thrown away.
+    pub fn era(&self) -> u64 {
+        self.eras.now()
+    }
+
+    /// Whether something of a key was thrown away since an era.
+    pub fn changed(&self, key: &[u8], since: u64) -> bool {
+        self.eras.changed(key, since)
     }
 
     /// Counts bytes that are on their way into the store; false where there are too many already.

@@ -107,13 +107,18 @@ fn said(
     Some(until.map_or(0, |until| until.saturating_sub(date)))
 }
 
-/// The age that the answer itself gives: one number on one line, or nothing. Anything else is an error of somebody on
-/// the way, and any age is possible.
+/// The age that the answer itself gives: nothing, or one line, of which the first member counts (RFC 9111 §5.1). Anything
+/// else is an error of somebody on the way, and any age is possible. So is a member that says the same again: the RFC leaves
+/// it open, and the public suite takes it for an error.
 fn age(fields: &Fields, bytes: &[u8]) -> Result<u64, ()> {
     let mut ages = lines(fields, bytes, b"age");
     match (ages.next(), ages.next()) {
         (None, _) => Ok(0),
-        (Some(text), None) => super::control::seconds(text).ok_or(()),
+        (Some(text), None) => {
+            let mut members = text.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+            let first = members.next().unwrap_or_default();
+            super::control::seconds(first).filter(|_| members.all(|other| other != first)).ok_or(())
+        }
         (Some(_), Some(_)) => Err(()),
     }
 }

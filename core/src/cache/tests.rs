@@ -118,6 +118,11 @@ fn freshness_is_what_the_origin_says() {
         ("Cache-Control: max-age=3600\nAge: -1", None),
         ("Cache-Control: max-age=3600\nAge: 0\nAge: 0", None),
         ("Cache-Control: max-age=3600\nAge: 1.0", None),
+        // Of a list on one line the first counts, unless it stutters.
+        ("Cache-Control: max-age=3600\nAge: 0, 0", None),
+        ("Cache-Control: max-age=3600\nAge: 0, 7200", Some(Reuse::Fresh)),
+        ("Cache-Control: max-age=3600\nAge: 7200, 0\nETag: \"a\"", ASK),
+        ("Cache-Control: max-age=3600\nAge: , 0", None),
         ("Cache-Control: max-age=3600\nAge: 10", Some(Reuse::Fresh)),
         // For caches like this one alone.
         ("CDN-Cache-Control: max-age=3600", Some(Reuse::Fresh)),

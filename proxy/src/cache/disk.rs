@@ -231,7 +231,7 @@ impl Shared {
             sort: sort(&stored.entry),
         };
         let mut index = self.index();
-        let old = if self.eras.of(key) == era { index.insert(number, file, self.most) } else { vec![number] };
+        let old = if self.eras.changed(key, era) { vec![number] } else { index.insert(number, file, self.most) };
         drop(index);
         old.iter().for_each(|number| drop(fs::remove_file(self.path(*number))));
     }

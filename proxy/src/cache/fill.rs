@@ -29,7 +29,7 @@ pub struct Destined {
     pub store: Arc<Store>,
     /// The key.
     pub key: Box<[u8]>,
-    /// The era of the key when it was asked for: in another one it is not stored.
+    /// The era in which it was asked for: once something of its key is thrown away after it, it is not stored.
     pub era: u64,
     /// The flight that it ends.
     pub lead: Option<Lead>,
@@ -69,7 +69,7 @@ impl Fill {
     pub fn finish(mut self) {
         let Destined { store, key, era, lead } = &mut self.destined;
         // What was changed while it was on its way may be of before the change; who waits asks anew.
-        if store.era(key) != *era {
+        if store.changed(key, *era) {
             return;
         }
         let mut entry = (*self.entry).clone();

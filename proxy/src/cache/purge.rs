@@ -1,7 +1,6 @@
 //! Throwing away: by URL, by the beginning of URLs, by tag. For the control thread: all but the first look at every key.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 
 use switchboard_core::cache::tags;
 
@@ -24,7 +23,7 @@ impl Store {
     /// Throws away what is meant, and keeps what is being fetched now from being stored. Returns how many URLs that were.
     pub fn purge(&self, what: &Purge) -> u64 {
         // First, so that whoever asked its origin before this does not store its answer after it.
-        self.eras.purges.fetch_add(1, Ordering::AcqRel);
+        self.eras.note_all();
         let mut keys = self.in_memory(what);
         keys.extend(self.on_the_disk(what));
         if let Some(memory) = self.memory.get() {

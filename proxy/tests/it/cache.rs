@@ -5,6 +5,7 @@ mod flight;
 mod purge;
 mod rules;
 mod streams;
+mod suite;
 
 use crate::harness::{Message, Origin, Proxy, Wire};
 use std::collections::{HashMap, VecDeque};

@@ -41,7 +41,7 @@ pub(super) struct Fetch {
     pub(super) found: Found,
     /// It goes for others too.
     pub(super) lead: Option<Lead>,
-    /// The era of its key when it began.
+    /// The era in which it began.
     pub(super) era: u64,
     /// It has waited for another one.
     pub(super) collapsed: bool,
@@ -53,7 +53,7 @@ impl Fetch {
     pub(super) fn new(record: &Record, asked: Asked, plan: Arc<Plan>, upstream: UpstreamId) -> Self {
         let store = Arc::clone(&record.generation.cache);
         let why = if asked.kind == Kind::Change { Forwarded::Method } else { Forwarded::Bypass };
-        let era = store.era(&asked.key);
+        let era = store.era();
         Self { asked, plan, store, upstream, page: None, found: None, lead: None, era, collapsed: false, why }
     }
 
@@ -176,7 +176,7 @@ impl Fetch {
             let query = &self.plan.rules.query;
             invalid::targets(self.asked.url(), answer, bytes, |url| self.store.invalidate(&narrowed(url, query)));
             // The answer itself is of after the change.
-            self.era = self.store.era(&self.asked.key);
+            self.era = self.store.era();
         }
         let asked = store::Asked {
             method,

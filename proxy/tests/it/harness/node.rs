@@ -14,6 +14,11 @@ pub(crate) fn websocket_judge(test: &str) -> Option<PathBuf> {
     judge(test, "ws")
 }
 
+/// The same with a suite for caches, and the client that it asks by.
+pub(crate) fn cache_judge(test: &str) -> Option<PathBuf> {
+    judge(test, "http-cache-tests")
+}
+
 /// The same with what drives a browser, where the system has one.
 pub(crate) fn browser_judge(test: &str) -> Option<PathBuf> {
     judge(test, "playwright-core").filter(|_| {
