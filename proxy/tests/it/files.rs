@@ -1,6 +1,7 @@
 //! Files of a directory: what is served, what is refused, conditions, ranges, forms, and files beside an upstream.
 
 mod compress;
+mod everything;
 mod forms;
 
 use crate::harness::{Message, Origin, Proxy, TempDir, assert_own_answer, on_workers};

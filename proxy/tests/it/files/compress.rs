@@ -1,7 +1,7 @@
 //! Compression on the way to the client: what is compressed, what is left alone, and that streams flow all the same.
 
 use super::Site;
-use crate::harness::{Message, Origin, Pair, Proxy, Python, TempDir, Wire, on_workers, python_judge, ws};
+use crate::harness::{Message, Origin, Pair, Proxy, TempDir, Wire, on_workers};
 use std::fs;
 use std::io::{Read, Write};
 use std::process::Command;
@@ -232,32 +232,4 @@ fn compressed_over_tls_and_http2() {
             assert!(raw.len() * 5 < expect.len() && raw.starts_with(&[0x1f, 0x8b]), "{version} {path}");
         }
     }
-}
-
-#[test]
-fn grpc_and_websocket_pass_where_files_and_compression_are_on() {
-    let dir = TempDir::new();
-    fs::write(dir.file("index.html"), "home").unwrap();
-    let on = format!("files: {}, try: [files, to], compress: true", dir.path().display());
-    let origin = Origin::start(|wire, _| {
-        if ws::agree(wire).is_some() {
-            while let Some((first, payload)) = ws::next_frame(wire) {
-                wire.send(ws::frame(first, &payload, false));
-            }
-        }
-    });
-    let proxy = Proxy::start(1, &format!("routes:\n  t.test: {{ to: \"{}\", {on} }}\n", origin.address()));
-    let mut wire = proxy.connect();
-    assert_eq!(ws::open(&mut wire, "t.test", "/").status(), 101);
-    wire.send(ws::frame(0x81, b"hello", true));
-    assert_eq!(ws::next_frame(&mut wire), Some((0x81, b"hello".to_vec())));
-    assert_eq!(proxy.get("t.test", "/").text(), "home");
-    let Some(judge) = python_judge("gRPC") else { return };
-    let (_server, port) = Python::serve(&judge, include_str!("../h2/python/grpc_server.py"));
-    let yaml = format!(
-        "listen: {{ bind: \"127.0.0.1:0\", h2c: true }}\nroutes:\n  grpc.test: {{ to: \"h2c://127.0.0.1:{port}\", {on} }}\n  \
-         down.test: {{ to: \"h2c://127.0.0.1:1\", {on} }}\n"
-    );
-    let proxy = Proxy::start(1, &yaml);
-    Python::run(&judge, include_str!("../h2/python/grpc_client.py"), &[&proxy.address().to_string()]);
 }
