@@ -56,6 +56,8 @@ pub struct Record<'a> {
     pub upstream_status: u16,
     /// Why the proxy answered or broke off: a code of [`Reason`](crate::reason::Reason), `respond` or `redirect`.
     pub reason: &'static str,
+    /// What was wrong in particular, in words; empty where the reason says it all.
+    pub detail: &'static str,
     /// What the cache did: `hit`, `miss`, `pass` and its like; empty where the rule has none.
     pub cache: &'static str,
     /// Bytes of the request's body, or from the client through the tunnel.

@@ -46,6 +46,7 @@ pub(super) fn write(record: &Record<'_>, redact: &Redact, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\",\"status\":");
     whole(out, u64::from(record.status));
     optional_text(out, b",\"reason\":\"", record.reason);
+    optional_text(out, b",\"detail\":\"", record.detail);
     optional_text(out, b",\"cache\":\"", record.cache);
     optional_text(out, b",\"route\":\"", record.route);
     upstream(record, out);

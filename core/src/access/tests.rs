@@ -21,6 +21,7 @@ fn record() -> Record<'static> {
         sni: b"",
         status: 200,
         upstream_status: 200,
+        detail: "",
         cache: "",
         reason: "",
         bytes_in: 0,
@@ -45,6 +46,7 @@ fn bare() -> Record<'static> {
         query: b"",
         status: 400,
         upstream_status: 0,
+        detail: "",
         cache: "",
         reason: "bad_request",
         connect: None,
@@ -90,6 +92,8 @@ fn json_line_of_an_exchange_that_went_nowhere() {
         "\n"
     );
     assert_eq!(json(&bare()), expect);
+    let line = json(&Record { detail: "It has two \"Host\" lines.", ..bare() });
+    assert!(line.contains(r#""reason":"bad_request","detail":"It has two \"Host\" lines.","bytes_in":0"#), "{line}");
 }
 
 #[test]

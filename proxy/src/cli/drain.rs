@@ -36,6 +36,9 @@ pub(crate) fn drain(options: &Options) -> Result<u8, String> {
         asked["spread_ms"] = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX).into();
     }
     if let Some(code) = options.code {
+        if !switchboard_core::websocket::frame::is_sendable(code) {
+            return Err(format!("--code {code}: no Close may have it; write one such as 1012, or 3000 to 4999"));
+        }
         asked["code"] = code.into();
     }
     let answer = options.which.ask("POST", "/v1/drains", Some(&asked))?;

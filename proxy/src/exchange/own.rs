@@ -42,6 +42,7 @@ pub async fn refuse(
     error: ProxyError,
 ) -> Next {
     record.ended(error.side, error.reason);
+    record.detail = error.detail;
     if let Some(upload) = upload {
         record.bytes_in = upload.received();
     }

@@ -68,6 +68,8 @@ pub struct Record {
     pub broken: bool,
     /// What a rule that answers by itself is called in the log.
     pub answered: &'static str,
+    /// What was wrong in particular, where an error became the answer; else empty.
+    pub detail: &'static str,
     /// What the cache did, in a word for the log; empty where there is none.
     pub cache: &'static str,
     attempted: Option<Moment>,
@@ -96,6 +98,7 @@ impl Record {
             end: None,
             broken: false,
             answered: "",
+            detail: "",
             cache: "",
             attempted: None,
             connect: None,
@@ -296,6 +299,7 @@ impl Record {
             status: self.status,
             upstream_status: self.upstream_status,
             reason: self.end.map_or(self.answered, |end| end.reason.code()),
+            detail: self.detail,
             cache: self.cache,
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,

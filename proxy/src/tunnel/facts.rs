@@ -156,6 +156,7 @@ impl Facts {
             status: 101,
             upstream_status: 101,
             reason: end.map_or("", |end| end.reason.code()),
+            detail: "",
             cache: "",
             bytes_in: up.moved,
             bytes_out: down.moved,

@@ -107,6 +107,9 @@ fn case_103_status_101_that_proves_nothing() {
             let mut client = proxy.send(upgrade("t.test", "/ws", ""));
             assert_own_answer(&client.response(), 502, "upgrade_failed");
             origin.wait_all_ended();
+            let line = proxy.wait_access(0);
+            let detail = line["detail"].as_str().unwrap_or_default();
+            assert!(detail.contains("101") && line["endpoint"] == origin.address(), "{line}");
         }
     });
 }
