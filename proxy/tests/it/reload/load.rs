@@ -2,7 +2,7 @@
 //!
 //! The light version runs always; the long one is `./check --long` (`cargo test -- --ignored`).
 
-use crate::harness::ws::{agree, open};
+use crate::harness::ws::{TEXT, agree, frame, next_frame, open};
 use crate::harness::{Origin, Proxy, Wire, on_workers, poll};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -37,8 +37,8 @@ fn origin() -> Origin {
             match request.target() {
                 "/ws" => {
                     wire.send(crate::harness::ws::switching(""));
-                    while let Some(bytes) = wire.at_least(1) {
-                        wire.send(bytes);
+                    while let Some((first, payload)) = next_frame(wire) {
+                        wire.send(frame(first, &payload, false));
                     }
                     return;
                 }
@@ -91,25 +91,22 @@ fn hundred_reloads(workers: usize, scale: &Scale) {
         .collect();
     poll("the load to flow", || (served.load(Ordering::SeqCst) > 100).then_some(()));
     let resident = proxy.resident();
-    let start = Instant::now();
+    let (start, mut rounds) = (Instant::now(), 0);
     for n in 1..=scale.reloads {
         // Renamed into place: a file that is caught half-written is another test's matter.
         let new = proxy.dir().write("new.yaml", &proxy.text(&config(&origin, n)));
         std::fs::rename(new, proxy.config()).unwrap();
         poll(&format!("generation {n}"), || (proxy.get("gen.test", "/").text() == n.to_string()).then_some(()));
         let due = start + scale.over * u32::try_from(n).unwrap() / u32::try_from(scale.reloads).unwrap();
-        let mut round = 0;
-        while Instant::now() < due {
-            let client = &mut sockets[round % scale.sockets];
-            client.send("x");
-            client.expect("x");
-            round += 1;
+        loop {
+            echoed(&mut sockets[rounds % scale.sockets]);
+            rounds += 1;
+            if Instant::now() >= due {
+                break;
+            }
         }
     }
-    for client in &mut sockets {
-        client.send("still here");
-        client.expect("still here");
-    }
+    sockets.iter_mut().for_each(echoed);
     for client in &mut streams {
         // From the first tick to the newest, none is missing and the framing never broke.
         assert_eq!(client.chunk(), b"tick\n\n");
@@ -122,6 +119,12 @@ fn hundred_reloads(workers: usize, scale: &Scale) {
     // Old generations are dropped: memory comes back, but for what the allocator keeps.
     poll("memory to come back", || (proxy.resident() < resident + resident / 5 + 2048).then_some(()));
     drop((sockets, streams));
+}
+
+/// Sends a message and has it back.
+fn echoed(client: &mut Wire) {
+    client.send(frame(TEXT, b"still here", true));
+    assert_eq!(next_frame(client).expect("the WebSocket ended"), (TEXT, b"still here".to_vec()));
 }
 
 /// Asks without a pause until told to stop, on one connection and on new ones; every answer must be right.
