@@ -4,6 +4,7 @@
 
 mod check;
 mod drain;
+mod endpoint;
 pub(crate) mod explain;
 pub(crate) mod paint;
 mod purge;
@@ -112,6 +113,14 @@ enum Command {
                       by its state directory. Exit code 0 if it did as asked, 1 if not."
     )]
     Route(route::Options),
+    /// Looks at the endpoints of a running proxy, adds some and takes some out
+    #[command(
+        after_help = "Examples:\n  switchboard endpoint list\n  switchboard endpoint add api 10.0.0.3:3000 --weight 2\n  \
+                      switchboard endpoint remove api 10.0.0.1:3000\n  switchboard endpoint set api 10.0.0.2:3000 --state \
+                      drain\n\nWhat is added and taken out stays so through reloads and new starts. Exit code 0 if the \
+                      proxy did as asked, 1 if not."
+    )]
+    Endpoint(endpoint::Options),
     /// Prints the JSON Schema of the configuration, for completion in editors
     #[command(after_help = "Example:\n  switchboard schema > switchboard.schema.json")]
     Schema,
@@ -159,6 +168,7 @@ pub fn main() -> ExitCode {
         Command::Drain(options) => drain::drain(&options),
         Command::Purge(options) => purge::purge(&options),
         Command::Route(options) => route::route(&options),
+        Command::Endpoint(options) => endpoint::endpoint(&options),
         Command::Trust(options) => trust::trust(&options),
         Command::Dev(options) => crate::dev::run(&options),
         Command::Doctor(options) => crate::doctor::run(&options),

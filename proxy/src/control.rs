@@ -5,7 +5,7 @@
 pub mod drain;
 pub mod health;
 pub mod listeners;
-mod members;
+pub mod members;
 pub mod picture;
 pub mod probe;
 pub mod reading;
@@ -34,7 +34,6 @@ use crate::generation::{Generation, Registry as Lives};
 use crate::process::{Command, LastReload, Process};
 use crate::telemetry::log;
 use listeners::Listeners;
-pub use members::{Member, NoChange};
 use resolve::Names;
 
 /// Everything that the control thread holds.
@@ -53,7 +52,6 @@ pub struct Control {
     keeper: Keeper,
     admin: Admin,
     weights: weights::Weights,
-    members: members::Members,
 }
 
 /// What became of a reload.
@@ -86,16 +84,7 @@ pub enum Ask {
         reply: tokio::sync::oneshot::Sender<Result<(), String>>,
     },
     /// Another endpoint for an upstream, or one less.
-    Member {
-        /// The upstream's name.
-        upstream: String,
-        /// The address as written.
-        endpoint: String,
-        /// What becomes of it.
-        member: Member,
-        /// Where to say that it is in force, or why not.
-        reply: tokio::sync::oneshot::Sender<Result<(), NoChange>>,
-    },
+    Member(members::Asked),
     /// A change of a registered route.
     Change(Box<routes::Asked>),
     /// A look at the registered routes and what is in force.
@@ -147,9 +136,7 @@ impl Control {
             Ask::Weight { upstream, endpoint, weight, reply } => {
                 let _ = reply.send(self.weigh(&upstream, &endpoint, weight).await);
             }
-            Ask::Member { upstream, endpoint, member, reply } => {
-                let _ = reply.send(self.admit(&upstream, &endpoint, member).await);
-            }
+            Ask::Member(asked) => self.change_member(asked).await,
         }
     }
 
@@ -162,16 +149,6 @@ impl Control {
             self.put_in_force(config, &scope, &current).await?;
             tracing::info!(upstream, endpoint, ?weight, "the weight was changed at run time");
         }
-        Ok(())
-    }
-
-    /// Adds an endpoint to an upstream, or takes one out, until the process ends.
-    async fn admit(&mut self, upstream: &str, endpoint: &str, member: Member) -> Result<(), NoChange> {
-        let current = self.process.generation.load_full();
-        let scope = self.routes.registry.scope();
-        let config = self.members.change(&current.config, &scope, (upstream, endpoint), member)?;
-        self.put_in_force(config, &scope, &current).await.map_err(NoChange::Invalid)?;
-        tracing::info!(upstream, endpoint, ?member, "an upstream was changed at run time");
         Ok(())
     }
 
@@ -196,11 +173,14 @@ impl Control {
         self.watch.follow(picture);
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let config = match loaded.config {
-            Ok(config) => self.weights.over(self.members.over(config)),
+            Ok(config) => config,
             Err(errors) => return refused(why, errors.iter().map(ToString::to_string).collect()),
         };
+        let file = config.clone();
+        let (config, notes) = self.routes.registry.members().over(config, &loaded.scope);
+        warnings.extend(notes);
         let current = self.process.generation.load_full();
-        let config = config.seated_after(&current.config);
+        let config = self.weights.over(config).seated_after(&current.config);
         let changes = diff(&current.config, &config);
         for key in &changes.needs_restart {
             tracing::warn!(why, "{key} can't change by a reload; it keeps its value until the next start");
@@ -209,6 +189,7 @@ impl Control {
         let stands_in_the_same = loaded.scope == self.routes.registry.scope() || self.routes.registry.is_empty();
         if changes.changes.is_empty() && config == *current.config && stands_in_the_same {
             tracing::info!(why, "reload: nothing has changed");
+            self.routes.follow_file(&file);
             let stays = changes.to_string();
             return Reloaded::Same(warnings.into_iter().chain(stays.lines().map(str::to_owned)).collect());
         }
@@ -216,6 +197,7 @@ impl Control {
             Ok(notes) => warnings.extend(notes),
             Err(error) => return refused(why, vec![error]),
         }
+        self.routes.follow_file(&file);
         for warning in &warnings {
             tracing::warn!("{warning}");
         }

@@ -14,14 +14,33 @@ use tokio::sync::oneshot;
 
 use super::Plane;
 use super::answer::{Refusal, stopping};
+use super::registry::{Member, NoChange, Place, Wish};
+use super::routes::{Durability, How, HowQuery, look};
+use crate::control::Ask;
 use crate::control::health::Wanted;
 use crate::control::health::view::View;
-use crate::control::{Ask, Member, NoChange};
+use crate::control::members::Asked;
 use crate::process::Process;
 
 /// All endpoints.
-pub(super) async fn list(extract::State(plane): extract::State<Arc<Plane>>) -> Json<Value> {
-    Json(json!({ "endpoints": all(&plane.process) }))
+pub(super) async fn list(extract::State(plane): extract::State<Arc<Plane>>) -> Result<Json<Value>, Refusal> {
+    let process = Arc::clone(&plane.process);
+    let (endpoints, removed) = look(&plane, move |registry, _| {
+        let source = |view: &View| match registry.members().of(&(view.upstream.clone(), view.endpoint.clone())) {
+            Some(Member::Added(_)) => "registry",
+            Some(Member::Removed) | None => "file",
+        };
+        let with_source = |view: &View| {
+            let mut shown = shown(view);
+            shown["source"] = source(view).into();
+            shown
+        };
+        let removed = registry.members().removed();
+        let removed = removed.map(|(upstream, endpoint)| json!({ "upstream": upstream, "endpoint": endpoint }));
+        (process.health.view().iter().map(with_source).collect::<Vec<_>>(), removed.collect::<Vec<_>>())
+    })
+    .await?;
+    Ok(Json(json!({ "endpoints": endpoints, "removed": removed })))
 }
 
 /// All endpoints, in the order of the configuration.
@@ -121,53 +140,66 @@ pub(super) async fn change(
 #[serde(deny_unknown_fields)]
 pub(super) struct Added {
     address: String,
-    #[serde(default = "one")]
-    weight: u32,
+    weight: Option<u32>,
 }
 
-const fn one() -> u32 {
-    1
-}
-
-/// `POST /v1/upstreams/{upstream}/endpoints`: adds an endpoint to a named upstream, until the process ends.
+/// `POST /v1/upstreams/{upstream}/endpoints`: adds an endpoint to a named upstream.
 pub(super) async fn add(
     extract::State(plane): extract::State<Arc<Plane>>,
     Path(upstream): Path<String>,
+    how: HowQuery,
     Json(added): Json<Added>,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
-    if added.weight == 0 || added.weight > HEAVIEST {
+    if added.weight.is_some_and(|weight| weight == 0 || weight > HEAVIEST) {
         let words = format!("a weight lies between 1 and {HEAVIEST}");
         return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "weight", words));
     }
-    member(&plane, &upstream, &added.address, Member::Added(added.weight)).await?;
-    let shown = find(&plane, &upstream, &added.address);
-    let shown = shown.unwrap_or_else(|| json!({ "upstream": upstream, "endpoint": added.address }));
-    Ok((StatusCode::CREATED, Json(shown)))
+    let (at, how) = ((upstream, added.address), how_asked(how)?);
+    member(&plane, &at, Wish::Add(added.weight), &how).await?;
+    let shown = find(&plane, &at).unwrap_or_else(|| json!({ "upstream": at.0, "endpoint": at.1 }));
+    Ok((if how.dry_run { StatusCode::OK } else { StatusCode::CREATED }, Json(marked(shown, &how))))
 }
 
-/// `DELETE /v1/upstreams/{upstream}/endpoints/{endpoint}`: takes an endpoint out of a named upstream, until the process
-/// ends. What it serves goes on as `on_remove` says.
+/// `DELETE /v1/upstreams/{upstream}/endpoints/{endpoint}`: takes an endpoint out of a named upstream. What it serves goes
+/// on as `on_remove` says.
 pub(super) async fn remove(
     extract::State(plane): extract::State<Arc<Plane>>,
-    Path((upstream, endpoint)): Path<(String, String)>,
+    Path(at): Path<Place>,
+    how: HowQuery,
 ) -> Result<Json<Value>, Refusal> {
-    let shown = find(&plane, &upstream, &endpoint);
-    member(&plane, &upstream, &endpoint, Member::Removed).await?;
-    Ok(Json(shown.unwrap_or(Value::Null)))
+    let (shown, how) = (find(&plane, &at), how_asked(how)?);
+    member(&plane, &at, Wish::Remove, &how).await?;
+    Ok(Json(marked(shown.unwrap_or_else(|| json!({ "upstream": at.0, "endpoint": at.1 })), &how)))
 }
 
-fn find(plane: &Plane, upstream: &str, endpoint: &str) -> Option<Value> {
+fn how_asked(how: HowQuery) -> Result<How, Refusal> {
+    how.map(|query| query.0).map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, "bad_query", error.body_text()))
+}
+
+fn marked(mut shown: Value, how: &How) -> Value {
+    if how.dry_run {
+        shown["dry_run"] = true.into();
+    }
+    shown
+}
+
+fn find(plane: &Plane, at: &Place) -> Option<Value> {
     let views = plane.process.health.view();
-    views.iter().find(|view| view.upstream == upstream && view.endpoint == endpoint).map(shown)
+    views.iter().find(|view| view.upstream == at.0 && view.endpoint == at.1).map(shown)
 }
 
-async fn member(plane: &Plane, upstream: &str, endpoint: &str, member: Member) -> Result<(), Refusal> {
+async fn member(plane: &Plane, at: &Place, wish: Wish, how: &How) -> Result<(), Refusal> {
     let (reply, result) = oneshot::channel();
-    let ask = Ask::Member { upstream: upstream.to_owned(), endpoint: endpoint.to_owned(), member, reply };
-    plane.asks.send(ask).await.map_err(|_| stopping())?;
+    let sync = how.durability == Some(Durability::Sync);
+    let asked = Asked { at: at.clone(), wish, sync, dry_run: how.dry_run, reply };
+    plane.asks.send(Ask::Member(asked)).await.map_err(|_| stopping())?;
     result.await.map_err(|_| stopping())?.map_err(|why| match why {
         NoChange::Unknown(words) => Refusal::new(StatusCode::NOT_FOUND, "not_found", words),
         NoChange::Conflict(words) => Refusal::new(StatusCode::CONFLICT, "conflict", words),
         NoChange::Invalid(words) => Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", words),
+        NoChange::Unwritten(words) => {
+            let words = format!("the change could not be written and is not in force: {words}");
+            Refusal::new(StatusCode::INSUFFICIENT_STORAGE, "not_written", words)
+        }
     })
 }

@@ -5,6 +5,7 @@
 
 mod entry;
 mod journal;
+mod members;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -19,6 +20,8 @@ use switchboard_core::snapshot::Compiler;
 use super::answer::Refusal;
 pub(crate) use entry::{Entry, State};
 use journal::{Journal, framed};
+pub(crate) use members::{Member, Members, Place};
+pub use members::{NoChange, Wish};
 
 /// All registered routes.
 #[derive(Debug)]
@@ -26,6 +29,7 @@ pub struct Registry {
     entries: BTreeMap<RouteKey, Entry>,
     /// When leases end, in order.
     ends: BTreeSet<(SystemTime, RouteKey)>,
+    members: Members,
     scope: Scope,
     version: u64,
     journal: Journal,
@@ -92,8 +96,8 @@ impl Registry {
         if let Some(complaint) = found.complaint {
             tracing::warn!("registered routes: {complaint}");
         }
-        let mut registry =
-            Self { entries: BTreeMap::new(), ends: BTreeSet::new(), scope, version: 0, journal, live: 0 };
+        let (entries, ends, members) = Default::default();
+        let mut registry = Self { entries, ends, members, scope, version: 0, journal, live: 0 };
         for record in found.records {
             registry.replay(&record, now);
         }
@@ -277,6 +281,35 @@ impl Registry {
         notes
     }
 
+    /// Endpoints that were added or taken out.
+    pub(crate) fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// Writes what became of an endpoint, and keeps it. Gives what was kept of it before.
+    ///
+    /// # Errors
+    /// When it can't be written: all is as it was before then.
+    pub(crate) fn keep_member(&mut self, at: &Place, member: Option<Member>) -> io::Result<Option<Member>> {
+        let (before, record) = self.members.keep(at, member);
+        if let Err(error) = self.journal.append(&record) {
+            self.members.keep(at, before);
+            return Err(error);
+        }
+        Ok(before)
+    }
+
+    /// Takes note of the file that is in force, and forgets what it has done of that itself. Tells whether something was
+    /// written.
+    ///
+    /// # Errors
+    /// When it can't be written: it would be told again at the next start.
+    pub(crate) fn follow_file(&mut self, file: &Config) -> io::Result<bool> {
+        let records = self.members.follow(file);
+        self.journal.append(&records)?;
+        Ok(!records.is_empty())
+    }
+
     /// The file, for an `fdatasync` elsewhere.
     pub fn file(&self) -> std::sync::Arc<std::fs::File> {
         self.journal.file()
@@ -284,12 +317,12 @@ impl Registry {
 
     /// Begins a smaller file where that is worth it: returns where, and what to write.
     pub fn compaction(&mut self) -> Option<(std::path::PathBuf, Vec<u8>)> {
-        if !self.journal.wants_compaction(self.live) {
+        if !self.journal.wants_compaction(self.live + self.members.live()) {
             return None;
         }
         let path = self.journal.begin_compaction();
         let records = self.entries.iter().flat_map(|(key, entry)| framed(&entry::record(key, Some(entry))));
-        Some((path, records.collect()))
+        Some((path, records.chain(self.members.records()).collect()))
     }
 
     /// Takes the smaller file for the old one.
@@ -319,6 +352,9 @@ impl Registry {
 
     /// Takes a record of the journal.
     fn replay(&mut self, record: &[u8], now: SystemTime) {
+        if self.members.replay(record) {
+            return;
+        }
         let Some((key, body, version)) = entry::replayed(record) else {
             tracing::error!("registered routes: a record of the journal says nothing that this version knows");
             return;

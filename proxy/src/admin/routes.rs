@@ -25,13 +25,13 @@ use crate::generation::Generation;
 #[serde(deny_unknown_fields)]
 pub(super) struct How {
     #[serde(default)]
-    dry_run: bool,
-    durability: Option<Durability>,
+    pub(super) dry_run: bool,
+    pub(super) durability: Option<Durability>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Durability {
+pub(super) enum Durability {
     /// Written, and with the disk within some milliseconds.
     Written,
     /// With the disk.
@@ -47,7 +47,7 @@ pub(super) struct Filter {
     prefix: Option<String>,
 }
 
-type HowQuery = Result<Query<How>, axum::extract::rejection::QueryRejection>;
+pub(super) type HowQuery = Result<Query<How>, axum::extract::rejection::QueryRejection>;
 
 /// `PUT /v1/routes/{key}`
 pub(super) async fn put(

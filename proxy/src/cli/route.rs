@@ -21,7 +21,7 @@ pub(crate) struct Options {
 
 /// Which proxy is asked: by `--admin`, else by its configuration, else by its state directory.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Proxy {
+pub(super) struct Proxy {
     /// The proxy's admin plane: an address (127.0.0.1:9900) or the path of its socket
     #[arg(long, value_name = "ADDRESS", global = true)]
     admin: Option<String>,
@@ -90,9 +90,7 @@ enum Command {
 /// Does what is asked, and prints what the proxy says.
 pub(crate) fn route(options: &Options) -> Result<u8, String> {
     let place = options.proxy.place()?;
-    let asked = |method: &str, target: &str, body: Option<&str>| {
-        ask(&place, method, target, body).map_err(|error| no_answer(&place, &error))
-    };
+    let asked = |method: &str, target: &str, body: Option<&str>| ask_at(&place, method, target, body);
     match &options.command {
         Command::List { owner, source, prefix } => {
             let filters = [("owner", owner), ("source", source), ("prefix", prefix)];
@@ -133,6 +131,11 @@ fn said(answer: &Answer, text: impl FnOnce(Json) -> String) -> Result<u8, String
 }
 
 impl Proxy {
+    /// Asks it once.
+    pub(super) fn ask(&self, method: &str, target: &str, body: Option<&str>) -> Result<Answer, String> {
+        ask_at(&self.place()?, method, target, body)
+    }
+
     /// Where it is asked.
     fn place(&self) -> Result<Place, String> {
         let file = ConfigFile { path: self.config.clone() };
@@ -164,6 +167,10 @@ impl Proxy {
         }
         config().map(|config| Place::Unix(socket_of(&config)))
     }
+}
+
+fn ask_at(place: &Place, method: &str, target: &str, body: Option<&str>) -> Result<Answer, String> {
+    ask(place, method, target, body).map_err(|error| no_answer(place, &error))
 }
 
 /// Why nobody answered, and what to do about it.

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Ask, Control};
 use crate::admin::answer::Refusal;
 use crate::admin::journal_of;
-use crate::admin::registry::{self, Batch, Change, GATHER, Outcome, Registry};
+use crate::admin::registry::{self, Batch, Change, GATHER, Member, NoChange, Outcome, Place, Registry};
 use crate::generation::Changed;
 use crate::process::Command;
 
@@ -43,6 +43,15 @@ pub struct Asked {
 /// Where to answer.
 pub type Reply = oneshot::Sender<Result<Outcome, Refusal>>;
 
+/// An answer that waits for the disk.
+#[derive(Debug)]
+pub(super) enum Owed {
+    /// To who changed a route.
+    Route(Reply, Outcome),
+    /// To who changed an upstream.
+    Member(super::members::Reply),
+}
+
 /// The registered routes, and what is on its way to the disk.
 #[derive(Debug)]
 pub struct Routes {
@@ -51,8 +60,8 @@ pub struct Routes {
     dirty: bool,
     syncing: bool,
     /// Who waits for the next sync to end, and who for the one after it.
-    waiting: Vec<(Reply, Outcome)>,
-    next: Vec<(Reply, Outcome)>,
+    waiting: Vec<Owed>,
+    next: Vec<Owed>,
     /// When those follow who look after endpoints, and not before when.
     follow_at: Option<Instant>,
     follow_next: Instant,
@@ -82,6 +91,26 @@ impl Routes {
             follow_next: Instant::now(),
             tells: false,
         })
+    }
+
+    /// Writes what became of an endpoint; gives what was kept of it before.
+    pub(super) fn keep_member(&mut self, at: &Place, member: Option<Member>) -> std::io::Result<Option<Member>> {
+        let before = self.registry.keep_member(at, member)?;
+        self.dirty = true;
+        Ok(before)
+    }
+
+    /// Takes note of the file that is in force, beneath what was changed at run time.
+    pub(super) fn follow_file(&mut self, file: &Config) {
+        match self.registry.follow_file(file) {
+            Ok(wrote) => self.dirty |= wrote,
+            Err(error) => tracing::error!(%error, "registered endpoints: the journal can't be written"),
+        }
+    }
+
+    /// Answers once the disk has what was written.
+    pub(super) fn owe(&mut self, owed: Owed) {
+        self.next.push(owed);
     }
 
     /// Waits until it is time for [`Control::follow`]; for ever where nothing changed.
@@ -158,7 +187,7 @@ impl Control {
         for (asked, result) in results {
             let Asked { change, sync, reply } = asked;
             match (result, &written) {
-                (Ok(outcome), Ok(())) if sync && !change.dry_run => self.routes.next.push((reply, outcome)),
+                (Ok(outcome), Ok(())) if sync && !change.dry_run => self.routes.owe(Owed::Route(reply, outcome)),
                 (Ok(outcome), Ok(())) => drop(reply.send(Ok(outcome))),
                 (Ok(outcome), Err(_)) if change.dry_run => drop(reply.send(Ok(outcome))),
                 (Ok(_), Err(error)) => drop(reply.send(Err(unwritten(error)))),
@@ -201,7 +230,7 @@ impl Control {
     }
 
     /// Lets the disk have what was written, once for all that comes within a moment.
-    fn sync(&mut self) {
+    pub(super) fn sync(&mut self) {
         if self.routes.syncing || !self.routes.dirty && self.routes.next.is_empty() {
             return;
         }
@@ -221,16 +250,20 @@ impl Control {
         if let Err(error) = &result {
             tracing::error!(%error, "registered routes could not be brought to the disk");
         }
-        for (reply, outcome) in self.routes.waiting.drain(..) {
-            let _ = reply.send(match &result {
-                Ok(()) => Ok(outcome),
-                Err(error) => Err(unwritten(error)),
-            });
+        for owed in self.routes.waiting.drain(..) {
+            match (owed, &result) {
+                (Owed::Route(reply, outcome), Ok(())) => drop(reply.send(Ok(outcome))),
+                (Owed::Route(reply, _), Err(error)) => drop(reply.send(Err(unwritten(error)))),
+                (Owed::Member(reply), Ok(())) => drop(reply.send(Ok(()))),
+                (Owed::Member(reply), Err(error)) => {
+                    drop(reply.send(Err(NoChange::Unwritten(error.to_string()))));
+                }
+            }
         }
         self.sync();
     }
 
-    fn compact(&mut self) {
+    pub(super) fn compact(&mut self) {
         let Some((path, records)) = self.routes.registry.compaction() else { return };
         let asks = self.admin.asks();
         tokio::spawn(async move {

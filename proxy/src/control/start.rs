@@ -146,7 +146,7 @@ impl Started {
         }
         process.sockets.store(Arc::new(listeners.open()));
         say_ready(ready);
-        let (retired, weights, members) = Default::default();
+        let (retired, weights) = Default::default();
         let control = Control {
             process,
             registry,
@@ -160,7 +160,6 @@ impl Started {
             keeper,
             admin,
             weights,
-            members,
         };
         Ok(control.run(inbox).await)
     }
@@ -170,6 +169,10 @@ impl Started {
 fn first_generation(config: Config, scope: &Scope) -> Result<(Registry, Routes, Generation), String> {
     let mut registry = Registry::default();
     let mut routes = Routes::open(&config, scope)?;
+    let (changed, notes) = routes.registry.members().over(config.clone(), scope);
+    notes.iter().for_each(|note| tracing::warn!("{note}"));
+    routes.follow_file(&config);
+    let config = changed;
     let (written, kept) = (config.clone(), &mut routes.registry);
     let overlay = |compiler: &mut Compiler| {
         kept.overlay(compiler, &written, scope).iter().for_each(|note| tracing::warn!("{note}"));

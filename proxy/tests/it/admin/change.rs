@@ -46,6 +46,62 @@ fn endpoints_come_and_go_and_a_reload_keeps_that() {
 }
 
 #[test]
+fn endpoints_that_came_and_went_stay_so_through_a_kill_and_a_new_start() {
+    let (one, two) = (Origin::named("one"), Origin::named("two"));
+    let mut proxy = Proxy::start(
+        1,
+        &format!("{ADMIN}upstreams: {{ api: {{ endpoints: [\"{}\"] }} }}\nroutes: {{ t.test: api }}\n", one.address()),
+    );
+    let (first, second) = (one.address().to_string(), two.address().to_string());
+    let text = std::fs::read_to_string(proxy.config()).unwrap();
+    let body = format!("{{\"address\": \"{second}\"}}");
+    let dry = change(&proxy, "POST /v1/upstreams/api/endpoints?dry_run=true", &body);
+    assert_eq!((dry.status(), &json(&dry)["dry_run"]), (200, &true.into()));
+    assert!(!command(&proxy, &["endpoint", "list"]).1.contains(&second), "a dry run changes nothing");
+    let said = command(&proxy, &["endpoint", "add", "api", &second, "--weight", "3", "--sync"]);
+    assert!(said.0 == 0 && said.1.contains("weight 3"), "{said:?}");
+    assert_eq!(command(&proxy, &["endpoint", "remove", "api", &first]), (0, format!("removed {first}\n")));
+    proxy.signal("KILL");
+    proxy.wait_exit();
+    let again = Proxy::start_with(1, ADMIN, |command| {
+        // The state directory is the first one's, which lives as long as `proxy`.
+        std::fs::write(command.get_args().last().unwrap(), &text).unwrap();
+    });
+    (0..4).for_each(|_| assert_eq!(again.get("t.test", "/").text(), "two"));
+    let listed = json(&ask(&again, "GET /v1/upstreams", &[]));
+    assert_eq!((&listed["endpoints"][0]["source"], &listed["endpoints"][0]["weight"]), (&"registry".into(), &3.into()));
+    assert_eq!(listed["removed"][0]["endpoint"], first);
+    // The file's own comes back as the file has it; what the file does itself is no change any more. The commands find the
+    // proxy by the state directory of the first.
+    assert_eq!(command(&proxy, &["endpoint", "add", "api", &first]).0, 0);
+    let both = text.replace(&format!("[\"{first}\"]"), &format!("[\"{first}\", \"{second}\"]"));
+    std::fs::write(again.config(), both).unwrap();
+    assert_eq!(command(&proxy, &["reload"]).0, 0);
+    let listed = json(&ask(&again, "GET /v1/upstreams", &[]));
+    let sources: Vec<_> = listed["endpoints"].as_array().unwrap().iter().map(|one| one["source"].clone()).collect();
+    assert_eq!((sources, &listed["removed"]), (vec!["file".into(); 2], &serde_json::json!([])));
+}
+
+#[test]
+fn a_command_sets_the_state_of_an_endpoint_and_its_weight() {
+    let proxy = Proxy::start(1, "upstreams: { api: { endpoints: [\":9\", \":10\"] } }\nroutes: { t.test: api }\n");
+    for (arguments, code, expect) in [
+        (&["endpoint", "set", "api", ":9", "--state", "drain"][..], 0, "api  :9  drain"),
+        (&["endpoint", "set", "api", ":9", "--state", "ready", "--weight", "4"], 0, "api  :9  up  weight 4"),
+        (&["endpoint", "set", "api", ":9", "--weight", "file"], 0, "weight 1"),
+        (&["endpoint", "set", "api", ":11", "--state", "maint"], 1, "no endpoint :11 in api"),
+        (&["endpoint", "set", "api", ":9"], 2, "--state"),
+        (&["endpoint", "add", "api", ":9"], 1, ":9 is an endpoint of api already"),
+        (&["endpoint", "add", "web", ":9"], 1, "names no upstream web"),
+        (&["endpoint", "remove", "api", ":9", "--dry-run"], 0, "would remove :9"),
+        (&["endpoint", "list", "api"], 0, "api  :10  up  file  weight 1  0 in flight"),
+    ] {
+        let (found, said) = command(&proxy, arguments);
+        assert!(found == code && said.contains(expect), "{arguments:?}: {found} {said}");
+    }
+}
+
+#[test]
 fn an_exchange_is_explained_by_its_id() {
     let origin = Origin::ok();
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -131,4 +187,22 @@ fn the_document_of_the_api_is_served() {
             answer.field("allow").unwrap_or_default().split(',').map(str::trim).filter(|name| *name != "HEAD");
         assert_eq!(allowed.map(str::to_owned).collect::<std::collections::BTreeSet<_>>(), told, "{path}");
     }
+}
+
+#[test]
+fn a_validator_from_outside_finds_the_document_sound() {
+    let Some(judge) = crate::harness::python_judge("a_validator_from_outside_finds_the_document_sound") else { return };
+    let proxy = Proxy::start(1, ADMIN);
+    let document = ask(&proxy, "GET /v1/openapi.json", &[]).text().to_owned();
+    let dir = crate::harness::TempDir::new();
+    let says = |name: &str, text: &str| {
+        let file = dir.write(name, text);
+        let output = Command::new(&judge).args(["-m", "openapi_spec_validator"]).arg(file).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let (sound, said) = says("sound.json", &document);
+    assert!(sound, "{said}");
+    // A judge that can't say no is none.
+    let (sound, _) = says("broken.json", &document.replacen("\"responses\": {", "\"responses\": {\"abc\": 1,", 1));
+    assert!(!sound, "the validator takes anything");
 }
