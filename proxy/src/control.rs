@@ -111,7 +111,10 @@ impl Control {
                 Some(ask) = asks.recv() => self.answer(ask, &mut asks).await,
                 () = self.routes.lease_ends() => self.end_leases(),
                 () = self.routes.follow_is_due() => self.follow(),
-                _ = housekeeping.tick(), if !self.retired.is_empty() => self.free_retired(),
+                _ = housekeeping.tick(), if !self.retired.is_empty() || self.process.is_watched() => {
+                    self.free_retired();
+                    self.process.ask_for_reports();
+                }
             }
         }
         let code = drain::drain(&self.process, &mut self.signals).await;

@@ -125,7 +125,7 @@ async fn secured(
         }
         Accepted::Failed(error) => {
             worker.counters.tls_failed.add(1);
-            socket.counts.failed_handshakes.fetch_add(1, Ordering::Relaxed);
+            socket.counts.failed_handshakes.add(&error);
             tracing::debug!(%error, "a TLS handshake failed");
             None
         }

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::process::{Admitted, Command, Process};
 use crate::reactor::{self, Registered};
+use crate::tls::failures::Failures;
 use crate::worker::Worker;
 
 pub mod bind;
@@ -57,8 +58,10 @@ pub struct Counts {
     pub refused: AtomicU64,
     /// TLS handshakes that were finished.
     pub handshakes: AtomicU64,
-    /// TLS handshakes that failed.
-    pub failed_handshakes: AtomicU64,
+    /// TLS handshakes that failed, by cause.
+    pub failed_handshakes: Failures,
+    /// Times that connections had to wait because `max_connections` was reached.
+    pub full: AtomicU64,
 }
 
 /// Who connected.
@@ -115,6 +118,11 @@ fn take_batch(worker: &Rc<Worker>, socket: &Arc<Socket>, listening: &OwnedFd) ->
         let full =
             socket.settings.load().max_connections.is_some_and(|most| socket.open.load(Ordering::Relaxed) >= most);
         if full || !process.admission.has_room() {
+            if full {
+                socket.counts.full.fetch_add(1, Ordering::Relaxed);
+            } else {
+                worker.counters.accept_full.add(1);
+            }
             process.say_full(if full { "max_connections of the listener" } else { "half of the open-file limit" });
             return Taken::Pause;
         }

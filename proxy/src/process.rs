@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwap;
+use switchboard_core::moment::Moment;
 use tokio::sync::mpsc::UnboundedSender;
 
 pub use self::descriptors::Descriptors;
@@ -106,6 +107,8 @@ pub struct WorkerLink {
     pub sparing: AtomicBool,
     /// What it counts.
     pub counters: Arc<Counters>,
+    /// Since when a [`Command::Report`] is unanswered, in nanoseconds; 0 where none is.
+    pub asked: AtomicU64,
 }
 
 /// What a worker is told.
@@ -123,6 +126,8 @@ pub enum Command {
     Generation,
     /// Finish what is under way; close what is idle.
     Drain,
+    /// Say how long it took to come to this, asked at the moment.
+    Report(Moment),
     /// End these streams, one after the other.
     DrainStreams(Arc<crate::streams::draining::Draining>),
     /// Close streams and tunnels now.
@@ -148,6 +153,22 @@ impl Process {
     pub fn watch(&self) {
         if !self.watched.swap(true, Ordering::Relaxed) {
             self.timed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether somebody looked at what the workers measure.
+    pub fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed)
+    }
+
+    /// Asks each worker how far behind it is, where somebody reads that. Who has not answered isn't asked again.
+    pub fn ask_for_reports(&self) {
+        let now = Moment::ZERO + self.origin.elapsed();
+        for worker in &self.workers {
+            if worker.asked.load(Ordering::Relaxed) == 0 {
+                worker.asked.store(now.as_nanos(), Ordering::Relaxed);
+                let _ = worker.inbox.send(Command::Report(now));
+            }
         }
     }
 

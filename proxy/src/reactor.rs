@@ -86,6 +86,11 @@ pub fn spawn(future: impl Future<Output = ()> + 'static) {
     HERE.with_borrow(|here| here.as_ref().expect("only workers spawn tasks here").spawn(future));
 }
 
+/// How many tasks the calling worker has.
+pub fn tasks() -> usize {
+    HERE.with_borrow(|here| here.as_ref().map_or(0, |reactor| reactor.tasks.borrow().len()))
+}
+
 /// Lets the other tasks of this worker have their turn.
 pub async fn yield_now() {
     let mut yielded = false;

@@ -10,6 +10,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 pub mod accept;
 pub mod alpn;
 pub mod endpoints;
+pub mod failures;
 pub mod files;
 mod handshake;
 mod owed;

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use switchboard_core::balance::Draw;
+use switchboard_core::moment::Moment;
 use switchboard_core::request_id::RequestId;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -36,6 +37,7 @@ use crate::relay::splice;
 use crate::streams::{Pace, Streams, Which};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::meter::Measured;
 use crate::telemetry::spans::Spans;
 use crate::upstream::pool::Pools;
 
@@ -155,6 +157,7 @@ impl Worker {
                     self.streams.heed_removals(spread);
                 }
                 Command::Drain => self.drain(),
+                Command::Report(asked) => self.report(asked),
                 Command::DrainStreams(draining) => self.streams.drain_some(&draining),
                 Command::CloseStreams => self.streams.close_all(self.generation().snapshot.drain.code),
                 Command::Quit => break,
@@ -179,6 +182,15 @@ impl Worker {
             link.sparing.store(false, Ordering::Relaxed);
         }
         self.pools.borrow_mut().spare();
+    }
+
+    /// Says how long it took to come to this, and how many tasks there are.
+    fn report(&self, asked: Moment) {
+        self.counters.lag.add(Measured::between(asked, self.deadlines.now()));
+        self.counters.tasks.set(reactor::tasks() as u64);
+        if let Some(link) = self.process.workers.get(self.index) {
+            link.asked.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Whose turn it is among the addresses of a name, for the next connection that is opened.
@@ -278,7 +290,7 @@ impl Worker {
         for (_, stop) in self.listening.borrow_mut().drain() {
             let _ = stop.send(());
         }
-        self.pools.borrow_mut().clear();
+        self.pools.borrow_mut().clear(self);
         let bounds = self.generation().snapshot.drain;
         let spread = bounds.spread.min(bounds.tunnels);
         let from = self.deadlines.now() + (bounds.tunnels - spread);
@@ -289,7 +301,7 @@ impl Worker {
     async fn sweep(self: Rc<Self>) {
         loop {
             self.deadlines.sleep(SWEEP).await;
-            self.pools.borrow_mut().sweep(self.deadlines.now());
+            self.pools.borrow_mut().sweep(self.deadlines.now(), &self);
             self.spans.flush();
             self.files.rest();
         }

@@ -4,7 +4,7 @@
 //! a share of a retry. Else nothing is counted for a request that goes well: retries in flight are then bounded by
 //! requests in flight.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use crate::config::Share;
 
@@ -20,11 +20,13 @@ const MOST_SAVED: i64 = 10;
 pub struct Budget {
     saved: AtomicI64,
     flying: AtomicU32,
+    /// Attempts that there was not enough for.
+    refused: AtomicU64,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { saved: AtomicI64::new(i64::from(GIVEN) * PRICE), flying: AtomicU32::new(0) }
+        Self { saved: AtomicI64::new(i64::from(GIVEN) * PRICE), flying: AtomicU32::new(0), refused: AtomicU64::new(0) }
     }
 }
 
@@ -42,13 +44,23 @@ impl Budget {
         let enough = self.saved.fetch_sub(PRICE, Ordering::Relaxed) >= PRICE;
         if !enough {
             self.saved.fetch_add(PRICE, Ordering::Relaxed);
+            self.refused.fetch_add(1, Ordering::Relaxed);
         }
         enough
     }
 
     /// Whether one more may be in flight beside `active` exchanges.
     pub fn allows(&self, active: u64, share: Share) -> bool {
-        u64::from(self.flying.load(Ordering::Relaxed)) < u64::from(GIVEN) + share.of(active)
+        let allows = u64::from(self.flying.load(Ordering::Relaxed)) < u64::from(GIVEN) + share.of(active);
+        if !allows {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        allows
+    }
+
+    /// How many attempts there was not enough for.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// A retry begins.

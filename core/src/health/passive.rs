@@ -53,6 +53,8 @@ pub struct Record {
     times: u32,
     /// When it came back last.
     back: Moment,
+    /// Ejections there ever were.
+    total: u64,
 }
 
 impl Record {
@@ -60,6 +62,12 @@ impl Record {
     #[must_use]
     pub const fn until(&self) -> Option<Moment> {
         self.until
+    }
+
+    /// How often it was ejected.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.total
     }
 
     /// Lets it back in if its time is over, and tells whether it was let in.
@@ -103,6 +111,7 @@ pub fn report(rules: &Rules, records: &mut [Record], index: usize, up: usize, no
     let hold = base.saturating_mul(1 << record.times.min(30)).min(rules.max_hold.max(base));
     record.times = record.times.saturating_add(1);
     record.until = Some(now + hold);
+    record.total += 1;
     Verdict::Ejected(hold)
 }
 

@@ -68,6 +68,8 @@ pub(super) struct Meter {
     /// CONTINUATION frames of the header block that is open.
     block: u32,
     most_resets: u32,
+    /// Streams that the peer reset and that we did, since the connection began.
+    pub(super) resets: (u64, u64),
 }
 
 /// What has passed since the span began.
@@ -88,7 +90,7 @@ struct Counts {
 impl Meter {
     /// Makes the meter of a connection; `most_resets` is `http2.resets_per_10s`.
     pub(super) fn new(most_resets: u32, now: Moment) -> Self {
-        Self { since: now, counts: Counts::default(), block: 0, most_resets }
+        Self { since: now, counts: Counts::default(), block: 0, most_resets, resets: (0, 0) }
     }
 
     /// Counts a frame that came from the peer.
@@ -105,6 +107,11 @@ impl Meter {
     /// # Errors
     /// The peer makes us reset too much.
     pub(super) fn reset(&mut self) -> Result<(), Breach> {
+        self.resets.1 += 1;
+        self.count_reset()
+    }
+
+    fn count_reset(&mut self) -> Result<(), Breach> {
         bump(&mut self.counts.resets, self.most_resets, Breach::Resets)
     }
 
@@ -136,7 +143,10 @@ impl Meter {
                 Ok(())
             }
             Kind::Continuation => bump(&mut self.block, CONTINUATIONS, Breach::Continuations),
-            Kind::Reset => self.reset(),
+            Kind::Reset => {
+                self.resets.0 += 1;
+                self.count_reset()
+            }
             Kind::Settings => bump(&mut counts.settings, SETTINGS, Breach::Settings),
             Kind::Ping => bump(&mut counts.pings, PINGS.saturating_add(counts.data), Breach::Pings),
             Kind::Priority => {

@@ -9,6 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use rustix::process::{Resource, getrlimit};
 use switchboard_core::reason::Reason;
 
 use super::Plane;
@@ -18,11 +19,12 @@ use crate::telemetry::latency;
 pub use page::CONTENT_TYPE;
 use page::{Kind, Page};
 
+mod listeners;
 mod page;
 mod things;
 
 /// What goes up and down among the counters of a worker.
-const GAUGES: &[&str] = &["connections", "tunnels", "streams"];
+const GAUGES: &[&str] = &["connections", "tunnels", "streams", "http2_connections", "tasks"];
 
 /// The metrics of the whole proxy, in the text form of Prometheus.
 pub(super) async fn metrics(State(plane): State<Arc<Plane>>) -> impl IntoResponse {
@@ -35,7 +37,8 @@ pub fn text(process: &Process) -> String {
     let mut page = Page::default();
     this_process(&mut page, process);
     workers(&mut page, process);
-    things::listeners(&mut page, process);
+    listeners::listeners(&mut page, process);
+    listeners::lag(&mut page, process);
     cache(&mut page, process);
     let generation = process.generation.load();
     things::routes(&mut page, &generation);
@@ -58,6 +61,9 @@ fn this_process(page: &mut Page, process: &Process) {
         "Whether new traffic is welcome.",
         f64::from(u8::from(process.is_ready())),
     );
+    let draining = f64::from(u8::from(process.draining.load(Ordering::Relaxed)));
+    let help = "Whether it ends: the gauges of connections, streams and tunnels tell what is left.";
+    page.one("switchboard_draining", Kind::Gauge, help, draining);
     page.one(
         "switchboard_config_generation",
         Kind::Gauge,
@@ -89,10 +95,16 @@ fn this_process(page: &mut Page, process: &Process) {
     page.one("switchboard_connections_limit", Kind::Gauge, "Client connections that there may be at once.", most);
     let held = page::number(process.tunnels_held.bytes());
     page.one("switchboard_tunnels_held_bytes", Kind::Gauge, "What tunnels hold for slow readers.", held);
+    page.one("process_start_time_seconds", Kind::Gauge, "When it started, since 1970.", started.as_secs_f64());
     if let Some((resident, descriptors)) = usage() {
         page.one("process_resident_memory_bytes", Kind::Gauge, "Memory in use.", resident);
         page.one("process_open_fds", Kind::Gauge, "Open descriptors.", descriptors);
     }
+    if let Some(most) = getrlimit(Resource::Nofile).current {
+        page.one("process_max_fds", Kind::Gauge, "Descriptors that there may be.", page::number(most));
+    }
+    let help = "Processor time used, in user and system mode.";
+    page.one("process_cpu_seconds_total", Kind::Counter, help, processor_time());
 }
 
 /// How much is kept of answers.
@@ -180,6 +192,12 @@ fn usage() -> Option<(f64, f64)> {
     let kibibytes: f64 = resident.trim().strip_suffix(" kB")?.parse().ok()?;
     let descriptors = std::fs::read_dir("/proc/self/fd").ok()?.count();
     Some((kibibytes * 1024.0, f64::from(u32::try_from(descriptors).unwrap_or(u32::MAX))))
+}
+
+/// Processor time of this process so far, in seconds.
+fn processor_time() -> f64 {
+    let busy = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(busy).unwrap_or_default().as_secs_f64()
 }
 
 /// A text in the form of a label's value.

@@ -209,6 +209,7 @@ fn link() -> (WorkerLink, Inbox) {
             accepting: Arc::default(),
             sparing: AtomicBool::new(false),
             counters: Arc::default(),
+            asked: Default::default(),
         },
         commands,
     )

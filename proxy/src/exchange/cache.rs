@@ -207,7 +207,9 @@ impl Fetch {
             record.cache = "stale";
         }
         let course = Course::Hit { ttl: found.entry.left(now), detail };
-        give::give(connection, desk, record, admitted, found, now, &course).await
+        let next = give::give(connection, desk, record, admitted, found, now, &course).await;
+        connection.worker.counters.bytes_from_cache.add(record.bytes_out);
+        next
     }
 
     /// Asks anew for what is given stale, unless somebody does already.

@@ -38,6 +38,11 @@ impl<T: Clone> Slab<T> {
 }
 
 impl<T> Slab<T> {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
     /// What has this key, unless it was removed.
     pub(super) fn get(&self, key: u64) -> Option<&T> {
         let (turn, index) = split(key);

@@ -22,6 +22,11 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(amount), Ordering::Relaxed);
     }
 
+    /// Sets it: for what goes up and down and is known as a whole. Only the worker that owns the counter may call this.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
     /// What it stands at.
     pub fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -56,6 +61,8 @@ macro_rules! counters {
             pub reasons: Reasons,
             /// How long exchanges took; tunnels are not in it.
             pub duration: Histogram,
+            /// How long the worker took to look at something that it was told.
+            pub lag: Histogram,
         }
 
         impl Counters {
@@ -78,6 +85,16 @@ counters! {
     tls_failed,
     /// Requests whose head came whole.
     requests,
+    /// Requests that came by HTTP/2; the others came by HTTP/1.
+    http2_requests,
+    /// Client connections that speak HTTP/2, open.
+    http2_connections,
+    /// HTTP/2 streams that clients reset.
+    http2_resets_received,
+    /// HTTP/2 streams that were reset for what their client did.
+    http2_resets_sent,
+    /// HTTP/2 connections cut because their client broke the protocol.
+    http2_faults,
     /// Interim answers.
     status_1xx,
     /// Answers with a status of 2xx.
@@ -136,6 +153,10 @@ counters! {
     log_dropped,
     /// Times that no descriptor was left for a connection.
     accept_exhausted,
+    /// Times that connections had to wait because half of the open-file limit was in use.
+    accept_full,
+    /// Tasks that there are: connections, HTTP/2 streams and what the workers do beside them.
+    tasks,
     /// Panics that cost one connection each.
     panics,
     /// Requests answered with what is stored and fresh.
@@ -150,6 +171,10 @@ counters! {
     cache_refreshes,
     /// Requests that waited for the answer to another one for the same.
     cache_collapsed,
+    /// Requests of cached routes whose method or answer is not for the cache.
+    cache_bypassed,
+    /// Bytes of answers given from the cache, heads included.
+    bytes_from_cache,
 }
 
 impl Counters {

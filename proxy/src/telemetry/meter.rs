@@ -86,6 +86,8 @@ pub struct EndpointCounts {
     pub answers: Classes,
     /// Attempts that came to nothing, or were made again.
     pub failed: Counter,
+    /// Connections that are kept for it and idle, as of the last look (once a second).
+    pub idle: Counter,
     /// Connections opened to it for an exchange, by how long that took.
     pub connect: Histogram,
     /// From the request's whole head to the first byte of its answer.

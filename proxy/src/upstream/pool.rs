@@ -1,5 +1,6 @@
 //! Idle upstream connections of one worker: last in, first out, checked before use.
 
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -7,7 +8,9 @@ use switchboard_core::moment::Moment;
 
 use crate::http::h2::Link;
 use crate::live::{EndpointLive, PoolId};
+use crate::telemetry::meter::{EndpointCounts, Meter};
 use crate::transport::Transport;
+use crate::worker::Worker;
 
 /// How long a connection beyond the bound stays idle before it is closed. Under load the number of idle ones swings by
 /// hundreds within milliseconds, with HTTP/2 clients above all: to close at the top of a swing would be to open again at its
@@ -31,6 +34,8 @@ pub struct Connection {
 #[derive(Debug, Default)]
 pub struct Pools {
     list: Vec<Pool>,
+    /// What metrics were told of pools that are gone.
+    gone: Vec<Told>,
 }
 
 #[derive(Debug)]
@@ -46,12 +51,41 @@ struct Pool {
     /// Somebody is opening a link; these wait for it.
     dialling: bool,
     waiting: Vec<Waker>,
+    told: Told,
+}
+
+/// How many idle connections metrics know of, and whose they are.
+#[derive(Debug, Default)]
+struct Told {
+    meter: Option<Arc<Meter<EndpointCounts>>>,
+    count: u64,
+}
+
+impl Told {
+    /// Tells how many there are now. Pools that follow each other may have one meter, so what has changed is told.
+    fn tell(&mut self, count: u64, worker: &Worker) {
+        if count != self.count
+            && let Some(counts) = self.meter.as_ref().and_then(|meter| meter.of(worker))
+        {
+            counts.idle.add(count.wrapping_sub(self.count));
+            self.count = count;
+        }
+    }
 }
 
 impl Pool {
     fn new(id: PoolId) -> Self {
         let (idle, links, waiting) = (Vec::new(), Vec::new(), Vec::new());
-        Self { id, idle_timeout: Duration::ZERO, share: 0, idle, links, dialling: false, waiting }
+        Self {
+            id,
+            idle_timeout: Duration::ZERO,
+            share: 0,
+            idle,
+            links,
+            dialling: false,
+            waiting,
+            told: Told::default(),
+        }
     }
 }
 
@@ -99,7 +133,11 @@ impl Pools {
         let pool = self.list.get_mut(slot)?;
         if pool.id != endpoint.pool {
             // The place belonged to an endpoint that is gone.
-            *pool = Pool::new(endpoint.pool);
+            let gone = std::mem::replace(pool, Pool::new(endpoint.pool));
+            self.gone.push(gone.told);
+        }
+        if pool.told.meter.is_none() {
+            pool.told.meter = Some(Arc::clone(&endpoint.meter));
         }
         Some(pool)
     }
@@ -125,7 +163,8 @@ impl Pools {
     }
 
     /// Closes what has been idle for too long or was closed by the other side.
-    pub fn sweep(&mut self, now: Moment) {
+    pub fn sweep(&mut self, now: Moment, worker: &Worker) {
+        self.gone.drain(..).for_each(|mut told| told.tell(0, worker));
         for pool in &mut self.list {
             let timeout = pool.idle_timeout;
             let mut beyond = pool.idle.len().saturating_sub(pool.share);
@@ -143,6 +182,8 @@ impl Pools {
                 }
                 !link.has_ended() && now.since(*since) < timeout
             });
+            let idle = pool.idle.len() + pool.links.iter().filter(|(link, _)| link.is_idle()).count();
+            pool.told.tell(idle as u64, worker);
         }
     }
 
@@ -155,8 +196,8 @@ impl Pools {
     }
 
     /// Closes all of them.
-    pub fn clear(&mut self) {
-        self.list.clear();
+    pub fn clear(&mut self, worker: &Worker) {
+        self.list.drain(..).for_each(|mut pool| pool.told.tell(0, worker));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bars;
 mod change;
+mod counted;
 mod guard;
 mod look;
 mod metrics;

@@ -32,6 +32,12 @@ impl Connection {
         Ok((more > 0).then_some(Event::RoomForAll))
     }
 
+    /// How many streams a client has reset, and how many we did for what it had done.
+    #[must_use]
+    pub fn resets(&self) -> (u64, u64) {
+        self.meter.as_ref().map_or((0, 0), |meter| meter.resets)
+    }
+
     pub(super) fn ping(&mut self, frame: &Header, payload: &[u8]) {
         if !frame.has(ACK) {
             return self.put_ping(payload, ACK);

@@ -1,16 +1,14 @@
-//! What is counted of each route, endpoint, upstream and listener.
+//! What is counted of each route, endpoint and upstream.
 //!
 //! A page tells of [`MOST`] of each at most, the others together under [`OTHERS`]: whoever adds routes doesn't make
 //! somebody else's database grow without end (case 188). No label comes from a request.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use switchboard_core::reason::Reason;
 
 use super::page::{Kind, Page, number};
 use crate::generation::Generation;
-use crate::listener::Counts;
 use crate::process::Process;
 use crate::telemetry::counters::Counter;
 use crate::telemetry::meter::{EndpointCounts, Meter, RouteCounts, Sum, UpstreamCounts};
@@ -29,7 +27,9 @@ struct Totals {
     classes: [u64; 6],
     bytes: [u64; 2],
     failed: u64,
+    idle: u64,
     retries: u64,
+    exhausted: u64,
     reasons: BTreeMap<usize, u64>,
     /// The durations of a route; from endpoints: until the first byte.
     first: Sum,
@@ -58,6 +58,7 @@ impl Totals {
         for part in meter.parts() {
             self.classes(&part.answers);
             self.failed += part.failed.read();
+            self.idle = self.idle.wrapping_add(part.idle.read());
             self.first.add(&part.first_byte);
             self.second.add(&part.connect);
         }
@@ -140,7 +141,22 @@ pub(super) fn endpoints(page: &mut Page, generation: &Generation, process: &Proc
         let labels = [("upstream", *upstream), ("endpoint", *endpoint)];
         page.sample("switchboard_endpoint_failures_total", &labels, number(totals.failed));
     }
+    let help = "Connections kept for an endpoint and idle, as of the last second.";
+    page.family("switchboard_endpoint_idle_connections", Kind::Gauge, help);
+    for ((upstream, endpoint), totals) in &table {
+        let labels = [("upstream", *upstream), ("endpoint", *endpoint)];
+        page.sample("switchboard_endpoint_idle_connections", &labels, number(totals.idle));
+    }
     let views = process.health.view();
+    page.family(
+        "switchboard_endpoint_ejections_total",
+        Kind::Counter,
+        "Times that an endpoint was left alone because its traffic failed.",
+    );
+    for view in views.iter().take(MOST) {
+        let labels = [("upstream", &*view.upstream), ("endpoint", &*view.endpoint)];
+        page.sample("switchboard_endpoint_ejections_total", &labels, number(view.ejections));
+    }
     page.family("switchboard_endpoint_up", Kind::Gauge, "Whether an endpoint may be asked.");
     for view in views.iter().take(MOST) {
         let labels = [("upstream", &*view.upstream), ("endpoint", &*view.endpoint)];
@@ -165,6 +181,7 @@ pub(super) fn upstreams(page: &mut Page, generation: &Generation) {
         endpoints.endpoint(&endpoint.meter);
         if !known {
             own.upstream(&endpoint.group.meter);
+            own.exhausted += endpoint.group.budget.refused();
             *waiting.entry(name).or_default() += endpoint.group.queue.len() + endpoint.group.held.len();
         }
     }
@@ -172,6 +189,9 @@ pub(super) fn upstreams(page: &mut Page, generation: &Generation) {
     each(&table, |upstream, (_, own)| {
         page.sample("switchboard_upstream_retries_total", &[("upstream", upstream)], number(own.retries));
     });
+    let name = "switchboard_upstream_retry_budget_exhausted_total";
+    page.family(name, Kind::Counter, "Attempts that were not made because the budget of retries was used up.");
+    each(&table, |upstream, (_, own)| page.sample(name, &[("upstream", upstream)], number(own.exhausted)));
     page.family("switchboard_upstream_waiting", Kind::Gauge, "Requests that wait for a turn or for an endpoint.");
     each(&waiting, |upstream, count| {
         page.sample("switchboard_upstream_waiting", &[("upstream", upstream)], f64::from(*count));
@@ -185,33 +205,6 @@ pub(super) fn upstreams(page: &mut Page, generation: &Generation) {
     let name = "switchboard_upstream_held_seconds";
     page.family(name, Kind::Histogram, "How long requests were held, for a turn or for an endpoint.");
     each(&table, |upstream, (_, own)| page.histogram(name, &[("upstream", upstream)], &own.second));
-}
-
-/// What is counted of listeners.
-pub(super) fn listeners(page: &mut Page, process: &Process) {
-    type Read = fn(&Counts) -> &AtomicU64;
-    let sockets = process.sockets.load();
-    page.family("switchboard_listener_connections", Kind::Gauge, "Client connections open, by listener.");
-    for socket in sockets.iter() {
-        let (settings, address) = (socket.settings.load(), socket.describe());
-        let labels = [("listener", settings.name.as_str()), ("address", address.as_str())];
-        page.sample("switchboard_listener_connections", &labels, number(socket.open.load(Ordering::Relaxed)));
-    }
-    let counters: [(&str, &str, Read); 4] = [
-        ("accepted", "Client connections accepted.", |counts| &counts.accepted),
-        ("refused", "Client connections over connections_per_client.", |counts| &counts.refused),
-        ("tls_handshakes", "TLS handshakes that were finished.", |counts| &counts.handshakes),
-        ("tls_failures", "TLS handshakes that failed.", |counts| &counts.failed_handshakes),
-    ];
-    for (name, help, read) in counters {
-        let name = format!("switchboard_listener_{name}_total");
-        page.family(&name, Kind::Counter, help);
-        for socket in sockets.iter() {
-            let (settings, address) = (socket.settings.load(), socket.describe());
-            let labels = [("listener", settings.name.as_str()), ("address", address.as_str())];
-            page.sample(&name, &labels, number(read(&socket.counts).load(Ordering::Relaxed)));
-        }
-    }
 }
 
 fn each<T>(table: &BTreeMap<&str, T>, mut write: impl FnMut(&str, &T)) {

@@ -27,6 +27,8 @@ pub struct View {
     pub probed: Option<Probed>,
     /// The last answer to a probe, and how long ago it came.
     pub last: Option<(Seen, Duration)>,
+    /// How often it was ejected.
+    pub ejections: u64,
     /// How long it is still ejected.
     pub ejected_for: Option<Duration>,
 }
@@ -50,6 +52,7 @@ impl Health {
                 places: live.places.load().iter().map(ToString::to_string).collect(),
                 probed: course.map(switchboard_core::health::active::Course::state),
                 last: course.and_then(|course| course.last()).map(|(seen, at)| (seen.clone(), now.since(at))),
+                ejections: record.map_or(0, switchboard_core::health::passive::Record::total),
                 ejected_for: record.and_then(|record| record.until()).map(|until| until.since(now)),
             }
         };

@@ -206,6 +206,9 @@ impl Fetch {
         if self.asked.kind == Kind::Read {
             connection.worker.counters.cache_misses.add(1);
         }
+        if !stored {
+            connection.worker.counters.cache_bypassed.add(1);
+        }
         record.cache = match (self.asked.kind, stored) {
             (Kind::Read, true) => "miss",
             (Kind::Read, false) => "pass",

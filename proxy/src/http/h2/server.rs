@@ -43,13 +43,32 @@ pub(in crate::http) async fn serve(connection: Connection, came: Vec<u8>) {
         idle: None,
         leaving: None,
         cut: false,
+        resets: (0, 0),
     };
+    let _counted = Open::enter(&connection);
     let said_why = poll_fn(|context| serving.poll(context)).await;
     // Streams that are still held find that it is gone.
     let lost = serving.shared.core.borrow_mut().lose_all();
+    serving.count_resets();
     serving.shared.tell(lost);
     if said_why {
         h1::linger(&connection).await;
+    }
+}
+
+/// Counts a connection as one that speaks HTTP/2 for as long as it does.
+struct Open(Rc<Connection>);
+
+impl Open {
+    fn enter(connection: &Rc<Connection>) -> Self {
+        connection.worker.counters.http2_connections.add(1);
+        Self(Rc::clone(connection))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.worker.counters.http2_connections.sub(1);
     }
 }
 
@@ -65,6 +84,8 @@ struct Serving {
     leaving: Option<Moment>,
     /// It did what no connection may, and is read no more.
     cut: bool,
+    /// Resets that were counted: the client's, ours.
+    resets: (u64, u64),
 }
 
 impl Serving {
@@ -73,6 +94,7 @@ impl Serving {
         self.connection.deadline.register(context);
         self.shared.register_task(context);
         let now = self.connection.worker.deadlines.about_now();
+        self.count_resets();
         if !self.cut
             && let Poll::Ready(end) = self.receive(context, now)
         {
@@ -99,6 +121,17 @@ impl Serving {
         self.poll_patience(now)
     }
 
+    /// Counts the resets that came since the last look.
+    fn count_resets(&mut self) {
+        let (came, ours) = self.shared.core.borrow().resets();
+        if (came, ours) != self.resets {
+            let counters = &self.connection.worker.counters;
+            counters.http2_resets_received.add(came - self.resets.0);
+            counters.http2_resets_sent.add(ours - self.resets.1);
+            self.resets = (came, ours);
+        }
+    }
+
     fn receive(&mut self, context: &mut Context<'_>, now: Moment) -> Poll<End> {
         let (connection, shared, served) = (&self.connection, &self.shared, &mut self.served);
         self.wire.receive(context, &connection.transport, shared, now, |core, event| match event {
@@ -122,7 +155,10 @@ impl Serving {
                 tracing::debug!(?client, too_many = breach.what(), "an HTTP/2 connection was cut");
                 self.connection.worker.counters.floods.add(1);
             }
-            None => tracing::debug!(?client, code = ?fault.code, "an HTTP/2 connection broke the protocol"),
+            None => {
+                tracing::debug!(?client, code = ?fault.code, "an HTTP/2 connection broke the protocol");
+                self.connection.worker.counters.http2_faults.add(1);
+            }
         }
         let lost = self.shared.core.borrow_mut().lose_all();
         self.shared.tell(lost);
@@ -182,6 +218,7 @@ impl Serving {
 /// Gives a stream a task of its own.
 fn answer(connection: &Rc<Connection>, shared: &Rc<Shared>, core: &mut Core, key: Key, ended: bool) {
     let worker = Rc::clone(&connection.worker);
+    worker.counters.http2_requests.add(1);
     let id = worker.next_id();
     let terms = Terms {
         scheme: connection.peer.scheme(),
