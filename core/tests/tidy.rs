@@ -198,6 +198,7 @@ fn invariant_10_only_configuration_and_admin_types_know_serde() {
     check(|file, text, wrong| {
         let asks_admin = [
             "proxy/src/cli/drain.rs",
+            "proxy/src/cli/endpoint.rs",
             "proxy/src/cli/purge.rs",
             "proxy/src/cli/which.rs",
             "proxy/src/dev",
