@@ -308,6 +308,7 @@ const fn retry_after(reason: Reason) -> Option<u32> {
         | Reason::TunnelAge
         | Reason::PeerDead
         | Reason::SlowPeer
+        | Reason::FileChanged
         | Reason::Internal => None,
     }
 }

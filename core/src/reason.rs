@@ -76,13 +76,15 @@ pub enum Reason {
     PeerDead,
     /// One side of a WebSocket was too slow to read, where `on_lag` is `close`: closed with 1013.
     SlowPeer,
+    /// A file became shorter, or could not be read any further, while it was served; the answer was cut off.
+    FileChanged,
     /// The proxy failed at something that is not the client's or the endpoint's fault.
     Internal,
 }
 
 impl Reason {
     /// Every reason, in the order of the table in the docs.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::BadRequest,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -118,6 +120,7 @@ impl Reason {
         Self::TunnelAge,
         Self::PeerDead,
         Self::SlowPeer,
+        Self::FileChanged,
         Self::Internal,
     ];
 
@@ -160,6 +163,7 @@ impl Reason {
             Self::TunnelAge => "tunnel_age",
             Self::PeerDead => "peer_dead",
             Self::SlowPeer => "slow_peer",
+            Self::FileChanged => "file_changed",
             Self::Internal => "internal",
         }
     }
@@ -188,7 +192,7 @@ impl Reason {
             | Self::TunnelAge
             | Self::PeerDead
             | Self::SlowPeer => 499,
-            Self::Internal => 500,
+            Self::FileChanged | Self::Internal => 500,
             Self::ConnectRefused
             | Self::TlsFailed
             | Self::UpstreamReset

@@ -54,12 +54,18 @@ pub struct Store {
 }
 
 impl Store {
-    /// Makes an empty one in the place of `old`, whose disk it takes over: that keeps its size until the next start.
+    /// Makes an empty one in the place of `old`, whose disk it takes over.
     pub fn new(settings: CacheStore, state_dir: &Path, old: Option<&Self>) -> Arc<Self> {
         let eras = old.map_or_else(Arc::default, |old| Arc::clone(&old.eras));
         let kept = old.and_then(|old| old.disk.clone());
         let open = |most| Disk::open(state_dir.join("cache"), most, Arc::clone(&eras)).map(Arc::new);
-        let disk = settings.disk.and_then(|most| kept.or_else(|| open(most)));
+        let disk = settings.disk.and_then(|most| match kept {
+            Some(disk) => {
+                disk.resize(most);
+                Some(disk)
+            }
+            None => open(most),
+        });
         Arc::new(Self {
             settings,
             memory: OnceLock::new(),

@@ -16,6 +16,7 @@ pub mod decode;
 pub mod encode;
 pub mod events;
 mod filling;
+pub mod forms;
 mod frames;
 pub mod here;
 pub mod pace;

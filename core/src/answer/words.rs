@@ -194,6 +194,11 @@ pub const fn words(reason: Reason) -> Words {
             "One side of the WebSocket did not read what the other sent, and this route does not wait.",
             "Look at the side that ended_by names, or let the route wait: websocket.on_lag. It stands in the access log only.",
         ),
+        Reason::FileChanged => (
+            "The file changed",
+            "A file became shorter, or could not be read any further, while it was served; the answer was cut off.",
+            "Write new versions beside the old one and rename them over it. It stands in the access log only.",
+        ),
         Reason::Internal => (
             "The proxy failed",
             "Something went wrong inside the proxy; it is not the client's fault and not the server's.",

@@ -18,6 +18,7 @@ use switchboard_core::cache::image;
 use switchboard_core::moment::Moment;
 
 use super::{Eras, Stored};
+use crate::relay::forms::Forms;
 
 /// Bytes that wait to be written at most; what comes beyond is not kept on disk.
 const WAITING: u64 = 32 << 20;
@@ -32,7 +33,7 @@ pub struct Disk {
 #[derive(Debug)]
 struct Shared {
     dir: PathBuf,
-    most: u64,
+    most: AtomicU64,
     index: Mutex<Index>,
     waiting: AtomicU64,
     eras: Arc<Eras>,
@@ -57,15 +58,28 @@ struct File {
 }
 
 enum Work {
-    Put { key: Box<[u8]>, stored: Arc<Stored>, era: u64, wall: u64 },
+    Put {
+        key: Box<[u8]>,
+        stored: Arc<Stored>,
+        era: u64,
+        wall: u64,
+    },
     Delete(Vec<u64>),
+    /// Make room: less may lie there than before.
+    Shrink,
 }
 
 impl Disk {
     /// Opens the directory and reads what is there, on a thread of its own. Until it is read it is empty. `None` where
     /// the directory can't be used, which is said once.
     pub fn open(dir: PathBuf, most: u64, eras: Arc<Eras>) -> Option<Self> {
-        let shared = Arc::new(Shared { dir, most, index: Mutex::default(), waiting: AtomicU64::new(0), eras });
+        let shared = Arc::new(Shared {
+            dir,
+            most: AtomicU64::new(most),
+            index: Mutex::default(),
+            waiting: AtomicU64::new(0),
+            eras,
+        });
         let (work, inbox) = channel();
         let ours = Arc::clone(&shared);
         let begun = fs::create_dir_all(&shared.dir).and_then(|()| {
@@ -83,7 +97,7 @@ impl Disk {
     /// Keeps an answer, unless too much waits already.
     pub fn put(&self, key: &[u8], stored: &Arc<Stored>, era: u64, now: Moment) {
         let size = stored.body.len() as u64;
-        if size > self.shared.most || self.shared.waiting.fetch_add(size, Ordering::Relaxed) > WAITING {
+        if size > self.shared.most() || self.shared.waiting.fetch_add(size, Ordering::Relaxed) > WAITING {
             self.shared.waiting.fetch_sub(size, Ordering::Relaxed);
             return;
         }
@@ -106,7 +120,7 @@ impl Disk {
             match image::read(&bytes, now, wall()).filter(|image| image.key == key) {
                 Some(image) => {
                     let body = Bytes::copy_from_slice(image.body);
-                    found.push(Arc::new(Stored { entry: image.entry, body }));
+                    found.push(Arc::new(Stored { entry: image.entry, body, forms: Forms::default() }));
                 }
                 None => broken.push(number),
             }
@@ -132,6 +146,12 @@ impl Disk {
         self.delete(numbers);
     }
 
+    /// Changes how much may lie there.
+    pub fn resize(&self, most: u64) {
+        self.shared.most.store(most, Ordering::Relaxed);
+        let _ = self.work.send(Work::Shrink);
+    }
+
     /// Bytes that lie there.
     pub fn used(&self) -> u64 {
         self.shared.index().used
@@ -154,6 +174,10 @@ impl Shared {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn most(&self) -> u64 {
+        self.most.load(Ordering::Relaxed)
+    }
+
     fn path(&self, number: u64) -> PathBuf {
         self.dir.join(format!("{number:016x}"))
     }
@@ -166,9 +190,17 @@ impl Shared {
                     self.waiting.fetch_sub(stored.body.len() as u64, Ordering::Relaxed);
                     self.write(&key, &stored, era, wall);
                 }
-                Work::Delete(numbers) => numbers.iter().for_each(|number| drop(fs::remove_file(self.path(*number)))),
+                Work::Delete(numbers) => self.remove(&numbers),
+                Work::Shrink => {
+                    let gone = self.index().shrink(self.most());
+                    self.remove(&gone);
+                }
             }
         }
+    }
+
+    fn remove(&self, numbers: &[u64]) {
+        numbers.iter().for_each(|number| drop(fs::remove_file(self.path(*number))));
     }
 
     /// Reads what was left by the process before. What is not whole goes.
@@ -199,8 +231,8 @@ impl Shared {
                         size: bytes.len() as u64,
                         sort: sort(&image.entry),
                     };
-                    let old = self.index().insert(number, file, self.most);
-                    old.iter().for_each(|number| drop(fs::remove_file(self.path(*number))));
+                    let old = self.index().insert(number, file, self.most());
+                    self.remove(&old);
                 }
                 None => drop(fs::remove_file(&path)),
             }
@@ -209,7 +241,7 @@ impl Shared {
 
     fn write(&self, key: &[u8], stored: &Stored, era: u64, wall: u64) {
         let bytes = image::write(key, &stored.entry, &stored.body, wall);
-        if bytes.len() as u64 > self.most {
+        if bytes.len() as u64 > self.most() {
             return;
         }
         let number = {
@@ -231,9 +263,9 @@ impl Shared {
             sort: sort(&stored.entry),
         };
         let mut index = self.index();
-        let old = if self.eras.changed(key, era) { vec![number] } else { index.insert(number, file, self.most) };
+        let old = if self.eras.changed(key, era) { vec![number] } else { index.insert(number, file, self.most()) };
         drop(index);
-        old.iter().for_each(|number| drop(fs::remove_file(self.path(*number))));
+        self.remove(&old);
     }
 }
 
@@ -247,6 +279,13 @@ impl Index {
         self.used += file.size;
         self.keys.entry(file.key.clone()).or_default().push(number);
         self.files.insert(number, file);
+        gone.extend(self.shrink(most));
+        gone
+    }
+
+    /// Lets go of the oldest until no more than `most` bytes are left; returns which.
+    fn shrink(&mut self, most: u64) -> Vec<u64> {
+        let mut gone = Vec::new();
         while self.used > most {
             let Some(oldest) = self.files.keys().next().copied() else { break };
             self.remove(oldest);

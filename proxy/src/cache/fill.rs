@@ -8,6 +8,7 @@ use switchboard_core::cache::Entry;
 use switchboard_core::moment::Moment;
 
 use super::{Lead, Outcome, Store, Stored};
+use crate::relay::forms::Forms;
 
 /// How long nobody waits for another's answer once one was not for storing. Chosen: that an origin's mind changes is
 /// noticed all the same, for each answer is looked at.
@@ -74,7 +75,11 @@ impl Fill {
         }
         let mut entry = (*self.entry).clone();
         entry.length = self.body.len() as u64;
-        store.put(key, Arc::new(Stored { entry, body: Bytes::copy_from_slice(&self.body) }), *era);
+        store.put(
+            key,
+            Arc::new(Stored { entry, body: Bytes::copy_from_slice(&self.body), forms: Forms::default() }),
+            *era,
+        );
         if let Some(lead) = lead.take() {
             lead.end(Outcome::Stored);
         }

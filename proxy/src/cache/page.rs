@@ -6,6 +6,8 @@ use bytes::Bytes;
 use switchboard_core::cache::Entry;
 use switchboard_core::moment::Moment;
 
+use crate::relay::forms::Forms;
+
 /// Answers under one URL at most (case 133): the one that came longest ago makes room.
 const MOST: usize = 64;
 
@@ -16,6 +18,8 @@ pub struct Stored {
     pub entry: Entry,
     /// Its body, as it came: with the coding that its origin gave it.
     pub body: Bytes,
+    /// The body as it was encoded for clients.
+    pub forms: Forms,
 }
 
 /// All answers under one URL. Never changed: a change makes another.

@@ -2,14 +2,17 @@
 //!
 //! `answer` and `here` ask once a head is on the desk. A rule that compresses nothing costs one branch.
 
+use bytes::Bytes;
 use switchboard_core::config::Compress;
-use switchboard_core::content::Accepted;
 use switchboard_core::content::compress::{self, Decision, Facts};
+use switchboard_core::content::{Accepted, Coding};
 use switchboard_core::http1::Framing;
 use switchboard_core::message::{Fields, Name, Version};
 
 use super::admit::Admitted;
+use crate::cache::Stored;
 use crate::desk::Desk;
+use crate::files::held::Held;
 use crate::http::Connection;
 use crate::relay::encode::Encoder;
 
@@ -21,20 +24,50 @@ pub struct Transform {
     known: bool,
     /// The encoder, where there is a body and it is to be encoded.
     pub encoder: Option<Box<Encoder>>,
+    /// The body, encoded before: then there is no encoder.
+    pub form: Option<Bytes>,
+}
+
+/// A whole body that is held, and its encoded forms with it.
+#[derive(Clone, Copy, Debug)]
+pub enum Kept<'a> {
+    /// In the cache.
+    Stored(&'a Stored),
+    /// As a file.
+    File(&'a Held),
+}
+
+impl Kept<'_> {
+    /// Its form in this coding, where there is one; who asks again lets it be made.
+    fn form(self, coding: Coding) -> Option<Bytes> {
+        match self {
+            Self::Stored(stored) => stored.forms.find(coding, stored.body.len() as u64, || {
+                let body = stored.body.clone();
+                Some(move || Some(body))
+            }),
+            Self::File(held) => held.forms.find(coding, held.size, || held.reader()),
+        }
+    }
 }
 
 impl Transform {
     /// The answer goes as it is.
-    pub const NONE: Self = Self { decision: Decision::Never, known: false, encoder: None };
+    pub const NONE: Self = Self { decision: Decision::Never, known: false, encoder: None, form: None };
 
     /// Decides on an endpoint's answer: see [`Transform::decide`].
     pub fn of_answer(connection: &Connection, desk: &Desk, framing: Framing, admitted: &Admitted) -> Self {
         let rule = admitted.rule.compress.as_ref().and_then(|rule| rule.answers.as_ref());
-        Self::decide(connection, desk, framing, rule)
+        Self::decide(connection, desk, framing, rule, None)
     }
 
     /// Decides on the answer on `desk`, whose body is framed as `framing`.
-    pub fn decide(connection: &Connection, desk: &Desk, framing: Framing, rule: Option<&Compress>) -> Self {
+    pub fn decide(
+        connection: &Connection,
+        desk: &Desk,
+        framing: Framing,
+        rule: Option<&Compress>,
+        kept: Option<&Kept<'_>>,
+    ) -> Self {
         let Some(rule) = rule else { return Self::NONE };
         let (asked, answered) = (desk.input.filled(), desk.answer_input.filled());
         let status = desk.answer.status;
@@ -64,8 +97,11 @@ impl Transform {
         if framing == Framing::None {
             return Self { decision, ..Self::NONE };
         }
+        if let Some(form) = kept.and_then(|kept| kept.form(coding)) {
+            return Self { decision, form: Some(form), ..Self::NONE };
+        }
         match Encoder::new(&connection.worker.encoders, coding, length) {
-            Some(encoder) => Self { decision, known: false, encoder: Some(encoder) },
+            Some(encoder) => Self { decision, encoder: Some(encoder), ..Self::NONE },
             None => identity,
         }
     }

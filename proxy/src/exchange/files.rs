@@ -18,6 +18,7 @@ use switchboard_core::reason::Reason;
 use switchboard_core::snapshot::Site;
 
 use super::admit::Admitted;
+use super::compress::Kept;
 use super::record::Record;
 use super::{Next, here, own};
 use crate::desk::Desk;
@@ -163,7 +164,7 @@ async fn list(
     head.line(Name::ContentLength, b"content-length", page.len().to_string().as_bytes());
     head.finish_answer(&mut desk.answer, false);
     place(desk);
-    here::give(connection, desk, record, admitted, Here::bytes(page.into())).await
+    here::give(connection, desk, record, admitted, (Here::bytes(page.into()), None)).await
 }
 
 /// What is sent of an entry.
@@ -240,7 +241,8 @@ async fn entry_answer(
     head.line(Name::ContentLength, b"content-length", decimal(body.left(), &mut [0; 20]));
     head.finish_answer(&mut desk.answer, false);
     place(desk);
-    here::give(connection, desk, record, admitted, body).await
+    let kept = matches!(ranges, Ranges::Whole).then_some(Kept::File(held));
+    here::give(connection, desk, record, admitted, (body, kept)).await
 }
 
 /// The status and the body of an answer with these ranges of a file.
@@ -283,7 +285,7 @@ async fn known_answer(
     described(entry, &form, &mut head);
     head.finish_answer(&mut desk.answer, false);
     place(desk);
-    here::give(connection, desk, record, admitted, Here::default()).await
+    here::give(connection, desk, record, admitted, (Here::default(), None)).await
 }
 
 /// The lines that tell one form of a file from another.

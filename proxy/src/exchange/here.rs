@@ -13,7 +13,7 @@ use switchboard_core::answer::FILES;
 
 use super::admit::Admitted;
 use super::answer::{self, Broken, during_answer};
-use super::compress::Transform;
+use super::compress::{Kept, Transform};
 use super::own::body_is_there;
 use super::record::Record;
 use super::{Next, must_close, policy};
@@ -22,11 +22,11 @@ use crate::error::{ProxyError, Side};
 use crate::http::Connection;
 use crate::relay::here::Here;
 use crate::relay::pace::Pace;
-use crate::relay::{Pump, Waits};
+use crate::relay::{Pump, PumpError, Waits};
 use switchboard_core::reason::Reason;
 
-/// Sends the answer whose head is on `desk`, with `body`. Whether there is a body at all, the request's method and the
-/// status decide.
+/// Sends the answer whose head is on `desk`, with `body`; `kept` is what that is a whole copy of, where encoded forms of it
+/// may be held. Whether there is a body at all, the request's method and the status decide.
 ///
 /// # Errors
 /// `internal` where the head says what cannot be.
@@ -35,16 +35,20 @@ pub async fn give(
     desk: &mut Desk,
     record: &mut Record,
     admitted: &Admitted,
-    mut body: Here,
+    (mut body, kept): (Here, Option<Kept<'_>>),
 ) -> Result<Next, ProxyError> {
     let bodiless = desk.request.method.of(desk.input.filled()) == b"HEAD" || matches!(desk.answer.status, 204 | 304);
-    let framing = if bodiless { Framing::None } else { Framing::Length(body.left()) };
+    let mut framing = if bodiless { Framing::None } else { Framing::Length(body.left()) };
     let undecided = desk.request.expect_continue && !body_is_there(desk);
     let close = must_close(connection, desk, record) || undecided;
     let rule = admitted.rule.compress.as_deref();
     let of_files = record.answered == FILES;
     let compress = rule.and_then(|rule| if of_files { rule.files.as_ref() } else { rule.answers.as_ref() });
-    let mut transform = Transform::decide(connection, desk, framing, compress);
+    let mut transform = Transform::decide(connection, desk, framing, compress, kept.as_ref());
+    if let Some(form) = transform.form.take() {
+        framing = Framing::Length(form.len() as u64);
+        body = Here::bytes(form);
+    }
     let coding = answer::write_head(desk, record, admitted, (framing, &transform), close)?;
     record.status = desk.answer.status;
     let mut giving = Giving {
@@ -64,6 +68,14 @@ pub async fn give(
         return Ok(answer::cut(connection, record, &error, coding, framing));
     }
     Ok(if answer::ends_connection(desk, framing, close) { Next::Linger } else { Next::Request })
+}
+
+/// What a failure of a body from here means: what can't be read of it, no endpoint has broken off.
+fn broken(error: &PumpError) -> Broken {
+    match error {
+        PumpError::Read(_) | PumpError::Truncated => Broken { side: Side::Proxy, reason: Reason::FileChanged },
+        PumpError::Malformed(_) | PumpError::TooLarge | PumpError::Write(_) => during_answer(error),
+    }
 }
 
 /// An answer on its way.
@@ -88,10 +100,10 @@ impl Giving<'_> {
         if !self.begun {
             self.begun = true;
             let started = self.pump.start_here(context, client, &mut desk.output, body, &mut scratch);
-            started.map_err(|error| during_answer(&error))?;
+            started.map_err(|error| broken(&error))?;
         }
         if let Poll::Ready(done) = self.pump.poll_here(context, body, client, &mut scratch) {
-            return Poll::Ready(done.map_err(|error| during_answer(&error)));
+            return Poll::Ready(done.map_err(|error| broken(&error)));
         }
         drop(scratch);
         self.poll_ends(context)

@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use rustix::fs::{FileType, Stat, fstat};
-use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use rustix::io::{Errno, ReadWriteFlags, dup, preadv2};
 use switchboard_core::content::Coding;
 use switchboard_core::stamp::Stamp;
 
 use super::open::{self, Fault, How};
+use crate::relay::forms::Forms;
 
 /// Files up to this size are held in memory. Chosen: up to here one copy costs less than another system call.
 const SMALL: u64 = 32 * 1024;
@@ -29,6 +30,8 @@ pub struct Held {
     pub last_modified: [u8; 29],
     /// Its entity tag, strong: of size and time in nanoseconds.
     pub etag: Box<[u8]>,
+    /// Its content as it was encoded for clients.
+    pub forms: Forms,
     mark: Mark,
     content: Content,
 }
@@ -86,9 +89,21 @@ impl Held {
             modified,
             last_modified: *stamp.http_date(modified),
             etag: format!("\"{seconds:x}{nanos:08x}-{:x}\"", mark.size).into_bytes().into(),
+            forms: Forms::default(),
             mark,
             content,
         }
+    }
+
+    /// What reads it whole on another thread: `None` from that where it has changed meanwhile.
+    pub fn reader(&self) -> Option<impl FnOnce() -> Option<Bytes> + Send + 'static> {
+        let (mark, held) = (self.mark, self.content().cloned());
+        let file = self.file().map(dup).transpose().ok()?;
+        Some(move || {
+            let Some(file) = file else { return held };
+            let bytes = read(&file, mark.size, How::Patient).ok()?;
+            (Mark::of(&fstat(&file).ok()?) == mark && bytes.len() as u64 == mark.size).then_some(bytes)
+        })
     }
 
     /// The same as the encoded form of another file: its tag is told apart from that one's.

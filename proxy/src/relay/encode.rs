@@ -126,13 +126,17 @@ impl Encoder {
 }
 
 fn brotli(length: Option<u64>) -> CompressorWriter<Vec<u8>> {
-    let params = BrotliEncoderParams {
-        quality: BROTLI_LEVEL,
+    CompressorWriter::with_params(Vec::new(), 16 * 1024, &brotli_params(BROTLI_LEVEL, length))
+}
+
+/// Parameters of a brotli encoder for a body of `length` bytes, where that is known.
+pub(super) fn brotli_params(quality: i32, length: Option<u64>) -> BrotliEncoderParams {
+    BrotliEncoderParams {
+        quality,
         lgwin: i32::from(WINDOW),
         size_hint: length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0),
         ..BrotliEncoderParams::default()
-    };
-    CompressorWriter::with_params(Vec::new(), 16 * 1024, &params)
+    }
 }
 
 fn zstd(length: Option<u64>) -> io::Result<ZstdEncoder<'static, Vec<u8>>> {

@@ -139,7 +139,7 @@ impl Fetch {
         let next = merge::freshened(&found.entry, &desk.answer, bytes, &arrival, &self.plan.rules);
         let stored = next.is_some();
         let given = match next {
-            Some(entry) => Arc::new(Stored { entry, body: found.body.clone() }),
+            Some(entry) => Arc::new(Stored { entry, body: found.body.clone(), forms: found.forms.clone() }),
             None => Arc::clone(&found),
         };
         match stored {
@@ -235,7 +235,8 @@ impl Fetch {
         let Some(found) = self.found.as_ref().filter(|_| self.asked.kind == Kind::Read) else { return };
         if self.asked.head && answer.status < 400 && merge::describes(&found.entry, answer, bytes) {
             let next = merge::freshened(&found.entry, answer, bytes, arrival, &self.plan.rules);
-            let next = next.map(|entry| Arc::new(Stored { entry, body: found.body.clone() }));
+            let next =
+                next.map(|entry| Arc::new(Stored { entry, body: found.body.clone(), forms: found.forms.clone() }));
             return match next {
                 Some(next) => self.store.replace(&self.asked.key, found, next, self.era),
                 None => self.store.forget(&self.asked.key, found),

@@ -10,6 +10,7 @@ use switchboard_core::message::{Field, Name, Span, Version};
 use switchboard_core::moment::Moment;
 
 use super::super::admit::Admitted;
+use super::super::compress::Kept;
 use super::super::record::Record;
 use super::super::{Next, here};
 use crate::cache::Stored;
@@ -61,7 +62,8 @@ pub(super) async fn give(
     }
     let length = body.left();
     put(desk, stored, &share, length, &lines);
-    here::give(connection, desk, record, admitted, body).await
+    let kept = matches!(share, Share::Whole).then_some(Kept::Stored(stored));
+    here::give(connection, desk, record, admitted, (body, kept)).await
 }
 
 /// What of a stored answer a request asks for (RFC 9110 §13, §14). Conditions are for what a 200 would give.

@@ -179,3 +179,22 @@ fn a_kill_in_the_midst_of_writes_leaves_whole_answers() {
 fn a_hundred_kills_leave_whole_answers() {
     kill_and_look(100);
 }
+
+#[test]
+fn a_changed_size_holds_at_once() {
+    on_workers(|workers| {
+        let origin = origin();
+        let proxy = start(workers, &origin, "64MiB");
+        for number in 0..5 {
+            get(&proxy, &format!("/{number}"), "");
+        }
+        poll("all files", || (files(&proxy).len() == 5).then_some(()));
+        // Room for two of them: the newest.
+        proxy.write_config(&yaml(&origin, "24KiB"));
+        poll("room to be made", || (files(&proxy).len() == 2).then_some(()));
+        for number in 5..8 {
+            assert_eq!(get(&proxy, &format!("/{number}"), "").0, 200);
+        }
+        poll("the others to go", || (files(&proxy).len() <= 2 && get(&proxy, "/7", STORED).0 == 200).then_some(()));
+    });
+}

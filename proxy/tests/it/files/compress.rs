@@ -1,7 +1,7 @@
 //! Compression on the way to the client: what is compressed, what is left alone, and that streams flow all the same.
 
 use super::Site;
-use crate::harness::{Message, Origin, Pair, Proxy, TempDir, Wire, on_workers};
+use crate::harness::{Message, Origin, Pair, Proxy, TempDir, Wire, on_workers, poll};
 use std::fs;
 use std::io::{Read, Write};
 use std::process::Command;
@@ -232,4 +232,63 @@ fn compressed_over_tls_and_http2() {
             assert!(raw.len() * 5 < expect.len() && raw.starts_with(&[0x1f, 0x8b]), "{version} {path}");
         }
     }
+}
+
+/// Asks until what is kept has an encoded form of its own, which is told by the length that such an answer has.
+fn encoded_once(proxy: &Proxy, host: &str, target: &str, accepts: &str) -> Message {
+    poll("an encoded form", || {
+        let answer = proxy.ask(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nAccept-Encoding: {accepts}\r\n\r\n"));
+        assert_eq!(answer.field("content-encoding"), Some(accepts));
+        answer.has("content-length").then_some(answer)
+    })
+}
+
+#[test]
+fn what_is_kept_is_encoded_once_for_all() {
+    on_workers(|workers| {
+        let text = json();
+        let origin = Origin::answering(answer(
+            "Content-Type: application/json\r\nETag: \"a\"\r\nCache-Control: max-age=60\r\n",
+            &text,
+        ));
+        let dir = TempDir::new();
+        fs::write(dir.file("large.json"), &text).unwrap();
+        fs::write(dir.file("small.json"), &text[..20_000]).unwrap();
+        let proxy = Proxy::start(
+            workers,
+            &format!(
+                "routes:\n  kept.test: {{ to: \"{}\", compress: true, cache: true }}\n  files.test: {{ files: {} }}\n",
+                origin.address(),
+                dir.path().display()
+            ),
+        );
+        for coding in ["gzip", "br", "zstd"] {
+            for (host, target, expect) in [
+                ("kept.test", "/x", text.as_str()),
+                ("files.test", "/large.json", &text),
+                ("files.test", "/small.json", &text[..20_000]),
+            ] {
+                let answer = encoded_once(&proxy, host, target, coding);
+                assert!(decoded(&answer) == expect.as_bytes(), "{coding} {host}{target}");
+                assert_eq!(answer.field("content-length"), Some(answer.body.len().to_string().as_str()));
+                assert!(
+                    answer.all("vary").contains(&"accept-encoding") && answer.field("etag").unwrap().starts_with("W/")
+                );
+                // Others get what they take, and parts are parts of the whole.
+                let plain = proxy.ask(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+                assert!(plain.body == expect.as_bytes());
+                let part = format!(
+                    "GET {target} HTTP/1.1\r\nHost: {host}\r\nRange: bytes=5-9\r\nAccept-Encoding: {coding}\r\n\r\n"
+                );
+                assert_eq!(proxy.ask(part).text(), expect[5..10]);
+            }
+        }
+        // A new version has forms of its own.
+        fs::write(dir.file("large.json"), "[\"new\"]".repeat(1000)).unwrap();
+        poll("the new version", || {
+            let lines = "Host: files.test\r\nAccept-Encoding: gzip\r\n";
+            let answer = proxy.ask(format!("GET /large.json HTTP/1.1\r\n{lines}\r\n"));
+            (decoded(&answer) == "[\"new\"]".repeat(1000).as_bytes()).then_some(())
+        });
+    });
 }

@@ -76,6 +76,8 @@ fn a_file_that_shrinks_is_cut_off_and_never_passed_off_as_whole() {
     assert_eq!(wire.head().field("content-length"), Some("67108864"));
     fs::File::options().write(true).open(site.dir.file("site/huge.bin")).unwrap().set_len(1000).unwrap();
     assert!(wire.exactly_or_end(64 << 20).is_none());
+    let line = site.proxy.wait_access(0);
+    assert_eq!((&line["reason"], &line["ended_by"]), (&"file_changed".into(), &"proxy".into()), "{line}");
 }
 
 /// What curl, where it is there, makes of a URL: its standard output.
