@@ -30,6 +30,9 @@ const OUTGOING: usize = 64 * 1024;
 /// Beyond this the peer does not read what it makes us say, and is not read either.
 const UNSENT: usize = 2 * OUTGOING;
 
+/// The largest window of a connection, streams that have grown included (§6.9.1).
+const LARGEST: u32 = (1 << 31) - 1;
+
 /// Fragments of one header block: what eight CONTINUATION frames of our size hold is more than any head.
 const BLOCK: usize = 64 * 1024;
 
@@ -116,6 +119,10 @@ pub struct Connection {
     window_out: i64,
     window_in: i64,
     owed: u32,
+    /// By how much streams may still widen its window beyond `connection_window`.
+    spare: u32,
+    /// What streams that are gone have widened it by, and was not yet taken back.
+    excess: u32,
     /// What is to be sent, from `sent` on.
     out: Vec<u8>,
     sent: usize,
@@ -150,6 +157,8 @@ impl Connection {
             window_out: i64::from(INITIAL_WINDOW),
             window_in: i64::from(INITIAL_WINDOW.max(bounds.connection_window)),
             owed: 0,
+            spare: bounds.connection_window.min(LARGEST.saturating_sub(bounds.connection_window)),
+            excess: 0,
             out: Vec::new(),
             sent: 0,
             meter: is_server.then(|| Meter::new(bounds.resets, now)),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::frame::{END_STREAM, Header, Kind};
+use super::frame::{Code, END_STREAM, Header, Kind};
 use crate::moment::Moment;
 
 /// The time over which frames are counted.
@@ -18,6 +18,9 @@ const EMPTY_DATA: u32 = 100;
 const PRIORITIES: u32 = 100;
 const UNKNOWN: u32 = 100;
 const WINDOW_UPDATES: u32 = 1000;
+
+/// Messages that are malformed, and frames that their streams may not have: no client of good will sends them. Chosen.
+const MALFORMED: u32 = 32;
 
 /// CONTINUATION frames of one header block. A head within `limits.head` needs two.
 const CONTINUATIONS: u32 = 8;
@@ -41,6 +44,8 @@ pub enum Breach {
     Continuations,
     /// Streams that were reset, by either side.
     Resets,
+    /// Streams that we reset for what was sent on them.
+    Malformed,
 }
 
 impl Breach {
@@ -56,6 +61,7 @@ impl Breach {
             Self::Unknown => "frames of unknown types",
             Self::Continuations => "CONTINUATION frames",
             Self::Resets => "reset streams",
+            Self::Malformed => "malformed messages",
         }
     }
 }
@@ -82,6 +88,7 @@ struct Counts {
     window_updates: u32,
     unknown: u32,
     resets: u32,
+    malformed: u32,
     /// Frames with payload, both ways: each may be answered by an update of either window, and measured by a ping.
     data: u32,
     streams: u32,
@@ -106,8 +113,11 @@ impl Meter {
     ///
     /// # Errors
     /// The peer makes us reset too much.
-    pub(super) fn reset(&mut self) -> Result<(), Breach> {
+    pub(super) fn reset_by_us(&mut self, code: Code) -> Result<(), Breach> {
         self.resets.1 += 1;
+        if matches!(code, Code::Protocol | Code::FlowControl | Code::StreamClosed | Code::FrameSize) {
+            bump(&mut self.counts.malformed, MALFORMED, Breach::Malformed)?;
+        }
         self.count_reset()
     }
 

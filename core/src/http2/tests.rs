@@ -123,10 +123,23 @@ fn cases_148_to_151_floods_are_told_from_traffic() {
 fn case_149_resets_of_ours_count_too() {
     let mut meter = Meter::new(200, Moment::ZERO);
     for _ in 0..100 {
-        assert_eq!(meter.reset(), Ok(()));
+        assert_eq!(meter.reset_by_us(Code::Cancel), Ok(()));
         assert_eq!(meter.received(&frame(3, 0, 4), Moment::ZERO), Ok(()));
     }
-    assert_eq!(meter.reset(), Err(Breach::Resets));
+    assert_eq!(meter.reset_by_us(Code::Cancel), Err(Breach::Resets));
+}
+
+#[test]
+fn case_149_what_is_malformed_has_a_budget_of_its_own() {
+    for code in [Code::Protocol, Code::FlowControl, Code::StreamClosed, Code::FrameSize] {
+        let mut meter = Meter::new(200, Moment::ZERO);
+        for _ in 0..32 {
+            assert_eq!(meter.reset_by_us(code), Ok(()));
+            // What we gave up by ourselves is nobody's fault.
+            assert_eq!(meter.reset_by_us(Code::Internal), Ok(()));
+        }
+        assert_eq!(meter.reset_by_us(code), Err(Breach::Malformed));
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod browser;
 mod cases;
 mod conformance;
+mod cost;
 mod floods;
 mod grpc;
 mod requests;

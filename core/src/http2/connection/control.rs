@@ -6,6 +6,9 @@ use super::{
     put_header, put_number,
 };
 
+/// Windows that somebody has to take at once, one after the other, before the stream gets a larger one. Chosen.
+const PROOF: u32 = 4;
+
 impl Connection {
     pub(super) fn settings(&mut self, frame: &Header, payload: &[u8]) -> Result<Option<Event>, Fault> {
         if frame.has(ACK) {
@@ -86,22 +89,47 @@ impl Connection {
 
     /// Opens the connection's window again when half of it has been taken.
     pub(super) fn owe(&mut self, count: usize) {
-        self.owed += u32::try_from(count).unwrap_or(0);
+        let mut count = u32::try_from(count).unwrap_or(0);
+        if self.excess > 0 {
+            // What large streams had lent it goes back, now that they are gone.
+            let kept = count.min(self.excess);
+            self.excess -= kept;
+            self.spare += kept;
+            count -= kept;
+        }
+        self.owed += count;
         if self.owed > 0 && self.owed >= self.bounds.connection_window.max(INITIAL_WINDOW) / 2 {
             put_number(&mut self.out, Kind::WindowUpdate, 0, self.owed);
             self.window_in += i64::from(std::mem::take(&mut self.owed));
         }
     }
 
-    /// The same for a stream.
+    /// The same for a stream. One whose payload is taken as it comes gets a larger window, step by step: on a long way a
+    /// window is what travels in one round trip.
     pub(super) fn settle(&mut self, key: Key, count: usize) {
-        let most = self.bounds.stream_window;
         let Some(slot) = self.slots.slot(key) else { return };
         slot.owed += u32::try_from(count).unwrap_or(0);
-        if slot.owed > 0 && slot.owed >= most / 2 && slot.receiving == Receiving::Body {
-            let owed = std::mem::take(&mut slot.owed);
-            slot.window_in += i64::from(owed);
-            put_number(&mut self.out, Kind::WindowUpdate, slot.id, owed);
+        let window = self.bounds.stream_window + slot.grown;
+        if slot.owed == 0 || slot.owed < window / 2 || slot.receiving != Receiving::Body {
+            return;
+        }
+        let owed = std::mem::take(&mut slot.owed);
+        slot.kept_up = slot.kept_up.saturating_add(owed);
+        let mut more = 0;
+        if slot.unread() > 0 {
+            slot.kept_up = 0;
+        } else if slot.kept_up / PROOF >= window {
+            more = window.min(self.bounds.connection_window.saturating_sub(window)).min(self.spare);
+            slot.kept_up = 0;
+        }
+        slot.grown += more;
+        slot.window_in += i64::from(owed + more);
+        put_number(&mut self.out, Kind::WindowUpdate, slot.id, owed + more);
+        if more > 0 {
+            // The others keep what they had.
+            self.spare -= more;
+            self.window_in += i64::from(more);
+            put_number(&mut self.out, Kind::WindowUpdate, 0, more);
         }
     }
 }

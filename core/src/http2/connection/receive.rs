@@ -184,6 +184,8 @@ impl Connection {
             window_out: i64::from(self.peer.window),
             window_in: 0,
             owed: 0,
+            grown: 0,
+            kept_up: 0,
             declared: None,
             data: Vec::new(),
             taken: 0,
@@ -287,7 +289,7 @@ impl Connection {
         self.owe(thrown);
         self.lose(key, Loss::of(code), true);
         if let Some(meter) = &mut self.meter {
-            meter.reset()?;
+            meter.reset_by_us(code)?;
         }
         Ok(Some(Event::Came(key)))
     }

@@ -271,7 +271,7 @@ impl Connection {
         if !slot.is_gone && id != 0 && self.is_open(key) {
             let verdict = match &mut self.meter {
                 // What the peer asked for in vain is what it may ask for too often.
-                Some(meter) if code != Code::None => meter.reset(),
+                Some(meter) if code != Code::None => meter.reset_by_us(code),
                 Some(_) | None => Ok(()),
             };
             put_number(&mut self.out, Kind::Reset, id, code as u32);
@@ -307,8 +307,9 @@ impl Connection {
                 && self.slots.slot(key).is_some_and(|slot| slot.sending == Sending::Ended && !slot.is_tunnel);
             if whole { self.reset(key, Code::None) } else { self.abort(key) }
         }
-        let unread = self.slots.remove(key).map_or(0, |slot| slot.unread());
-        self.owe(unread);
+        let Some(slot) = self.slots.remove(key) else { return };
+        self.excess += slot.grown;
+        self.owe(slot.unread());
     }
 
     /// Notes that the socket is of no use any more: all streams are lost.

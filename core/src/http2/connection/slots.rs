@@ -61,6 +61,10 @@ pub(super) struct Slot {
     pub(super) window_in: i64,
     /// What was taken and not yet announced.
     pub(super) owed: u32,
+    /// How much larger than at first its window for the peer has become.
+    pub(super) grown: u32,
+    /// What was announced since it grew last.
+    pub(super) kept_up: u32,
     /// Payload that is still to come, where the head declared it.
     pub(super) declared: Option<u64>,
     /// Payload that nobody has taken, from `taken` on.

@@ -141,6 +141,66 @@ fn not_more_than_the_window_is_sent_or_held() {
     assert_eq!(pair.server.window_in + i64::from(pair.server.owed), 1 << 20);
 }
 
+/// An upload over a way on which a byte takes a round to arrive: how many rounds it needs where `taken` of what came is
+/// taken in each.
+fn rounds(pair: &mut Pair, size: usize, taken: usize) -> usize {
+    pair.pump(1 << 20);
+    let key = pair.ask("POST / HTTP/1.1\r\nHost: t.test\r\n\r\n", false);
+    pair.pump(1 << 20);
+    let up = *pair.opened.last().expect("it was opened");
+    let (piece, mut buffer) = (vec![b'x'; 1 << 20], vec![0; taken]);
+    let (mut sent, mut got, mut rounds) = (0, 0, 0);
+    while got < size {
+        rounds += 1;
+        let mut way = Vec::new();
+        while let Some(count @ 1..) =
+            pair.client.send_data(key, &[IoSlice::new(&piece[..(size - sent).min(1 << 20)])], false)
+        {
+            sent += count;
+            way.extend_from_slice(pair.client.outgoing());
+            pair.client.sent(pair.client.outgoing().len());
+        }
+        let mut rest = way.as_slice();
+        while pair.server.next(&mut rest, Moment::ZERO).expect("nothing is wrong").is_some() {
+            if taken >= 1 << 20 {
+                while let Read::Bytes(count) = pair.server.read(up, &mut buffer) {
+                    got += count;
+                }
+            }
+        }
+        if let Read::Bytes(count) = pair.server.read(up, &mut buffer) {
+            got += count;
+        }
+        pair.pump(1 << 20);
+    }
+    pair.client.abort(key);
+    pair.client.release(key);
+    pair.pump(1 << 20);
+    pair.server.release(up);
+    rounds
+}
+
+#[test]
+fn a_window_grows_where_all_is_taken_at_once() {
+    let mut pair = Pair::new();
+    let needed = rounds(&mut pair, 16 << 20, 1 << 20);
+    assert!(needed < 50, "{needed} rounds; with the first window it would be 256");
+    // Gone is the stream, and by and by what it had widened the connection's window by.
+    assert!(pair.server.window_in + i64::from(pair.server.owed) <= 2 << 20);
+    for _ in 0..40 {
+        rounds(&mut pair, 60 << 10, 1 << 20);
+    }
+    assert_eq!((pair.server.excess, pair.server.spare), (0, 1 << 20));
+    assert_eq!(pair.server.window_in + i64::from(pair.server.owed), 1 << 20);
+}
+
+#[test]
+fn a_window_stays_where_it_is_taken_slowly() {
+    let mut pair = Pair::new();
+    rounds(&mut pair, 4 << 20, 20 << 10);
+    assert_eq!(pair.server.spare, 1 << 20, "nothing was lent");
+}
+
 #[test]
 fn what_was_sent_is_not_kept_where_a_byte_is_always_left() {
     let mut pair = Pair::new();

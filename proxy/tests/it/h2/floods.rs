@@ -58,9 +58,24 @@ fn case_149_made_you_reset() {
             [frame(HEADERS, END_HEADERS, stream, request("POST", &[])), frame(WINDOW_UPDATE, NONE, stream, [0; 4])]
                 .concat()
         });
-        floods(proxy, "malformed requests", &[], |n| {
-            frame(HEADERS, END_HEADERS | END_STREAM, 1 + 2 * n, request("GET", &[("connection", "x")]))
-        });
+    });
+}
+
+#[test]
+fn case_149_malformed_messages_have_a_budget_of_their_own() {
+    on_proxies(|proxy, origin| {
+        let before = origin.requests().len();
+        let odd = |n: u32| frame(HEADERS, END_HEADERS | END_STREAM, 1 + 2 * n, request("GET", &[("connection", "x")]));
+        let mut client = Frames::begin(proxy);
+        client.offer((0..32).flat_map(odd).collect::<Vec<u8>>());
+        for n in 0..32 {
+            assert_eq!(client.reset_of(1 + 2 * n), 1);
+        }
+        client.offer(get(65));
+        assert_eq!(client.status(65), 200, "a good request is answered beside 32 that are none");
+        client.offer(odd(33));
+        assert_eq!(client.goodbye(), Some(CALM));
+        assert_eq!(origin.requests().len(), before + 1);
     });
 }
 
