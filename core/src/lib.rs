@@ -56,3 +56,5 @@ pub mod slots;
 pub mod certificate;
 
 pub mod snapshot;
+
+pub mod onward;

@@ -93,11 +93,11 @@ pub struct Notes {
 }
 
 impl Refusal {
-    const fn new(reason: Reason, detail: &'static str) -> Self {
+    pub(crate) const fn new(reason: Reason, detail: &'static str) -> Self {
         Self { reason, detail, fields: Vec::new() }
     }
 
-    const fn denied(detail: &'static str) -> Self {
+    pub(crate) const fn denied(detail: &'static str) -> Self {
         Self::new(Reason::Denied, detail)
     }
 }

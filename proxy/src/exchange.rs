@@ -20,7 +20,6 @@ pub mod policy;
 pub mod record;
 pub mod resume;
 pub mod secure;
-mod size;
 pub mod switch;
 pub mod trace;
 pub mod upload;

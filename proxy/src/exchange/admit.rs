@@ -4,27 +4,25 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use switchboard_core::answer;
-use switchboard_core::config::PathEdit;
 use switchboard_core::forwarding::{self, Arrival, Framing as Outgoing, Hop, RequestPlan};
-use switchboard_core::http1::{Framing, RequestHead};
+use switchboard_core::http1::RequestHead;
 use switchboard_core::message::{Fields, Name, Version};
+use switchboard_core::onward;
 use switchboard_core::policy::Notes;
 use switchboard_core::policy::claims::{Claims, NONE};
 use switchboard_core::policy::cors::Preflight;
-use switchboard_core::policy::cors::may_open;
 use switchboard_core::policy::identity::Identity;
-use switchboard_core::reason::Reason;
 use switchboard_core::route::{Facts, NoTrace};
 use switchboard_core::snapshot::{Action, Rule, Snapshot, UpstreamId};
 use switchboard_core::target::Destination;
 use switchboard_core::template;
-use switchboard_core::websocket::{self, Handshake, Upgrade};
+use switchboard_core::websocket::Upgrade;
 
 use super::record::Record;
 use super::resume::Session;
 use super::secure;
 use super::upload::Upload;
-use super::{bond, policy, size};
+use super::{bond, policy};
 use crate::desk::Desk;
 use crate::error::ProxyError;
 use crate::http::Connection;
@@ -103,8 +101,8 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
     if let Some(chain) = &rule.policy {
         policy::note(chain, &facts, notes)?;
     }
-    let max_body = size::bound_of(connection, &generation.snapshot, &rule);
-    size::check(max_body, request.framing)?;
+    let max_body = onward::max_body(&generation.snapshot, &rule, connection.listener);
+    onward::fits(max_body, request.framing.into())?;
     let mut asks_stores = false;
     if rule.policy.is_some() || generation.snapshot.has_listener_policies() {
         let occupied = &mut connection.occupied;
@@ -184,15 +182,6 @@ pub fn is_grpc(desk: &Desk) -> bool {
 fn is_grpc_head(request: &RequestHead, bytes: &[u8]) -> bool {
     request.version == Version::Http2
         && request.fields.named(Name::ContentType).any(|field| answer::is_grpc(field.value.of(bytes)))
-}
-
-/// The framing as it is written anew.
-pub const fn outgoing(framing: Framing) -> Outgoing {
-    match framing {
-        Framing::None | Framing::Close => Outgoing::None,
-        Framing::Length(length) | Framing::Frames(Some(length)) => Outgoing::Length(length),
-        Framing::Chunked | Framing::Frames(None) => Outgoing::Chunked,
-    }
 }
 
 impl Admitted {
@@ -323,30 +312,15 @@ impl Admitted {
         request: &RequestHead,
         target: &mut Vec<u8>,
     ) -> Result<(), ProxyError> {
-        let rule = &self.rule;
         self.key = snapshot.upstream(upstream).balancer.key(facts);
-        if rule.path_edit == PathEdit::Keep && rule.policy.is_none() {
-            target.extend_from_slice(facts.destination.forward());
-        } else {
-            policy::target(rule, facts, target)?;
-        }
-        let framing = outgoing(request.framing);
-        let handshake = Handshake { method: facts.method, version: request.version, framing };
-        self.upgrade = websocket::examine(facts.fields, facts.head, &self.hop, &handshake, &rule.upgrade)
-            .map_err(|rejected| ProxyError::client(rejected.reason, rejected.detail))?;
-        if self.upgrade.token().is_some()
-            && let Some(origins) = rule.websocket.as_ref().and_then(|limits| limits.allowed_origins.as_ref())
-            && !may_open(origins, facts)
-        {
-            let detail = "Pages of this origin may not open a WebSocket here (allowed_origins).";
-            return Err(ProxyError::client(Reason::Denied, detail));
-        }
+        onward::target(&self.rule, facts, target)?;
+        self.upgrade = onward::upgrade(&self.rule, facts, &self.hop, request.version, request.framing.into())?;
         Ok(())
     }
 
     /// Writes the head for the endpoint at `index` into `desk.output`.
     pub fn write_head(&self, connection: &Connection, desk: &mut Desk, record: &Record, index: usize) {
-        let framing = outgoing(desk.request.framing);
+        let framing = desk.request.framing.into();
         self.write_head_as(connection, desk, record, index, framing, self.hop.expect_continue);
     }
 
@@ -384,10 +358,8 @@ impl Admitted {
         if let Some(trace) = &record.trace {
             bond::add(&mut desk.output, &trace.line());
         }
-        if self.upgrade.token().is_some()
-            && let Some(endpoint) = endpoint
-            && let Some(line) = &record.generation.snapshot.upstream(endpoint.upstream).default_origin
-            && desk.request.fields.matching(bytes, b"origin").next().is_none()
+        let upstream = endpoint.map(|endpoint| record.generation.snapshot.upstream(endpoint.upstream));
+        if let Some(line) = upstream.and_then(|it| onward::origin_line(it, &self.upgrade, &desk.request.fields, bytes))
         {
             bond::add(&mut desk.output, line);
         }

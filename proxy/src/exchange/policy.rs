@@ -16,7 +16,7 @@ use switchboard_core::policy::cors::Preflight;
 use switchboard_core::policy::places::Occupied;
 use switchboard_core::policy::{Chain, Notes, Refusal};
 use switchboard_core::route::Facts;
-use switchboard_core::snapshot::{Rule, edit_path};
+use switchboard_core::snapshot::Rule;
 
 use super::record::Record;
 use crate::error::ProxyError;
@@ -81,25 +81,6 @@ pub fn preflight(chain: &Chain, facts: &Facts<'_>, notes: &Notes) -> Result<Opti
 pub fn settle(chain: &Chain, facts: &Facts<'_>, notes: &mut Notes) -> Result<(), ProxyError> {
     chain.method(facts)?;
     Ok(chain.fill(facts, notes)?)
-}
-
-/// Writes the target as it goes up.
-///
-/// # Errors
-/// `bad_request` where no client could have sent it.
-pub fn target(rule: &Rule, facts: &Facts<'_>, target: &mut Vec<u8>) -> Result<(), ProxyError> {
-    let edit = |out: &mut Vec<u8>| {
-        edit_path(&rule.path_edit, facts.destination.forward(), out)
-            .map_err(|error| ProxyError::client(error.reason(), error.detail()))
-    };
-    match rule.policy.as_ref().filter(|chain| chain.edits_target()) {
-        None => edit(target),
-        Some(chain) => {
-            let mut edited = Vec::new();
-            edit(&mut edited)?;
-            Ok(chain.target(facts, &edited, target)?)
-        }
-    }
 }
 
 /// Bytes a second of an answer's body, where the rule bounds them.

@@ -14,14 +14,14 @@ use switchboard_core::content::path;
 use switchboard_core::forwarding::{self, Framing, Hop, Peer, RequestPlan, Scheme};
 use switchboard_core::http1::{HeadLimits, Progress, RequestHead};
 use switchboard_core::message::Name;
+use switchboard_core::onward;
 use switchboard_core::policy::cors::Preflight;
 use switchboard_core::policy::{Notes, Refusal};
 use switchboard_core::reason::Reason;
 use switchboard_core::route::{Facts, ListenerId, RuleId};
-use switchboard_core::snapshot::{Action, Explanation, Rule, Site, Snapshot, UpstreamId, edit_path};
+use switchboard_core::snapshot::{Action, Explanation, Rule, Site, Snapshot, UpstreamId};
 use switchboard_core::target::Destination;
 use switchboard_core::template;
-use switchboard_core::websocket::{self, Handshake};
 
 /// What stands for the id that each request gets.
 pub(super) const REQUEST_ID: &[u8] = b"<its-id>";
@@ -197,11 +197,7 @@ fn answer(
     if let Some(chain) = &rule.policy {
         chain.note(facts, &mut notes).map_err(refused)?;
     }
-    if let (Framing::Length(length), Some(most)) = (framing, rule.max_body)
-        && length > most
-    {
-        return Err(Refused(Reason::BodyTooLarge, "The request's body is larger than this route's max_body."));
-    }
+    onward::fits(onward::max_body(snapshot, rule, facts.listener), framing).map_err(refused)?;
     if let Some(preflight) = policies(snapshot, rule, facts, &mut notes).map_err(refused)? {
         return Ok(End::Preflight(preflight.lines));
     }
@@ -222,16 +218,12 @@ fn answer(
     };
     let forward = facts.destination.forward();
     let mut target = Vec::new();
-    edit_path(&rule.path_edit, forward, &mut target).map_err(|error| Refused(error.reason(), error.detail()))?;
+    onward::target(rule, facts, &mut target).map_err(refused)?;
+    let upgrade = onward::upgrade(rule, facts, hop, head.version, framing).map_err(refused)?;
     let mut fields = facts.fields.clone();
     if let Some(chain) = &rule.policy {
-        let edited = std::mem::take(&mut target);
-        chain.target(facts, &edited, &mut target).map_err(refused)?;
         chain.edit_request(&mut fields, facts.head, &mut notes);
     }
-    let handshake = Handshake { method: facts.method, version: head.version, framing };
-    let upgrade = websocket::examine(facts.fields, facts.head, hop, &handshake, &rule.upgrade)
-        .map_err(|rejected| Refused(rejected.reason, rejected.detail))?;
     let first = snapshot.upstream(upstream).endpoints.first().map(|id| snapshot.endpoint(*id));
     let host = first.and_then(|endpoint| endpoint.host_for(rule)).map(str::as_bytes);
     let plan = RequestPlan {
@@ -248,6 +240,11 @@ fn answer(
     };
     let mut sent = Vec::new();
     forwarding::write_request(&mut sent, &fields, facts.head, peer, hop, &plan);
+    if let Some(line) = onward::origin_line(snapshot.upstream(upstream), &upgrade, &fields, facts.head) {
+        sent.truncate(sent.len().saturating_sub(2));
+        sent.extend_from_slice(line);
+        sent.extend_from_slice(b"\r\n");
+    }
     let edited = (target != forward).then(|| forward.to_vec());
     Ok(End::Sent { upstream, head: sent, edited, upgrade: upgrade.token().map(<[u8]>::to_vec) })
 }

@@ -19,7 +19,9 @@ routes:
   text.test: { respond: "one\ntwo \u001b[31m", status: 418 }
   only.test/a: :3001
   small.test: { to: ":3001", max_body: 10B }
+  pages.test: { to: bots, websocket: { allowed_origins: [https://pages.test] } }
 upstreams:
+  bots: { endpoints: ["10.0.0.3:3000"], default_origin: https://bots.test }
   next:
     - 10.0.0.1:3000
     - { address: "app.internal:3000", host: upstream }
@@ -178,7 +180,7 @@ fn no_rule() {
     has(
         "http://nothing.like.it/",
         1,
-        &["404 no_route: ", "Hosts of this configuration\n  old.test\n  only.test\n  small.test\n"],
+        &["404 no_route: ", "Hosts of this configuration\n  old.test\n  only.test\n  pages.test\n  small.test\n"],
     );
 }
 
@@ -202,6 +204,9 @@ fn websockets() {
         0,
         &["GET ws://t.test/chat", "connection: upgrade", "upgrade: websocket", "makes it a websocket tunnel"],
     );
+    has("ws://pages.test/chat", 0, &["origin: https://bots.test"]);
+    has("ws://pages.test/chat | -H | Origin: https://pages.test", 0, &["Origin: https://pages.test"]);
+    has("ws://pages.test/chat | -H | Origin: https://evil.test", 1, &["denied", "allowed_origins"]);
     has("wss://t.test/chat", 0, &["note: this is what becomes of the request behind the handshake"]);
     let (_, text) = ask("t.test/chat");
     assert!(!text.contains("tunnel"), "{text}");
