@@ -113,27 +113,7 @@ impl Facts {
         end: Option<(Side, Reason)>,
     ) {
         let (now, end) = (worker.deadlines.now(), end.map(|(side, reason)| End { side, reason }));
-        worker.counters.requests.add(1);
-        worker.counters.status(101);
-        worker.counters.bytes_in.add(up.moved);
-        worker.counters.bytes_out.add(down.moved);
-        if let Some(end) = end {
-            worker.counters.reason(end.reason);
-        }
-        if let Some(route) = self.meter.as_ref().and_then(|meter| meter.of(worker)) {
-            class(&route.answers, 101);
-            route.bytes_in.add(up.moved);
-            route.bytes_out.add(down.moved);
-            if let Some(counter) = end.and_then(|end| route.reasons.get(end.reason as usize)) {
-                counter.add(1);
-            }
-        }
-        if let Some(counts) = endpoint.meter.of(worker) {
-            class(&counts.answers, 101);
-        }
-        if let Some(frames) = frames {
-            frames.count(&worker.counters);
-        }
+        self.count(worker, endpoint, [up, down], frames, end);
         if !self.rule.access_log || !worker.access.is_on() {
             return;
         }
@@ -174,5 +154,37 @@ impl Facts {
             ended_by: end.map(|end| end.side.into()),
         };
         worker.access.write(record, &worker.generation());
+    }
+
+    /// Counts a tunnel that has ended.
+    fn count(
+        &self,
+        worker: &Worker,
+        endpoint: &EndpointLive,
+        [up, down]: [&Flow; 2],
+        frames: Option<&Frames>,
+        end: Option<End>,
+    ) {
+        worker.counters.requests.add(1);
+        worker.counters.status(101);
+        worker.counters.bytes_in.add(up.moved);
+        worker.counters.bytes_out.add(down.moved);
+        if let Some(end) = end {
+            worker.counters.reason(end.reason);
+        }
+        if let Some(route) = self.meter.as_ref().and_then(|meter| meter.of(worker)) {
+            class(&route.answers, 101);
+            route.bytes_in.add(up.moved);
+            route.bytes_out.add(down.moved);
+            if let Some(counter) = end.and_then(|end| route.reasons.get(end.reason as usize)) {
+                counter.add(1);
+            }
+        }
+        if let Some(counts) = endpoint.meter.of(worker) {
+            class(&counts.answers, 101);
+        }
+        if let Some(frames) = frames {
+            frames.count(&worker.counters);
+        }
     }
 }
