@@ -5,6 +5,7 @@ buffering of streams off where it is on by default, everything else as it comes.
 """
 
 import os
+import re
 import resource
 import shutil
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ class Site:
     """Which key its certificate has, `ec` or `rsa`; empty: that of the examples."""
     cache: bool = False
     """Answers are kept and given again."""
+    eyes: bool = False
+    """Ours makes traces, sends one in a hundred to the origin's port as if that were a receiver, and has its metrics read."""
 
     @property
     def host(self):
@@ -54,6 +57,8 @@ class Running:
     name: str
     port: int
     process: object
+    admin: int = 0
+    """Where metrics are read; 0 where nobody reads them."""
 
     @property
     def pid(self):
@@ -99,7 +104,8 @@ def launch(name, site, folder):
     with open(folder / f"{name}.log", "wb") as log:
         process = start(command, PROXY_CORE, log, env, cwd=folder)
     wait_answering(process, port, name, folder / f"{name}.log", site.host, site.tls)
-    return Running(name, port, process)
+    admin = re.search(r"(?m)^admin: .*:(\d+)$", (folder / "ours.yaml").read_text()) if name == "ours" else None
+    return Running(name, port, process, int(admin[1]) if admin else 0)
 
 
 def descriptors():
@@ -135,6 +141,7 @@ def ours(program, site, port, folder):
         "workers: 1",
         f"access_log: {folder / 'ours-access.log' if site.log else 'off'}",
         f"state_dir: {state}",
+        *([f"admin: 127.0.0.1:{free_port()}", f"tracing: {{ otlp: 'http://127.0.0.1:{site.upstream}', sample: 1% }}"] if site.eyes else []),
         "routes:",
         *keys,
     ]

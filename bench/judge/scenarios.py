@@ -7,6 +7,7 @@ bytes of proxy memory that one standing tunnel costs.
 import json
 import re
 import subprocess
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,13 +45,15 @@ class Scenario:
     tls: bool = False
     key: str = ""
     """`ec` or `rsa`: over TLS with such a key."""
+    eyes: bool = False
+    """Traces are made and metrics scraped while it runs; of ours alone, peers have their logs."""
     cache: bool = False
     """Answers are kept by the proxy; only peers that can do so take part."""
     bar: float | None = None
     """The most that ours may cost, as a share of the better of nginx and HAProxy; for `idle` in KiB."""
 
     def site(self, origins):
-        return Site(upstream=origins[self.origin], log=self.log, routes=self.routes, serves=self.serves, tls=self.tls or bool(self.key), key=self.key, cache=self.cache)
+        return Site(upstream=origins[self.origin], log=self.log, routes=self.routes, serves=self.serves, tls=self.tls or bool(self.key), key=self.key, cache=self.cache, eyes=self.eyes)
 
     @property
     def is_idle(self):
@@ -60,6 +63,7 @@ class Scenario:
 SCENARIOS = [
     Scenario("get", "small keep-alive GET, 32 connections, access log off", "wrk", 32, bar=0.85),
     Scenario("get-log", "the same with the access log on", "wrk", 32, log=True, bar=0.9),
+    Scenario("get-eyes", "the same with access log, tracing and metrics on", "wrk", 32, log=True, eyes=True, bar=0.9),
     Scenario("get-10000-routes", "the same with 10,000 routes, log off", "wrk", 32, routes=ROUTES),
     Scenario("cache", "4 KiB from the cache, 32 connections", "wrk", 32, path="/4k", cache=True, bar=0.85),
     Scenario("body", "1 MiB download, 8 connections", "download", 8, bar=0.8),
@@ -141,10 +145,12 @@ def measure_wrk(scenario, running, seconds):
     fields = [part for name, value in FIELDS.items() for part in ("-H", f"{name}: {value}")]
     url = f"http{'s' if scenario.tls else ''}://127.0.0.1:{running.port}{scenario.path}"
     command = ["wrk", "-t1", f"-c{scenario.connections}", f"-d{max(1, round(seconds))}s", "--latency", *fields]
+    scrape(running)
     before = cpu_ns(running.pid)
     child = start([*command, "-H", f"Host: {scenario.site({scenario.origin: 0}).host}", url], LOAD_CORE, subprocess.PIPE)
     text = child.communicate()[0].decode()
     stop(child)
+    scrape(running)
     cpu = cpu_ns(running.pid) - before
     count = re.search(r"(\d+) requests in", text)
     bad = re.search(r"(Non-2xx.*|Socket errors.*)", text)
@@ -153,6 +159,13 @@ def measure_wrk(scenario, running, seconds):
     latency = {percent: microseconds(re.search(rf"(?m)^\s+{percent}%\s+(\S+)", text)[1]) for percent in (50, 99)}
     rate = float(re.search(r"Requests/sec:\s+(\S+)", text)[1])
     return figures(running, cpu, int(count[1]), rate, latency[50], latency[99])
+
+
+def scrape(running):
+    """Reads metrics where somebody does: from the first time on, durations are measured."""
+    if running.admin:
+        with urllib.request.urlopen(f"http://127.0.0.1:{running.admin}/metrics") as page:
+            page.read()
 
 
 def microseconds(text):

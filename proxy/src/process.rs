@@ -21,6 +21,7 @@ use crate::control::resolve::Doubts;
 use crate::generation::Generation;
 use crate::listener::{Remote, Socket};
 use crate::live::passive::Suspects;
+use crate::streams::view::Seen;
 use crate::telemetry::access_log::AccessSink;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::export::Exporter;
@@ -109,6 +110,10 @@ pub struct WorkerLink {
     pub counters: Arc<Counters>,
     /// Since when a [`Command::Report`] is unanswered, in nanoseconds; 0 where none is.
     pub asked: AtomicU64,
+    /// The streams that it had open when it was last asked.
+    pub streams: ArcSwap<Vec<Seen>>,
+    /// A [`Command::Show`] is unanswered.
+    pub showing: AtomicBool,
 }
 
 /// What a worker is told.
@@ -128,6 +133,8 @@ pub enum Command {
     Drain,
     /// Say how long it took to come to this, asked at the moment.
     Report(Moment),
+    /// List the streams that are open.
+    Show,
     /// End these streams, one after the other.
     DrainStreams(Arc<crate::streams::draining::Draining>),
     /// Close streams and tunnels now.
@@ -153,6 +160,13 @@ impl Process {
     pub fn watch(&self) {
         if !self.watched.swap(true, Ordering::Relaxed) {
             self.timed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Asks each worker for its streams, unless it is at it. They come a moment later.
+    pub fn ask_for_streams(&self) {
+        for worker in self.workers.iter().filter(|worker| !worker.showing.swap(true, Ordering::Relaxed)) {
+            let _ = worker.inbox.send(Command::Show);
         }
     }
 

@@ -4,6 +4,7 @@
 //! hand-over to another process reach it. An entry costs nothing while its stream is silent.
 
 pub mod draining;
+pub mod view;
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use crate::deadline::{Deadline, Deadlines};
 use crate::live::{Ending, EndpointLive, RuleLive};
 use crate::transport::Transport;
 use draining::{Draining, Ticket};
+use view::Passed;
 
 /// What a stream is told from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,8 @@ struct Entry {
     order: Cell<Order>,
     /// What `moves` was when it last moved.
     moved: Cell<u64>,
+    opened: Moment,
+    passed: Cell<Passed>,
     waker: RefCell<Option<Waker>>,
     deadline: RefCell<Option<Deadline>>,
     ticket: RefCell<Option<Ticket>>,
@@ -107,6 +111,8 @@ impl Streams {
             }),
             at,
             moved: Cell::new(self.moves.get()),
+            opened: self.deadlines.about_now(),
+            passed: Cell::default(),
             waker: RefCell::new(None),
             deadline: RefCell::new(None),
             ticket: RefCell::new(None),
@@ -250,6 +256,12 @@ impl Listed {
             Order::Flow => None,
             Order::EndAt(at, code) => (at <= self.streams.deadlines.now()).then_some(code),
         }
+    }
+
+    /// Notes what has passed so far, for who looks at it.
+    #[inline]
+    pub fn note(&self, passed: Passed) {
+        self.entry.passed.set(passed);
     }
 
     #[cold]

@@ -36,6 +36,7 @@ use crate::exchange::record::Record;
 use crate::http::{Connection, Held};
 use crate::live::LongPermit;
 use crate::streams::Listed;
+use crate::streams::view::Passed;
 use crate::transport::Transport;
 use crate::worker::Worker;
 
@@ -203,6 +204,10 @@ impl Running {
             }
             self.heed_frames();
         };
+        if let Some(listed) = &self.listed {
+            let messages = self.frames.as_ref().map(|frames| frames.messages());
+            listed.note(Passed { bytes: [self.up.moved, self.down.moved], messages });
+        }
         match (up, down) {
             (Poll::Ready(Stop::SourceFailed), _) => self.fail(Side::Downstream, Reason::ClientGone),
             (_, Poll::Ready(Stop::SourceFailed)) => self.fail(Side::Upstream, Reason::UpstreamReset),

@@ -158,6 +158,12 @@ impl Worker {
                 }
                 Command::Drain => self.drain(),
                 Command::Report(asked) => self.report(asked),
+                Command::Show => {
+                    if let Some(link) = self.process.workers.get(self.index) {
+                        link.streams.store(Arc::new(self.streams.seen()));
+                        link.showing.store(false, Ordering::Relaxed);
+                    }
+                }
                 Command::DrainStreams(draining) => self.streams.drain_some(&draining),
                 Command::CloseStreams => self.streams.close_all(self.generation().snapshot.drain.code),
                 Command::Quit => break,

@@ -25,6 +25,29 @@ pub struct Cache {
     pub lock: Option<Duration>,
 }
 
+impl Cache {
+    /// What is kept and for how long, for `explain`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let mut words = match self.override_ttl {
+            Some(ttl) => format!("answers are kept for {ttl:?}"),
+            None if self.heuristic => "answers are kept as their origin says, or guessed from their age".to_owned(),
+            None => "answers are kept as their origin says".to_owned(),
+        };
+        words.push_str(&format!(", bodies up to {} bytes", self.max_object));
+        match &self.query {
+            QueryKey::All => {}
+            QueryKey::Only(names) if names.is_empty() => words.push_str("; the query doesn't count"),
+            QueryKey::Only(names) => words.push_str(&format!("; of the query {} count", names.join(", "))),
+            QueryKey::Without(names) => words.push_str(&format!("; of the query {} don't count", names.join(", "))),
+        }
+        if let Some(stale) = self.stale_while_revalidate {
+            words.push_str(&format!("; stale for {stale:?} while they are asked for anew"));
+        }
+        words
+    }
+}
+
 /// Which parameters of a query count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueryKey {

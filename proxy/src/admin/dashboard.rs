@@ -24,6 +24,9 @@ use super::Plane;
 /// How often a picture is sent.
 const STEP: Duration = Duration::from_secs(1);
 
+/// How long workers get to say what is open, for a single picture.
+const GLANCE: Duration = Duration::from_millis(20);
+
 /// Nothing of it is kept: another version of the proxy has another page.
 const FRESH: (HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
 
@@ -57,6 +60,9 @@ pub(super) async fn events(State(plane): State<Arc<Plane>>) -> impl IntoResponse
 
 /// One picture, for `switchboard top`.
 pub(super) async fn picture_of_now(State(plane): State<Arc<Plane>>) -> impl IntoResponse {
+    // The workers list their streams first; one that is busy is not waited for.
+    plane.process.ask_for_streams();
+    tokio::time::sleep(GLANCE).await;
     ([FRESH], Json(picture::of(&plane.process)))
 }
 

@@ -12,6 +12,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use switchboard_core::config::RouteKey;
+use switchboard_core::snapshot::Upstream;
 
 use super::answer::Refusal;
 use super::{Plane, routes};
@@ -63,9 +64,13 @@ pub(super) async fn explain(
         let lease = lease(&plane, key).await?;
         let _ = writeln!(text, "\nNow:\n  {key} {lease}");
     }
+    if rule.is_some_and(|id| generation.snapshot.rule(id).cache.is_some()) {
+        let (urls, bytes) = generation.cache.size();
+        let _ =
+            writeln!(text, "  the cache keeps answers of {urls} URLs of all routes, in about {bytes} bytes of memory");
+    }
     if let Some(upstream) = upstream {
-        let name = &generation.snapshot.upstream(upstream).identity.0;
-        standing(&plane, &generation, name, &mut text);
+        standing(&plane, &generation, generation.snapshot.upstream(upstream), &mut text);
     }
     Ok(Json(json!({ "code": code, "route": key, "text": text })))
 }
@@ -85,7 +90,8 @@ async fn lease(plane: &Plane, key: &str) -> Result<String, Refusal> {
 }
 
 /// How the endpoints of an upstream stand, and how much goes on there.
-fn standing(plane: &Plane, generation: &Generation, name: &str, text: &mut String) {
+fn standing(plane: &Plane, generation: &Generation, upstream: &Upstream, text: &mut String) {
+    let name = &*upstream.identity.0;
     for view in plane.process.health.view().iter().filter(|view| view.upstream == name) {
         let last = view.last.as_ref().map(|(seen, ago)| format!("; probed {} s ago: {}", ago.as_secs(), seen.words));
         let held = view.ejected_for.map(|rest| format!("; tried again in {} s", rest.as_secs()));
@@ -101,6 +107,9 @@ fn standing(plane: &Plane, generation: &Generation, name: &str, text: &mut Strin
     }
     let live = generation.endpoints.iter().find(|live| &*live.upstream == name);
     if let Some(live) = live {
+        if let Some(most) = upstream.limits.connections {
+            let _ = writeln!(text, "  {} of at most {most} requests are there at once", live.group.tally.active());
+        }
         let (turns, held) = (live.group.queue.len(), live.group.held.len());
         let _ = writeln!(text, "  {turns} wait for a turn there, {held} for an endpoint to come up");
     }

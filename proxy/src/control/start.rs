@@ -210,6 +210,8 @@ fn link() -> (WorkerLink, Inbox) {
             sparing: AtomicBool::new(false),
             counters: Arc::default(),
             asked: Default::default(),
+            streams: ArcSwap::default(),
+            showing: Default::default(),
         },
         commands,
     )

@@ -28,6 +28,7 @@ use crate::live::Permit;
 use crate::relay::pace::Pace;
 use crate::relay::{Coding, Pump, PumpError, Waits};
 use crate::streams::Listed;
+use crate::streams::view::Passed;
 use crate::transport::Gone;
 use crate::tunnel::quota::Place;
 use crate::upstream::interim::Interim;
@@ -329,6 +330,9 @@ impl Download<'_> {
         if moved != self.moved {
             self.moved = moved;
             self.since = clock.about_now();
+            if let Some(listed) = &self.listed {
+                listed.note(Passed { bytes: [upload.moved(), self.pump.sent], messages: None });
+            }
         }
         let heartbeat = self.course.as_ref().and_then(Course::heartbeat);
         let (patience, side, reason) = match self.pump.waits {

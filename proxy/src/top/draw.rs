@@ -20,13 +20,26 @@ struct Shape {
 }
 
 /// The tables, in the order of Tab.
-const TABLES: [Shape; 4] = [
+const TABLES: [Shape; 5] = [
     Shape {
         title: "Upstreams",
         place: "upstreams",
         columns: &[("upstream", 24), ("endpoint", 32), ("state", 11), ("in_flight", 9), ("why", 40)],
     },
     Shape { title: "Routes", place: "routes", columns: &[("key", 40), ("answers", 30), ("from", 20)] },
+    Shape {
+        title: "Streams",
+        place: "flows",
+        columns: &[
+            ("route", 32),
+            ("endpoint", 24),
+            ("kind", 9),
+            ("open_seconds", 12),
+            ("messages_in", 11),
+            ("messages_out", 12),
+            ("bytes_out", 12),
+        ],
+    },
     Shape {
         title: "Failures",
         place: "failures",
@@ -206,6 +219,7 @@ mod tests {
             "upstreams": [{ "name": "api", "endpoints": [
                 { "name": "10.0.0.1:80", "state": "up", "why": "", "in_flight": 3 },
                 { "name": "10.0.0.2:80", "state": "failing", "why": "its probes fail", "in_flight": 0 }] }],
+            "flows": [{ "route": "ws.test", "endpoint": "10.0.0.1:80", "kind": "WebSocket", "messages_in": 41, "messages_out": 42 }],
             "failures": [{ "time": "2026-11-21T10:00:00.123Z", "status": 404, "reason": "no_route",
                 "request": "GET x.test/\u{1b}[2J", "endpoint": "" }],
             "certificates": [],
@@ -223,6 +237,8 @@ mod tests {
             "a.test",
             "failing",
             "its probes fail",
+            "ws.test",
+            "41          42",
             "10:00:00.123",
             "no_route",
         ] {

@@ -153,6 +153,12 @@ impl Frames {
         owed
     }
 
+    /// Messages that have passed, from the client and to it.
+    #[inline]
+    pub(super) const fn messages(&self) -> [u64; 2] {
+        [self.up.tally().messages(), self.down.tally().messages()]
+    }
+
     /// Adds what passed to what the worker counts.
     pub(super) fn count(&self, counters: &Counters) {
         let (up, down) = (self.up.tally(), self.down.tally());

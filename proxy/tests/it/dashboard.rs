@@ -1,7 +1,7 @@
 //! The dashboard, in a real browser: what it shows is live, nothing that comes from outside becomes markup, and people
 //! who can't see it or have no mouse can use it.
 
-use crate::harness::{Node, Origin, Proxy, browser_judge, poll, run};
+use crate::harness::{Node, Origin, Proxy, Wire, browser_judge, poll, run, ws};
 use serde_json::Value;
 
 const BACKEND: &str = include_str!("node/backend.cjs");
@@ -15,13 +15,23 @@ fn line(node: &Node, n: usize) -> Value {
 fn a_browser_shows_what_happens_while_it_happens() {
     let Some(judge) = browser_judge("the dashboard in Chromium") else { return };
     let origin = Origin::answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    let echo = Origin::start(|wire: &mut Wire, _| {
+        while let Some(request) = wire.request() {
+            assert!(request.has("upgrade"));
+            wire.send(ws::switching(""));
+            while let Some((first, payload)) = ws::next_frame(wire) {
+                wire.offer(ws::frame(first, &payload, false));
+            }
+        }
+    });
     let mut backend = Node::run(&judge, BACKEND, &["c"]);
     let port = backend.wait_line(0);
     let proxy = Proxy::start(
         2,
         &format!(
-            "admin: 127.0.0.1:0\nroutes:\n  a.test: {}\n  b.test: {{ respond: hi }}\n  c.test: pool\nupstreams:\n  pool:\n    \
+            "admin: 127.0.0.1:0\nroutes:\n  ws.test: {}\n  a.test: {}\n  b.test: {{ respond: hi }}\n  c.test: pool\nupstreams:\n  pool:\n    \
              endpoints: [\"127.0.0.1:{}\"]\n    health: {{ http: {{ path: /x }}, interval: 250ms, fails: 1, passes: 1 }}\n",
+            echo.address(),
             origin.address(),
             port,
         ),
@@ -42,15 +52,28 @@ fn a_browser_shows_what_happens_while_it_happens() {
     });
     assert!(rate.contains("rate"), "{rate}");
 
+    // The messages of a WebSocket that is open.
+    let mut socket = proxy.connect();
+    ws::open(&mut socket, "ws.test", "/");
+    node.say("socket");
+    let mut sent = 0;
+    let flow = poll("a row that counts messages", || {
+        sent += 1;
+        socket.send(ws::frame(ws::TEXT, b"hello", true));
+        assert_eq!(ws::next_frame(&mut socket), Some((ws::TEXT, b"hello".to_vec())));
+        node.line(2)
+    });
+    assert!(flow.contains("ws.test") && flow.contains("WebSocket"), "{flow}");
+
     assert_eq!(proxy.get("nobody.test", "/%3Cimg%20src=x%3E").status(), 404);
     node.say("failed");
-    let failure = line(&node, 2);
+    let failure = line(&node, 3);
     let text = failure["failure"].as_str().unwrap_or_default();
     assert!(text.contains("no_route") && text.contains("nobody.test/%3Cimg"), "{failure}");
     assert_eq!(failure["images"], 0);
 
     // The bar is two seconds; a machine that does other things besides gets three tries.
-    let mut next = 3;
+    let mut next = 4;
     loop {
         backend.kill();
         node.say("killed");
@@ -65,7 +88,7 @@ fn a_browser_shows_what_happens_while_it_happens() {
         if seen["after_ms"].as_u64().is_some_and(|ms| ms <= 2000) {
             break;
         }
-        assert!(next < 9, "a killed origin turned red late three times: {seen}");
+        assert!(next < 10, "a killed origin turned red late three times: {seen}");
     }
     node.say("go on");
     assert_eq!(line(&node, next)["drained"], "The streams of a.test are being ended.");

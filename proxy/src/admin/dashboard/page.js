@@ -74,6 +74,10 @@ function draw(picture) {
     cells: [upstream.name, endpoint.name, endpoint.state, endpoint.why, endpoint.in_flight],
     kinds: ["", "", STATES[endpoint.state] || "note", "", "number"],
   }))), "No upstreams.");
+  fill("flows", picture.flows.map((flow) => ({
+    cells: [flow.route, flow.endpoint, flow.kind, span(flow.open_seconds), flow.messages_in === null ? "" : pair(flow.messages_in, flow.messages_out), pair(flow.bytes_in, flow.bytes_out)],
+    kinds: ["", "", "", "number", "number", "number"],
+  })), "None open.");
   fill("failures", picture.failures.map((failure) => ({
     cells: [failure.time.slice(11, 19), failure.status || "–", failure.reason, failure.request, failure.means],
     kinds: ["", "number", "bad"],
@@ -110,6 +114,10 @@ function figures(picture) {
   at("connections").textContent = picture.connections.open.toLocaleString();
   at("tunnels").textContent = (totals.tunnels || 0).toLocaleString();
   at("streams").textContent = (totals.streams || 0).toLocaleString();
+}
+
+function pair(one, other) {
+  return one.toLocaleString() + " / " + other.toLocaleString();
 }
 
 function span(seconds) {

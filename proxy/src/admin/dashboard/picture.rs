@@ -1,10 +1,11 @@
 //! What the dashboard is told once a second, and what `switchboard top` shows: one JSON object, bounded.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use switchboard_core::moment::Moment;
 use switchboard_core::snapshot::Action;
 
 use crate::admin::{exchanges, status};
@@ -12,10 +13,14 @@ use crate::certs;
 use crate::control::health::view::View;
 use crate::generation::Generation;
 use crate::process::Process;
+use crate::streams::view::{Passed, Seen};
 use crate::telemetry::latency::Percentiles;
 
 /// Rows of a table at most: a page with ten thousand helps nobody.
 const ROWS: usize = 500;
+
+/// Streams at most.
+const STREAMS: usize = 100;
 
 /// Failures at most.
 const FAILURES: usize = 20;
@@ -40,8 +45,9 @@ pub(super) fn of(process: &Process) -> Value {
         "reasons": status::reasons(process),
         "routes": routes(&generation),
         "upstreams": upstreams(process),
+        "flows": flows(process),
         "failures": failures.iter().take(FAILURES).map(exchanges::shown).collect::<Vec<_>>(),
-        "certificates": process.certs.status().iter().take(ROWS).map(certificate).collect::<Vec<_>>(),
+        "certificates": certificates(process, &generation),
     })
 }
 
@@ -81,6 +87,29 @@ fn upstreams(process: &Process) -> Vec<Value> {
     shown.collect()
 }
 
+/// Tunnels and streams that were open when the workers last listed them, those first that are open longest.
+fn flows(process: &Process) -> Vec<Value> {
+    let now = Moment::ZERO + process.origin.elapsed();
+    process.ask_for_streams();
+    let lists: Vec<_> = process.workers.iter().map(|worker| worker.streams.load_full()).collect();
+    let mut open: Vec<&Seen> = lists.iter().flat_map(|list| list.iter()).collect();
+    open.sort_by_key(|seen| seen.opened);
+    let flow = |seen: &&Seen| {
+        let Passed { bytes: [bytes_in, bytes_out], messages } = seen.passed;
+        json!({
+            "route": &*seen.route,
+            "endpoint": &*seen.endpoint,
+            "kind": if messages.is_some() { "WebSocket" } else { "stream" },
+            "open_seconds": now.since(seen.opened).as_secs(),
+            "messages_in": messages.map(|[count, _]| count),
+            "messages_out": messages.map(|[_, count]| count),
+            "bytes_in": bytes_in,
+            "bytes_out": bytes_out,
+        })
+    };
+    open.iter().take(STREAMS).map(flow).collect()
+}
+
 /// A word for what an endpoint is, and why.
 fn state(view: &View) -> (&str, String) {
     let state = view.state.first().map_or("up", |state| state);
@@ -102,9 +131,25 @@ fn state(view: &View) -> (&str, String) {
     (state, why)
 }
 
-fn certificate(status: &certs::Status) -> Value {
+/// Those out of files, by name and which ends first, and those that come by themselves.
+fn certificates(process: &Process, generation: &Generation) -> Vec<Value> {
+    let mut files: BTreeMap<&str, u64> = BTreeMap::new();
+    for (name, end) in generation.tls.ends() {
+        files.entry(name).and_modify(|first| *first = end.min(*first)).or_insert(end);
+    }
+    let of_file = |(name, end): (&str, u64)| json!({ "name": name, "issuer": "from a file", "days": days(end) });
+    let by_themselves = process.certs.status();
+    files.into_iter().map(of_file).chain(by_themselves.iter().map(certificate)).take(ROWS).collect()
+}
+
+/// The days until a time, in seconds since 1970; 0 where it is over.
+fn days(end: u64) -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let days = status.not_after.map(|end| end.saturating_sub(now) / DAY);
+    end.saturating_sub(now) / DAY
+}
+
+fn certificate(status: &certs::Status) -> Value {
+    let days = status.not_after.map(days);
     let trouble = status.trouble.as_ref().map(|trouble| trouble.error.as_str());
     json!({ "name": status.name, "issuer": status.issuer, "days": days, "trouble": trouble })
 }

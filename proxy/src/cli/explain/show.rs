@@ -18,6 +18,9 @@ use crate::cli::paint::{Paint, plain};
 /// How many rules of other paths, or hosts, are listed: a screen holds no more.
 const MOST: usize = 12;
 
+/// Policies that are carried out on what comes out of the cache.
+const BEHIND_CACHE: [&str; 5] = ["bandwidth", "cookies", "response_headers", "security_headers", "error_pages"];
+
 /// What was asked.
 #[derive(Debug)]
 pub(super) struct Asked<'a> {
@@ -177,7 +180,12 @@ impl Page<'_> {
         };
         let listener = self.snapshot.listener_policy(course.listener).filter(|_| rule.inherit);
         let outer = listener.map(|chain| chain.describe()).unwrap_or_default();
-        let own = rule.policy.as_ref().map(|chain| chain.describe()).unwrap_or_default();
+        let mut own = rule.policy.as_ref().map(|chain| chain.describe()).unwrap_or_default();
+        if let Some(plan) = &rule.cache {
+            // Before it is what is done to requests, behind it what is done to answers.
+            let at = own.iter().position(|(name, _)| BEHIND_CACHE.contains(name)).unwrap_or(own.len());
+            own.insert(at, ("cache", plan.rules.words()));
+        }
         if outer.is_empty() && own.is_empty() {
             return;
         }

@@ -255,3 +255,16 @@ fn urls() {
     check("[::1]:80", "[::1]:80", "/", Some(80));
     check("h:99999/", "h:99999", "/", None);
 }
+
+#[test]
+fn a_cache_stands_between_what_is_done_to_requests_and_to_answers() {
+    let text = "routes: { a.test: { to: \":1\", cache: { key: { query: [page] } }, query: { remove: [x] }, response_headers: { set: { a: b } } } }";
+    let config = Config::from_text(text).expect("a sound configuration");
+    let snapshot = Snapshot::compile(&config).expect("it compiles");
+    let whole = Whole::try_parse_from(["explain", "http://a.test/"]).expect("a sound line");
+    let question = whole.options.question().expect("it has a URL");
+    let text = tell(&config, &snapshot, &question, Paint::NEVER).text;
+    let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words} is missing in\n{text}"));
+    let cache = place("answers are kept as their origin says, bodies up to 10485760 bytes; of the query page count");
+    assert!(place("parameters are edited") < cache && cache < place("response_headers"), "{text}");
+}

@@ -142,6 +142,26 @@ fn what_is_in_force_is_explained_with_leases_and_endpoints() {
     for part in ["is registered by ann", "its lease ends in", &origin.address(), "is up", "in flight"] {
         assert!(said.contains(part), "{part} in {said}");
     }
+    let bounded = format!(
+        "{{ endpoints: [\"{}\"], limits: {{ connections: 7 }}, health: {{ tcp: true, interval: 250ms }} }}",
+        origin.address()
+    );
+    proxy.write_config(&format!(
+        "{ADMIN}routes: {{ file.test: {{ respond: hello }}, kept.test: {{ to: api, cache: true }} }}\nupstreams: {{ api: {bounded} }}\n"
+    ));
+    assert_eq!(change(&proxy, "POST /v1/reload", "").status(), 200);
+    let said = poll("a probe to pass", || {
+        let (code, said) = command(&proxy, &["explain", "--online", "http://kept.test/"]);
+        (code == 0 && said.contains("probed 0 s ago")).then_some(said)
+    });
+    for part in [
+        "0 of at most 7 requests",
+        "0 wait for a turn",
+        "answers are kept as their origin says",
+        "the cache keeps answers of 0 URLs",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
     let (code, said) = command(&proxy, &["explain", "--online", "http://file.test/"]);
     assert_eq!((code, said.contains("stands in the configuration file")), (0, true), "{said}");
     let (code, said) = command(&proxy, &["explain", "--online", "http://nobody.test/"]);

@@ -81,6 +81,9 @@ fn handshakes_that_failed_by_cause() {
     let listen = format!("listen: {{ bind: 127.0.0.1:0, tls: {{ certificates: {} }} }}\n", authority.pair("a"));
     let proxy = Proxy::start(1, &format!("{ADMIN}{listen}routes: {{ a.test: {{ respond: hello }} }}\n"));
     let mut wire = Wire::connect(proxy.address());
+    let picture = super::json(&super::ask(&proxy, "GET /v1/picture", &[]));
+    let shown = &picture["certificates"][0];
+    assert_eq!((&shown["name"], &shown["issuer"]), (&"a.test".into(), &"from a file".into()), "{picture}");
     // A ClientHello of no length.
     wire.offer([22, 3, 1, 0, 4, 1, 0, 0, 0]);
     wire.rest();

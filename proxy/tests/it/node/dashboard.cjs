@@ -23,6 +23,9 @@ const say = (value) => console.log(JSON.stringify(value));
   await lines.next(); // Traffic flows now.
   await page.waitForFunction(() => parseFloat(document.getElementById('rate').textContent) > 0);
   say({ rate: await page.textContent('#rate') });
+  await lines.next(); // A WebSocket is open, and says something now and then.
+  await page.waitForFunction(() => /\b[2-9] \/ [2-9]\b|\d\d \/ \d\d/.test(document.querySelector('#flows tbody').innerText));
+  say({ flow: await page.innerText('#flows tbody tr') });
   await lines.next(); // Something failed, by a path that would be markup.
   await page.waitForSelector('#failures .bad');
   say({ failure: await page.innerText('#failures tbody tr'), images: await page.locator('#failures img').count() });
