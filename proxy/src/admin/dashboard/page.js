@@ -80,7 +80,7 @@ function draw(picture) {
   })), "None open.");
   fill("failures", picture.failures.map((failure) => ({
     cells: [failure.time.slice(11, 19), failure.status || "–", failure.reason, failure.request, failure.means],
-    kinds: ["", "number", "bad"],
+    kinds: ["number", "number", "bad"],
   })), "None since the start.");
   fill("certificates", picture.certificates.map((one) => ({
     cells: [one.name, one.issuer, one.days, one.trouble],
