@@ -34,7 +34,9 @@ class Site:
     routes: int = 1
     """More than one: that many exact hosts, `hosts()`; else one rule for any host."""
     serves: str = ""
-    """`files` of FILES in place of the origin, or `gzip` of them."""
+    """`files` of FILES in place of the origin."""
+    compress: str = ""
+    """What is encoded: `gzip` or `br`, at levels of about the same ratio."""
     tls: bool = False
     key: str = ""
     """Which key its certificate has, `ec` or `rsa`; empty: that of the examples."""
@@ -124,12 +126,11 @@ def certificate(site, folder):
 
 
 def ours(program, site, port, folder):
-    keys = [f'  "*": {{ to: "127.0.0.1:{site.upstream}", cache: {str(site.cache).lower()} }}']
+    compress = f"{{ algorithms: {site.compress} }}" if site.compress else "false"
+    keys = [f'  "*": {{ to: "127.0.0.1:{site.upstream}", cache: {str(site.cache).lower()}, compress: {compress} }}']
     if site.routes > 1:
         keys = [f"  {host}: 127.0.0.1:{site.upstream}" for host in site.hosts()]
     if site.serves:
-        # The same level of zlib as nginx's below, so the same ratio.
-        compress = "{ algorithms: gzip }" if site.serves == "gzip" else "false"
         keys = [f'  "*": {{ files: {FILES}, compress: {compress} }}']
     cert, key, _ = certificate(site, folder)
     pair = f"{{ cert: {cert}, key: {key} }}"
@@ -150,8 +151,8 @@ def ours(program, site, port, folder):
 
 def proxies(name, site):
     """For peers that serve no files here."""
-    if site.serves or (site.tls and not site.key):
-        raise Failed(f"{name}: not compared where files are served")
+    if site.serves or site.compress or (site.tls and not site.key):
+        raise Failed(f"{name}: not compared where files are served, or answers compressed")
 
 
 def floor(program, site, port, folder):
@@ -173,9 +174,18 @@ def nginx(program, site, port, folder):
     place = f'proxy_pass http://{"$to" if hosts else "origin"};'
     if site.serves:
         place = f"root {FILES}; open_file_cache max=100; sendfile on; tcp_nopush on;"
-    if site.serves == "gzip":
-        place += " types { application/json json; } gzip on; gzip_types application/json; gzip_comp_level 4;"
-    text = f"""worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log stderr warn;
+    if site.compress:
+        place += " types { application/json json; }"
+    if site.compress == "gzip":
+        place += " gzip on; gzip_proxied any; gzip_types application/json; gzip_comp_level 4;"
+    modules = ""
+    if site.compress == "br":
+        module = Path("/usr/lib/nginx/modules/ngx_http_brotli_filter_module.so")
+        if not module.exists():
+            raise Failed("nginx: it has no brotli (libnginx-mod-http-brotli-filter)")
+        modules = f"load_module {module};"
+        place += " brotli on; brotli_types application/json; brotli_comp_level 4; brotli_window 256k;"
+    text = f"""{modules} worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log stderr warn;
 events {{ worker_connections 65536; }}
 http {{
   access_log {log};
@@ -249,9 +259,12 @@ def caddy(program, site, port, folder):
       keepalive_idle_conns_per_host 256
     }}
   }}"""
+    if site.compress == "br":
+        raise Failed("caddy: it has no brotli encoder")
     if site.serves:
-        encode = "encode {\n    gzip 4\n  }\n  " if site.serves == "gzip" else ""
-        serves = f"root * {FILES}\n  {encode}file_server"
+        serves = f"root * {FILES}\n  file_server"
+    if site.compress:
+        serves = "encode {\n    gzip 4\n  }\n  " + serves
     cert, key, _ = certificate(site, folder)
     text = f"""{{
   admin off

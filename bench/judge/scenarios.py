@@ -41,7 +41,9 @@ class Scenario:
     path: str = "/"
     """What `wrk` asks for."""
     serves: str = ""
-    """Not a proxy: `files` of the bench's folder, or `gzip` of them."""
+    """Not a proxy: `files` of the bench's folder."""
+    compress: str = ""
+    """What is encoded: `gzip` or `br`."""
     tls: bool = False
     key: str = ""
     """`ec` or `rsa`: over TLS with such a key."""
@@ -53,7 +55,7 @@ class Scenario:
     """The most that ours may cost, as a share of the better of nginx and HAProxy; for `idle` in KiB."""
 
     def site(self, origins):
-        return Site(upstream=origins[self.origin], log=self.log, routes=self.routes, serves=self.serves, tls=self.tls or bool(self.key), key=self.key, cache=self.cache, eyes=self.eyes)
+        return Site(upstream=origins[self.origin], log=self.log, routes=self.routes, serves=self.serves, compress=self.compress, tls=self.tls or bool(self.key), key=self.key, cache=self.cache, eyes=self.eyes)
 
     @property
     def is_idle(self):
@@ -76,7 +78,9 @@ SCENARIOS = [
     Scenario("file-1m", "a file of 1 MiB, 8 connections", "wrk", 8, path="/1m.bin", serves="files", bar=0.9),
     Scenario("file-4k-tls", "4 KiB over TLS", "wrk", 32, path="/4k.bin", serves="files", tls=True, bar=0.9),
     Scenario("file-1m-tls", "1 MiB over TLS", "wrk", 8, path="/1m.bin", serves="files", tls=True, bar=0.9),
-    Scenario("gzip", "100 KiB of JSON, gzip on the way", "wrk", 8, path="/100k.json", serves="gzip", bar=0.9),
+    Scenario("gzip", "100 KiB of JSON from an origin, gzip on the way", "wrk", 8, path="/100k.json", compress="gzip", bar=0.9),
+    Scenario("brotli", "the same, brotli on the way", "wrk", 8, path="/100k.json", compress="br", bar=0.9),
+    Scenario("gzip-file", "a file of 100 KiB of JSON, gzip", "wrk", 8, path="/100k.json", serves="files", compress="gzip", bar=0.9),
     Scenario("h2", "small HTTP/2 GET over TLS, 32 connections of 10 streams (mean and longest)", "h2load", 32, key="ec", bar=1.0),
     Scenario("tls-body", "1 MiB download over TLS, 8 connections (mean and longest)", "h2load-h1", 8, key="ec", bar=1.0),
     Scenario("handshake-ec", "full TLS 1.3 handshakes, ECDSA P-256, one after the other", "s_time-new", 1, "handshake", key="ec", bar=1.0),
@@ -99,6 +103,7 @@ def start_origins():
     (FILES / "1m.bin").write_bytes(b"x" * (1 << 20))
     rows = [{"id": n, "name": f"item {n * 7919 % 10007}", "price": n * 31 % 9973 / 100, "tags": ["a", "b"]} for n in range(1400)]
     (FILES / "100k.json").write_text(json.dumps(rows)[:102_400])
+    (folder / "100k.json").write_text(json.dumps(rows)[:102_400])
     # nginx drops root in its worker, which must still reach the file.
     for part in (folder, OUT, FILES):
         part.chmod(0o755)
@@ -113,6 +118,7 @@ http {{
     location / {{ default_type text/plain; return 200 "hello from the origin\\n"; }}
     location /4k {{ root {folder}; add_header Cache-Control max-age=3600; }}
     location /1m {{ root {folder}; open_file_cache max=8; }}
+    location /100k.json {{ root {folder}; types {{ application/json json; }} open_file_cache max=8; }}
   }}
 }}
 """)

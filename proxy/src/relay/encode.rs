@@ -62,7 +62,8 @@ pub struct Encoder {
 
 enum Kind {
     Gzip(GzEncoder<Vec<u8>>),
-    Brotli(Box<CompressorWriter<Vec<u8>>>),
+    /// `None` once it has ended: ending it takes it apart.
+    Brotli(Option<Box<CompressorWriter<Vec<u8>>>>),
     Zstd(ZstdEncoder<'static, Vec<u8>>),
 }
 
@@ -76,7 +77,7 @@ impl Encoder {
         let kind = match coding {
             Coding::Identity => return None,
             Coding::Gzip => Kind::Gzip(GzEncoder::new(Vec::new(), Compression::new(GZIP_LEVEL))),
-            Coding::Brotli => Kind::Brotli(Box::new(brotli(length))),
+            Coding::Brotli => Kind::Brotli(Some(Box::new(brotli(length)))),
             Coding::Zstd => Kind::Zstd(zstd(length).ok()?),
         };
         encoders.0.set(encoders.0.get() + 1);
@@ -100,13 +101,13 @@ impl Encoder {
                 }
                 Ok(std::mem::take(encoder.get_mut()))
             }
-            Kind::Brotli(encoder) => {
+            Kind::Brotli(slot) => {
+                let Some(mut encoder) = slot.take() else { return Ok(Vec::new()) };
                 encoder.write_all(bytes)?;
                 if ends {
-                    // Ending it takes it apart; what takes its place encodes nothing.
-                    let idle = CompressorWriter::with_params(Vec::new(), 1, &BrotliEncoderParams::default());
-                    return Ok(std::mem::replace(&mut **encoder, idle).into_inner());
+                    return Ok(encoder.into_inner());
                 }
+                let encoder = slot.insert(encoder);
                 if flush {
                     encoder.flush()?;
                 }

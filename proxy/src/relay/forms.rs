@@ -23,11 +23,11 @@ const MOST: u64 = 32 << 20;
 /// The largest body that has forms: what a thread encodes in a fraction of a second.
 const LARGEST: u64 = 1 << 20;
 
-/// Forms that are being made at once.
-const JOBS: usize = 2;
+/// Forms that are being made at once: whoever asks for ever new bodies keeps one thread busy, and no more.
+const JOBS: usize = 1;
 
 /// Levels for what is encoded once and given often.
-const GZIP_LEVEL: u32 = 8;
+const GZIP_LEVEL: u32 = 7;
 const BROTLI_LEVEL: i32 = 9;
 const ZSTD_LEVEL: i32 = 12;
 
