@@ -1,8 +1,7 @@
 //! Moves a body from one socket to the other: decoded strictly, framed anew, never stored.
 //!
-//! A `Pump` is one direction of one exchange. The request's body runs through one while the answer's runs through
-//! another, so early answers and both-way streams need nothing special. What the sink does not take at once is kept
-//! (at most what one read brought) and nothing more is read until it is gone.
+//! A `Pump` is one direction of an exchange; each has its own: early answers and both-way streams need nothing special.
+//! What the sink does not take at once is kept (one read's worth at most), and nothing more is read until it is gone.
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
