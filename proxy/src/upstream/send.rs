@@ -276,9 +276,9 @@ impl Sending<'_> {
                 (attempt.timeouts.write, Reason::ResponseTimeout, "The endpoint stopped taking the request.")
             }
         };
-        let until = patience.map_or(Moment::NEVER, |patience| self.since + patience);
-        let until = until.min(attempt.ends).min(if sending { upload.rate_check() } else { Moment::NEVER });
-        attempt.deadline.set(until);
+        let until = patience.map_or(Moment::NEVER, |patience| self.since + patience).min(attempt.ends);
+        let check = |upload: &Upload| if sending { upload.rate_check() } else { Moment::NEVER };
+        attempt.deadline.set(until.min(check(upload)));
         if !attempt.deadline.has_come() {
             return Poll::Pending;
         }
@@ -288,7 +288,8 @@ impl Sending<'_> {
             return Poll::Ready(Err(ProxyError::client(Reason::BodyTimeout, detail)));
         }
         if now < until {
-            attempt.deadline.set(until);
+            // The rate was looked at and is good enough: it is looked at again later.
+            attempt.deadline.set(until.min(check(upload)));
             return Poll::Pending;
         }
         Poll::Ready(Err(match reason {

@@ -6,6 +6,7 @@ mod conformance;
 mod cost;
 mod floods;
 mod grpc;
+mod peers;
 mod requests;
 mod upstream;
 mod websocket;

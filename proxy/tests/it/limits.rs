@@ -109,6 +109,14 @@ fn case_146_body_that_trickles() {
                 client.ends();
                 pair.origin.wait_all_ended();
             });
+            // Whoever is fast enough may take longer than the grace.
+            scope.spawn(move || {
+                let pair = Pair::with(workers, Origin::ok(), "limits: { body_min_rate: 5B/s }\n");
+                let mut client = pair.proxy.send("POST / HTTP/1.1\r\nHost: t.test\r\nContent-Length: 240\r\n\r\n");
+                let took = dribble(&mut client, &[b'x'; 240]);
+                assert!(took >= Duration::from_secs(11), "{took:?}");
+                assert_eq!(client.response().status(), 200);
+            });
         }
     });
 }

@@ -288,7 +288,11 @@ pub(in crate::config) static HTTP2: Object = Object {
     name: "http2",
     keys: &[
         key("streams", Kind::Count(1, 10_000), "Streams of a client open at once on one connection; default 100."),
-        key("stream_window", Kind::Size, "Bytes under way on one stream, 65535B to 2GiB; default 64KiB."),
+        key(
+            "stream_window",
+            Kind::Size,
+            "Bytes under way on one stream, 65535B to 2GiB; default 64KiB. Grows to connection_window while all is taken.",
+        ),
         key("connection_window", Kind::Size, "Bytes under way on all streams of a connection; default 1MiB."),
         key(
             "resets_per_10s",
