@@ -135,10 +135,17 @@ impl<'s, S: Fn(usize) -> &'s Standing> Pick<'_, S> {
         met.or_else(|| self.any(group, draw))
     }
 
-    /// The first that is fit, looking at every one from a place that chance gives.
+    /// One that is fit: of those who are worth a look where chance meets one, else the first of all from a place that chance
+    /// gives.
     fn any(&self, group: &Group, draw: &mut Draw) -> Option<u32> {
-        let (before, behind) = group.places.split_at(draw.below(group.places.len()));
-        behind.iter().chain(before).copied().find(|place| self.share(*place).is_some())
+        let met = (0..COMPARED).find_map(|_| {
+            let place = group.turn(|count| draw.below(count))?;
+            self.share(place).is_some().then_some(place)
+        });
+        met.or_else(|| {
+            let (before, behind) = group.places.split_at(draw.below(group.places.len()));
+            behind.iter().chain(before).copied().find(|place| self.share(*place).is_some())
+        })
     }
 
     /// The one with the least cost: of all where there are few, else of two that chance gives.

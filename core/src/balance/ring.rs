@@ -15,8 +15,10 @@ const FEWEST: u64 = 40;
 /// The ring.
 #[derive(Debug)]
 pub(super) struct Ring {
-    /// Sorted by hash.
-    points: Box<[Point]>,
+    /// Where the points are, in order.
+    hashes: Box<[u64]>,
+    /// Whose they are. Apart, since a walk over many of them asks for nothing else.
+    places: Box<[u32]>,
     /// For each value of a hash's leading bits, the first point at or behind it: finds a key's point in one step.
     starts: Box<[u32]>,
     shift: u32,
@@ -55,17 +57,22 @@ impl Ring {
             }
             *start = u32::try_from(at).unwrap_or(u32::MAX);
         }
-        Self { points: points.into_boxed_slice(), starts: starts.into_boxed_slice(), shift }
+        Self {
+            hashes: points.iter().map(|point| point.hash).collect(),
+            places: points.iter().map(|point| point.place).collect(),
+            starts: starts.into_boxed_slice(),
+            shift,
+        }
     }
 
     /// The places that a key belongs to, nearest first. A place comes again and again.
     pub(super) fn from(&self, key: u64) -> impl Iterator<Item = u32> + Clone {
         let lead = usize::try_from(key >> self.shift).unwrap_or(0);
         let mut at = self.starts.get(lead).map_or(0, |start| *start as usize);
-        while self.points.get(at).is_some_and(|point| point.hash < key) {
+        while self.hashes.get(at).is_some_and(|hash| *hash < key) {
             at += 1;
         }
-        let (before, behind) = self.points.split_at(at.min(self.points.len()));
-        behind.iter().chain(before).map(|point| point.place)
+        let (before, behind) = self.places.split_at(at.min(self.places.len()));
+        behind.iter().chain(before).copied()
     }
 }
