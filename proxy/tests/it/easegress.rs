@@ -207,6 +207,11 @@ fn fails_and_pass_of_one_decide_at_once() {
     dir.write("switchboard.yaml", text);
     let checked = run(dir.path(), &["check"]);
     assert!(String::from_utf8_lossy(&checked.stderr).contains("is written `passes`"), "{checked:?}");
+    // A body that no handshake has would fail every probe.
+    let text = "routes: { a: u }\nupstreams: { u: { endpoints: :1, health: { ws: { match: { body: { contains: ok } } } } } }\n";
+    dir.write("switchboard.yaml", text);
+    let checked = run(dir.path(), &["check"]);
+    assert!(String::from_utf8_lossy(&checked.stderr).contains("no handshake that succeeds has"), "{checked:?}");
 }
 
 #[test]

@@ -103,6 +103,10 @@ fn websocket(walk: &mut Walk<'_>, node: &Node) -> Option<Check> {
     check.headers = headers(walk, &fields);
     check.login = login(walk, &fields);
     check.expect = expect(walk, &fields, check.expect);
+    if !check.expect.body.is_empty() && check.expect.status == [(101, 101)] {
+        let words = "`match` has a `body`, which no handshake that succeeds has: leave it out";
+        walk.report.error(fields.at, ErrorKind::Missing(words));
+    }
     Some(Check { port: port(walk, &fields), kind: CheckKind::WebSocket(check) })
 }
 
