@@ -41,7 +41,7 @@ mod words;
 pub use acme::{Acme, Challenge, ExternalAccount};
 pub use admin::{Admin, Clash, Registry};
 pub use balance::{Balance, Bounds, HashKey, Share, ShareOf, Sticky};
-pub use bounds::{Drain, Limits, Timeouts};
+pub use bounds::{Drain, Limits, Memory, Timeouts};
 pub use cache::{Cache, CacheStore, QueryKey};
 pub use condition::{Cidr, Condition, PathMatch, Protocol, TextMatch};
 pub use defaults::{MAX_BODY, ON_REMOVE_DRAIN};

@@ -6,6 +6,7 @@ pub mod drain;
 pub mod health;
 pub mod listeners;
 pub mod members;
+pub mod memory;
 pub mod picture;
 pub mod probe;
 pub mod reading;

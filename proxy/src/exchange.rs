@@ -30,6 +30,7 @@ use switchboard_core::config::Timeouts;
 use switchboard_core::http1::{Framing, HeadLimits};
 use switchboard_core::message::Version;
 use switchboard_core::moment::Moment;
+use switchboard_core::reason::Reason;
 use switchboard_core::snapshot::{Action, UpstreamId};
 
 use crate::desk::Desk;
@@ -120,6 +121,9 @@ async fn exchange(
     }
     trace::begin(connection, desk, record);
     let mut admitted = admit::admit(connection, desk, record)?; // 400, 403, 404, 405, 413, 414, 429, 503
+    if connection.worker.is_refusing() && !matches!(admitted.rule.action, Action::Builtin(_)) {
+        return Err(ProxyError::own(Reason::Overloaded, "The proxy has next to no memory left."));
+    }
     if admitted.waits()
         && let Some(answer) = Box::pin(who(connection, desk, record, &mut admitted)).await?
     {

@@ -126,6 +126,10 @@ fn take_batch(worker: &Rc<Worker>, socket: &Arc<Socket>, listening: &OwnedFd) ->
             process.say_full(if full { "max_connections of the listener" } else { "half of the open-file limit" });
             return Taken::Pause;
         }
+        if process.memory_full.load(Ordering::Relaxed) {
+            process.say_full("limits.memory");
+            return Taken::Pause;
+        }
         let accepted = rustix::net::acceptfrom_with(listening, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC);
         match accepted {
             Ok((fd, address)) => welcome(worker, socket, fd, peer_of(address)),

@@ -17,6 +17,7 @@ use tokio::sync::mpsc::UnboundedSender;
 pub use self::descriptors::Descriptors;
 use crate::certs::Certs;
 use crate::control::health::Health;
+use crate::control::memory::Pressure;
 use crate::control::resolve::Doubts;
 use crate::generation::Generation;
 use crate::listener::{Remote, Socket};
@@ -44,6 +45,8 @@ pub struct Process {
     pub descriptors: Descriptors,
     /// Client connections, all workers.
     pub admission: Admission,
+    /// So little memory is left that nobody is accepted.
+    pub memory_full: AtomicBool,
     /// Where access lines go now.
     pub access: ArcSwap<Option<AccessSink>>,
     /// Whether they go anywhere: what an exchange reads.
@@ -127,6 +130,8 @@ pub enum Command {
     Serve(Arc<Socket>, OwnedFd, Remote, Admitted),
     /// Descriptors are short: close what is kept for later.
     Spare,
+    /// Memory is this short from now on.
+    Pressure(Pressure),
     /// A new generation is in force: look whose streams have to end.
     Generation,
     /// Finish what is under way; close what is idle.

@@ -23,6 +23,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
+use crate::control::memory::Pressure;
 use crate::deadline::Deadlines;
 use crate::desk::Desks;
 use crate::files::Files;
@@ -79,7 +80,10 @@ pub struct Worker {
     /// Numbers for what is left to chance.
     pub draw: Cell<Draw>,
     turns: Cell<usize>,
+    /// Connections end with their next answer: the proxy goes away, or memory is short.
     draining: Cell<bool>,
+    /// No request is taken: memory is shorter still.
+    refusing: Cell<bool>,
     /// Copies of requests that are under way.
     pub mirrors: Cell<u32>,
     listening: RefCell<HashMap<u64, oneshot::Sender<()>>>,
@@ -132,6 +136,7 @@ impl Worker {
             draw: Cell::new(Draw::new(process.seed ^ ((index as u64) << 56))),
             turns: Cell::new(index),
             draining: Cell::new(false),
+            refusing: Cell::new(false),
             mirrors: Cell::new(0),
             listening: RefCell::default(),
             process,
@@ -152,6 +157,7 @@ impl Worker {
                 }
                 Command::Serve(socket, fd, remote, admitted) => self.serve(socket, fd, remote, admitted),
                 Command::Spare => self.spare(),
+                Command::Pressure(pressure) => self.heed(pressure),
                 Command::Generation => {
                     let spread = self.generation().snapshot.drain.spread;
                     self.streams.heed_removals(spread);
@@ -270,6 +276,21 @@ impl Worker {
     /// Whether connections are to be closed after their next answer.
     pub fn is_draining(&self) -> bool {
         self.draining.get()
+    }
+
+    /// Whether requests are to be refused, since there is no memory for them.
+    pub fn is_refusing(&self) -> bool {
+        self.refusing.get()
+    }
+
+    /// Gives up what this pressure on memory asks for, or takes it up again.
+    fn heed(&self, pressure: Pressure) {
+        self.draining.set(pressure >= Pressure::Tight || self.process.draining.load(Ordering::Relaxed));
+        self.refusing.set(pressure >= Pressure::Short);
+        if pressure >= Pressure::Tight {
+            self.pools.borrow_mut().clear(self);
+            self.files.rest();
+        }
     }
 
     /// The address of a connection that `limits.connections_per_client` counts, with the limit.

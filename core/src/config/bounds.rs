@@ -63,6 +63,20 @@ pub struct Limits {
     pub tunnel_buffer: u32,
     /// Bytes that all tunnels hold for slow readers (256 MiB).
     pub tunnel_memory: u64,
+    /// Memory that the proxy may take before it gives things up.
+    pub memory: Memory,
+}
+
+/// How much memory there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Memory {
+    /// What the control group allows, where it allows only so much.
+    #[default]
+    Auto,
+    /// So many bytes of the process' own.
+    Bytes(u64),
+    /// Nobody asks.
+    Unlimited,
 }
 
 /// How a shutdown goes.

@@ -4,8 +4,8 @@
 
 use super::{
     AccessLog, Acme, Address, Admin, Balance, Bind, Bounds, Config, Dns, Drain, Endpoint, EndpointScheme, Forwarded,
-    Http2, Limits, Listener, Log, LogFormat, LogLevel, LogSink, Outlier, Pool, ProxyProtocol, Timeouts, Upstream,
-    UpstreamTls,
+    Http2, Limits, Listener, Log, LogFormat, LogLevel, LogSink, Memory, Outlier, Pool, ProxyProtocol, Timeouts,
+    Upstream, UpstreamTls,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -153,6 +153,7 @@ impl Default for Limits {
             connection_age: Some(Duration::from_hours(1)),
             tunnel_buffer: 64 * 1024,
             tunnel_memory: 256 << 20,
+            memory: Memory::Auto,
         }
     }
 }

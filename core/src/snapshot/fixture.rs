@@ -99,6 +99,7 @@ pub(crate) fn config(routes: impl IntoIterator<Item = (String, Vec<Rule>)>) -> C
             connection_age: None,
             tunnel_buffer: 64 << 10,
             tunnel_memory: 256 << 20,
+            memory: crate::config::Memory::Unlimited,
         },
         lists: BTreeMap::new(),
         drain: Drain { tunnels: Duration::from_secs(300), ..Drain::default() },

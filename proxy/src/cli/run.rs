@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use switchboard_core::config::{Config, ConfigError, Loaded, Scope, load, load_bytes};
 
 use super::ConfigFile;
@@ -36,9 +37,18 @@ pub(crate) fn run(options: &Options) -> Result<u8, String> {
         }
         None => (without_file(), Scope::default(), Picture::default()),
     };
+    leave_no_core();
     log::start(&config.log).map_err(|error| format!("log: {error}"))?;
     let ready = options.ready_fd.map(open_descriptor).transpose()?;
     start::run(Start { config, scope, path, picture, ready, names_hosts: false })
+}
+
+/// A core file would hold the keys of certificates and what clients sent. The soft limit alone, so that whoever looks for a
+/// fault can have one: `prlimit --pid PID --core=unlimited`.
+fn leave_no_core() {
+    let limit = getrlimit(Resource::Core);
+    // It may be refused, and then holds what the operator has set.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), ..limit });
 }
 
 /// Reads a configuration, and prints what is wrong with it and what is probably not meant. `None` where it is refused.

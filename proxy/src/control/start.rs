@@ -20,7 +20,7 @@ use super::listeners::{Listeners, Plan};
 use super::picture::Picture;
 use super::resolve::Names;
 use super::routes::Routes;
-use super::{Control, Signals, open_access, state, watch};
+use super::{Control, Signals, memory, open_access, state, watch};
 use crate::admin::Admin;
 use crate::certs::keeper::Keeper;
 use crate::certs::{Certs, Wanted};
@@ -80,6 +80,7 @@ pub fn run(start: Start) -> Result<u8, String> {
         workers: links,
         descriptors: shares,
         admission,
+        memory_full: false.into(),
         access_on: access.is_some().into(),
         timed: access.is_some().into(),
         watched: false.into(),
@@ -135,6 +136,7 @@ impl Started {
         keeper.follow(&process.generation.load().config, routes.registry.in_force());
         let names = Names::start(Arc::clone(&process));
         process.health.start(&process.generation.load());
+        tokio::spawn(memory::watch(Arc::clone(&process)));
         names.follow(&process.generation.load_full()).await;
         let (asks, inbox) = mpsc::channel(ASKS);
         let (admin, lines) = Admin::start(Arc::clone(&process), asks)?;

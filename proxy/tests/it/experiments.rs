@@ -1,7 +1,8 @@
-//! The fault experiments of SECURITY.md §3.4 that concern endpoints (1 to 15 and 43), by number. Those that fit beside a
+//! The fault experiments of SECURITY.md §3.4 that concern endpoints (1 to 15 and 43) and memory (19), by number. Those that fit beside a
 //! feature stand there: 4, 13 and 14 in `names`, 5 and 43 in `balance::retry`, 12 in `health::outlier`.
 
 mod load;
+mod memory;
 mod namespaces;
 mod peers;
 
@@ -16,6 +17,8 @@ pub(crate) struct Sample {
     pub(crate) post: bool,
     pub(crate) status: u16,
     pub(crate) text: String,
+    /// Whether it says when to come again.
+    pub(crate) later: bool,
     pub(crate) took: Duration,
 }
 
@@ -55,8 +58,8 @@ impl Load {
                     if answer.field("connection") == Some("close") {
                         wire = Wire::connect(address);
                     }
-                    let (status, text) = (answer.status(), answer.text());
-                    samples.push(Sample { post, status, text, took: asked.elapsed() });
+                    let (status, text, later) = (answer.status(), answer.text(), answer.has("retry-after"));
+                    samples.push(Sample { post, status, text, later, took: asked.elapsed() });
                 }
                 samples
             })

@@ -9,7 +9,7 @@ use crate::config::text::{Map, Node, Value};
 use crate::config::value::{amount, fault, network};
 use crate::config::{
     AccessLog, Cidr, Config, Drain, ErrorKind, Forwarded, LimitScope, Limits, Log, LogFormat, LogLevel, LogSink,
-    Timeouts,
+    Memory, Timeouts,
 };
 use std::path::PathBuf;
 
@@ -180,6 +180,9 @@ fn limits(walk: &mut Walk<'_>, node: &Node) -> Limits {
     if let Some(size) = fields.value("tunnel_memory").and_then(|node| walk.value(node, "a size", tunnel_memory)) {
         limits.tunnel_memory = size;
     }
+    if let Some(memory) = fields.value("memory").and_then(|node| walk.value(node, "a size", memory)) {
+        limits.memory = memory;
+    }
     if let Some(count) = fields.value("fields").and_then(|node| walk.value(node, "a count", fields_count)) {
         limits.fields = count;
     }
@@ -203,6 +206,18 @@ fn tunnel_memory(text: &str) -> crate::config::value::Read<u64> {
     match amount::size(text)? {
         size if (1 << 20..=1 << 40).contains(&size) => Ok(size),
         _ => fault("a size", "it lies between 1MiB and 1TiB"),
+    }
+}
+
+fn memory(text: &str) -> crate::config::value::Read<Memory> {
+    const MEND: &str = "write auto for what the control group allows, unlimited, or 16MiB and more";
+    match text {
+        "auto" => Ok(Memory::Auto),
+        "unlimited" => Ok(Memory::Unlimited),
+        _ => match amount::size(text) {
+            Ok(size) if size >= 16 << 20 => Ok(Memory::Bytes(size)),
+            Ok(_) | Err(_) => fault("a size", MEND),
+        },
     }
 }
 

@@ -280,6 +280,12 @@ pub(in crate::config) static LIMITS: Object = Object {
             "Bytes that all tunnels together hold for slow readers, 1MiB to 1TiB; where they do, each holds at most 1KiB more; \
              default 256MiB.",
         ),
+        key(
+            "memory",
+            Kind::Or(&[Kind::Words(&["auto"]), Kind::Size, Kind::Unlimited]),
+            "Bytes of memory, 16MiB or more. At 92% of it connections end with their next answer, at 95% requests are answered \
+             503, at 98% no connection is accepted; default auto: what the control group (a container's, a service's) allows.",
+        ),
     ],
 };
 
