@@ -25,19 +25,35 @@ fn who(proxy: &Proxy) -> String {
     if answer.status() == 200 { answer.text() } else { format!("{}", answer.status()) }
 }
 
+/// How long it takes until another answers, and how long the slowest request took meanwhile: what this machine adds.
+#[track_caller]
+fn until(proxy: &Proxy, expect: &str) -> (Duration, Duration) {
+    let (start, mut slowest) = (Instant::now(), Duration::ZERO);
+    poll(expect, || {
+        let asked = Instant::now();
+        let now = who(proxy);
+        slowest = slowest.max(asked.elapsed());
+        (now == expect).then_some(())
+    });
+    (start.elapsed(), slowest)
+}
+
 #[test]
 fn experiment_13_a_name_that_moves_is_followed_within_its_ttl_and_a_second() {
+    const TTL: u32 = 2;
     on_workers(|workers| {
         let (a, dns) = (origin(2, 0), Dns::start());
         let _b = origin(3, a.port());
-        dns.point("app.test", 2, 2);
+        dns.point("app.test", 2, TTL);
         let proxy = start(workers, &dns, "", &format!("app.test:{}", a.port()));
         poll("the first address", || (who(&proxy) == "at 2").then_some(()));
-        let moved = Instant::now();
-        dns.point("app.test", 3, 2);
-        poll("the second address", || (who(&proxy) == "at 3").then_some(()));
-        // TTL + 1 s is the promise; the rest is for a machine that does much else.
-        assert!(moved.elapsed() < Duration::from_secs(6), "{:?}", moved.elapsed());
+        for last in [3, 2, 3] {
+            dns.point("app.test", last, TTL);
+            let (took, slowest) = until(&proxy, &format!("at {last}"));
+            eprintln!("followed after {took:?}; the slowest request took {slowest:?}");
+            let promised = Duration::from_secs(u64::from(TTL) + 1);
+            assert!(took <= promised + 4 * slowest, "{took:?}, with requests of {slowest:?}");
+        }
         // Whatever the resolver says now, the last addresses stay.
         for trouble in [Answer::Failure, Answer::Nothing] {
             let asked = dns.asked("app.test");
@@ -106,7 +122,7 @@ fn a_refused_connect_asks_again_whatever_the_ttl() {
 }
 
 /// Listens and never accepts, with a queue that is full: a connect to it gets no answer, as behind a dropped packet.
-fn black_hole(at: SocketAddr) -> (TcpListener, Vec<TcpStream>) {
+pub(crate) fn black_hole(at: SocketAddr) -> (TcpListener, Vec<TcpStream>) {
     let socket = socket2::Socket::new(socket2::Domain::for_address(at), socket2::Type::STREAM, None).unwrap();
     socket.bind(&at.into()).unwrap();
     socket.listen(0).unwrap();

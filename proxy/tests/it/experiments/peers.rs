@@ -30,6 +30,30 @@ fn experiment_02_a_server_that_is_killed_within_its_answer() {
     });
 }
 
+/// Connects that get no answer: the next endpoint is tried when the time for one is over, whatever the method, and the
+/// silent one is left alone soon. (One alone: `faults::nobody_accepts`.)
+#[test]
+fn experiment_04_behind_a_black_hole_the_next_endpoint_is_tried() {
+    on_workers(|workers| {
+        let (hole, well) = (crate::names::black_hole("127.0.0.1:0".parse().unwrap()), Origin::named("well"));
+        let list = [hole.0.local_addr().unwrap().to_string(), well.address()];
+        let proxy = group(workers, &list, "", "timeouts: { connect: 300ms }");
+        let mut slow = 0;
+        for n in 0..20 {
+            let method = ["GET", "POST"][n % 2];
+            let asked = Instant::now();
+            let answer = proxy
+                .ask(format!("{method} / HTTP/1.1\r\nHost: t.test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"));
+            assert_eq!((answer.status(), answer.text().as_str()), (200, "well"), "{method} {n}");
+            slow += usize::from(asked.elapsed() >= Duration::from_millis(300));
+        }
+        // Five in a row eject it; until then every other request pays.
+        assert!((1..=8).contains(&slow), "{slow} of 20 waited");
+        proxy.wait_log("the endpoint is ejected");
+        proxy.stop();
+    });
+}
+
 /// Who has ended his side still gets what comes: the client its answer, a tunnel's other direction its bytes.
 #[test]
 fn experiment_06_half_closed_connections_go_on() {
