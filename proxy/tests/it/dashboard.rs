@@ -3,6 +3,7 @@
 
 use crate::harness::{Node, Origin, Proxy, Wire, browser_judge, poll, run, ws};
 use serde_json::Value;
+use std::path::Path;
 
 const BACKEND: &str = include_str!("node/backend.cjs");
 const SCRIPT: &str = include_str!("node/dashboard.cjs");
@@ -11,11 +12,9 @@ fn line(node: &Node, n: usize) -> Value {
     serde_json::from_str(&node.wait_line(n)).unwrap()
 }
 
-#[test]
-fn a_browser_shows_what_happens_while_it_happens() {
-    let Some(judge) = browser_judge("the dashboard in Chromium") else { return };
-    let origin = Origin::answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
-    let echo = Origin::start(|wire: &mut Wire, _| {
+/// An endpoint that echoes what comes through a WebSocket.
+fn echo() -> Origin {
+    Origin::start(|wire: &mut Wire, _| {
         while let Some(request) = wire.request() {
             assert!(request.has("upgrade"));
             wire.send(ws::switching(""));
@@ -23,8 +22,51 @@ fn a_browser_shows_what_happens_while_it_happens() {
                 wire.offer(ws::frame(first, &payload, false));
             }
         }
+    })
+}
+
+/// A WebSocket that is open has a row, and its messages count there. Gives the WebSocket, still open.
+fn messages_are_counted(proxy: &Proxy, node: &mut Node) -> Wire {
+    let mut socket = proxy.connect();
+    ws::open(&mut socket, "ws.test", "/");
+    node.say("socket");
+    let flow = poll("a row that counts messages", || {
+        socket.send(ws::frame(ws::TEXT, b"hello", true));
+        assert_eq!(ws::next_frame(&mut socket), Some((ws::TEXT, b"hello".to_vec())));
+        node.line(2)
     });
-    let mut backend = Node::run(&judge, BACKEND, &["c"]);
+    assert!(flow.contains("ws.test") && flow.contains("WebSocket"), "{flow}");
+    socket
+}
+
+/// The bar is two seconds; a machine that does other things besides gets three tries. Gives the number of the next
+/// line, and the origin that runs now.
+fn killed_origins_turn_red(judge: &Path, node: &mut Node, mut backend: Node, port: &str) -> (usize, Node) {
+    let mut next = 4;
+    loop {
+        backend.kill();
+        node.say("killed");
+        let seen = line(node, next);
+        assert!(
+            seen["red"].as_str().is_some_and(|row| row.contains("failing") && row.contains("connection refused")),
+            "{seen}"
+        );
+        backend = Node::run_on(judge, BACKEND, &["c"], port);
+        assert_eq!(line(node, next + 1)["green"], true);
+        next += 2;
+        if seen["after_ms"].as_u64().is_some_and(|ms| ms <= 2000) {
+            return (next, backend);
+        }
+        assert!(next < 10, "a killed origin turned red late three times: {seen}");
+    }
+}
+
+#[test]
+fn a_browser_shows_what_happens_while_it_happens() {
+    let Some(judge) = browser_judge("the dashboard in Chromium") else { return };
+    let origin = Origin::answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    let echo = echo();
+    let backend = Node::run(&judge, BACKEND, &["c"]);
     let port = backend.wait_line(0);
     let proxy = Proxy::start(
         2,
@@ -52,18 +94,7 @@ fn a_browser_shows_what_happens_while_it_happens() {
     });
     assert!(rate.contains("rate"), "{rate}");
 
-    // The messages of a WebSocket that is open.
-    let mut socket = proxy.connect();
-    ws::open(&mut socket, "ws.test", "/");
-    node.say("socket");
-    let mut sent = 0;
-    let flow = poll("a row that counts messages", || {
-        sent += 1;
-        socket.send(ws::frame(ws::TEXT, b"hello", true));
-        assert_eq!(ws::next_frame(&mut socket), Some((ws::TEXT, b"hello".to_vec())));
-        node.line(2)
-    });
-    assert!(flow.contains("ws.test") && flow.contains("WebSocket"), "{flow}");
+    let _socket = messages_are_counted(&proxy, &mut node);
 
     assert_eq!(proxy.get("nobody.test", "/%3Cimg%20src=x%3E").status(), 404);
     node.say("failed");
@@ -72,24 +103,7 @@ fn a_browser_shows_what_happens_while_it_happens() {
     assert!(text.contains("no_route") && text.contains("nobody.test/%3Cimg"), "{failure}");
     assert_eq!(failure["images"], 0);
 
-    // The bar is two seconds; a machine that does other things besides gets three tries.
-    let mut next = 4;
-    loop {
-        backend.kill();
-        node.say("killed");
-        let seen = line(&node, next);
-        assert!(
-            seen["red"].as_str().is_some_and(|row| row.contains("failing") && row.contains("connection refused")),
-            "{seen}"
-        );
-        backend = Node::run_on(&judge, BACKEND, &["c"], &port);
-        assert_eq!(line(&node, next + 1)["green"], true);
-        next += 2;
-        if seen["after_ms"].as_u64().is_some_and(|ms| ms <= 2000) {
-            break;
-        }
-        assert!(next < 10, "a killed origin turned red late three times: {seen}");
-    }
+    let (mut next, _backend) = killed_origins_turn_red(&judge, &mut node, backend, &port);
     node.say("go on");
     assert_eq!(line(&node, next)["drained"], "The streams of a.test are being ended.");
     next += 1;
