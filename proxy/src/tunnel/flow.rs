@@ -103,6 +103,9 @@ impl Flow {
                 Poll::Ready(Err(_)) => return Poll::Ready(Stop::SourceFailed),
                 Poll::Ready(Ok(0)) => {
                     self.ended_at = Some(clock.now());
+                    if lane.as_mut().is_some_and(|lane| lane.ends_last_words()) {
+                        return Poll::Pending;
+                    }
                     // Half a head, and no more will come: the sink is to see what there was.
                     if let Some(lane) = lane.as_ref().filter(|lane| !lane.is_sealed()) {
                         self.pending.extend_from_slice(lane.held());

@@ -37,6 +37,8 @@ pub(super) struct Frames {
     said: [bool; 2],
     /// Messages' ends are waited for no longer.
     hurried: bool,
+    /// One side has broken RFC 6455, and the other may still answer what came before that.
+    last_words: bool,
     /// Who sent a Close first, and with which code.
     pub(super) closed: Option<(Side, u16)>,
     /// The longest that a Pong took, from either side.
@@ -77,6 +79,7 @@ impl Frames {
             goodbye: None,
             said: [false; 2],
             hurried: false,
+            last_words: false,
             closed: None,
             slowest_pong: None,
             pings: [None; 2],
@@ -96,9 +99,29 @@ impl Frames {
             self.closed = self.closed.or(Some((Side::Proxy, goodbye.code)));
             self.up.pause(false);
             self.down.pause(false);
-            self.up.seal_at(Until::Message);
-            self.down.seal_at(Until::Message);
+            self.last_words = goodbye.reason == Reason::FrameFault;
+            match goodbye.side {
+                Side::Downstream if self.last_words => self.down.await_last_words(),
+                Side::Upstream if self.last_words => self.up.await_last_words(),
+                Side::Downstream | Side::Upstream | Side::Proxy => self.seal(),
+            }
         }
+    }
+
+    fn seal(&mut self) {
+        self.up.seal_at(Until::Message);
+        self.down.seal_at(Until::Message);
+    }
+
+    /// Whether [`Self::cut_short`] has still to be called.
+    pub(super) const fn has_last_words(&self) -> bool {
+        self.last_words
+    }
+
+    /// Waits for nobody's last words any longer.
+    pub(super) fn cut_short(&mut self) {
+        self.last_words = false;
+        self.seal();
     }
 
     /// Whether there is nothing left to say or to hear: both sides have had a Close and given one, or have ended.

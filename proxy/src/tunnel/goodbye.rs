@@ -15,6 +15,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// When no message's end is waited for any more, only a frame's.
 pub(super) const PATIENCE_FOR_MESSAGES: Duration = Duration::from_secs(3);
 
+/// How long the other side of one that broke RFC 6455 may go on: what it says until its own Close answers what came before
+/// the fault. Chosen for a round trip.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// An end that the proxy has decided on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Goodbye {

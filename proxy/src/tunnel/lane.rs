@@ -26,6 +26,8 @@ pub(super) struct Lane {
     swallowed: u64,
     /// The sink has had the source's Close.
     closed_sink: bool,
+    /// The sink is owed a Close, behind what the source says until its own.
+    last_words: bool,
     /// What is done where the sink is slow; nothing by default.
     lag: Option<Box<Lag>>,
     /// What came since the tunnel looked.
@@ -60,6 +62,7 @@ impl Lane {
             awaited: None,
             swallowed: 0,
             closed_sink: false,
+            last_words: false,
             lag,
             noted: Noted::default(),
         }
@@ -248,6 +251,21 @@ impl Lane {
         self.held_len = 0;
         self.swallowed += size as u64;
         Some(size)
+    }
+
+    /// Lets pass what the source still says, up to its own Close, or to its end.
+    pub(super) const fn await_last_words(&mut self) {
+        self.last_words = true;
+    }
+
+    /// The source has ended. Where that ends its last words without a Close, the lane is sealed, so that the sink gets ours.
+    pub(super) fn ends_last_words(&mut self) -> bool {
+        let ends = self.last_words && !self.sealed && !self.closed_sink && self.scanner.is_between_messages();
+        if ends {
+            self.held_len = 0;
+            self.seal_at(Until::Message);
+        }
+        ends
     }
 
     /// Has the tunnel look, whatever came.

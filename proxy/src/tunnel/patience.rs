@@ -47,7 +47,8 @@ impl Running {
         let by_message = latest(since, Some(goodbye::PATIENCE_FOR_MESSAGES));
         let now = clock.about_now();
         let hurried = now >= by_message;
-        let next = kept.min(by_write).min(by_fin).min(if hurried { by_goodbye } else { by_message });
+        let by_words = latest(since.filter(|_| self.may_still_speak()), Some(goodbye::LAST_WORDS));
+        let next = kept.min(by_write).min(by_fin).min(by_words).min(if hurried { by_goodbye } else { by_message });
         let deadline = self.deadline.get_or_insert_with(|| clock.place());
         deadline.register(context);
         deadline.set(next);
@@ -55,8 +56,13 @@ impl Running {
             let end = self.goodbye();
             return self.fail(Side::Proxy, end.map_or(Reason::Draining, |(_, reason)| reason));
         }
-        if hurried && let Some(frames) = &mut self.frames {
-            frames.hurry();
+        if (hurried || now >= by_words)
+            && let Some(frames) = &mut self.frames
+        {
+            frames.cut_short();
+            if hurried {
+                frames.hurry();
+            }
             if frames.is_noted() {
                 context.waker().wake_by_ref();
             }
@@ -70,6 +76,10 @@ impl Running {
             return self.fail(side, reason);
         }
         Poll::Pending
+    }
+
+    fn may_still_speak(&self) -> bool {
+        self.frames.as_ref().is_some_and(|frames| frames.has_last_words())
     }
 
     /// Does what the rule's limits ask for by the clock. Returns when they will next ask.

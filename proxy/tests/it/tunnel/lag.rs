@@ -111,7 +111,7 @@ fn all_tunnels_together_hold_no_more_than_they_may() {
     let mut ends: Vec<(Wire, Wire)> = (0..40).map(|_| tunnel(&pair, &take)).collect();
     std::thread::scope(|scope| {
         for (_, server) in &mut ends {
-            scope.spawn(|| server.push_until_blocked(Duration::from_millis(500), 16 << 20));
+            scope.spawn(|| server.push_until_blocked(Duration::from_secs(2), 16 << 20));
         }
     });
     let most = held();

@@ -72,15 +72,45 @@ fn case_116_strict_closes_with_1002() {
         ] {
             let (proxy, _origin, take) = limited(workers, "{ strict: true }");
             let (mut client, mut server) = both(&proxy, &take);
-            if from_client {
-                client.send(&faulty)
-            } else {
-                server.send(&faulty)
-            }
-            expect_close(&mut server, 1002);
-            expect_close(&mut client, 1002);
-            part(client, server, 1002);
+            let (at_fault, other) = if from_client { (&mut client, &mut server) } else { (&mut server, &mut client) };
+            at_fault.send(&faulty);
+            expect_close(other, 1002);
+            // Its own Close goes on, and is the one that the side at fault gets.
+            other.send(frame(CLOSE, &1002_u16.to_be_bytes(), !from_client));
+            expect_close(at_fault, 1002);
+            at_fault.send(frame(CLOSE, &1002_u16.to_be_bytes(), from_client));
+            client.gone();
+            server.gone();
             check_line(&proxy, "frame_fault", 1002, if from_client { "client" } else { "upstream" });
+        }
+    });
+}
+
+#[test]
+fn strict_lets_pass_what_answers_the_time_before_the_fault() {
+    let (good, answer) = (frame(TEXT, b"good", true), frame(TEXT, b"answer", false));
+    let close = frame(CLOSE, &1002_u16.to_be_bytes(), false);
+    on_workers(|workers| {
+        // The endpoint answers and closes; it answers and ends without a Close; it says nothing.
+        for (said, ends) in [([&answer[..], &close].concat(), false), (answer.clone(), true), (Vec::new(), false)] {
+            let (proxy, _origin, take) = limited(workers, "{ strict: true }");
+            let (mut client, mut server) = both(&proxy, &take);
+            client.send([&good[..], &frame(0x83, b"unknown", true)].concat());
+            server.expect(&good);
+            expect_close(&mut server, 1002);
+            let start = Instant::now();
+            server.send(&said);
+            if ends {
+                drop(server);
+            }
+            if !said.is_empty() {
+                client.expect(&answer);
+            }
+            expect_close(&mut client, 1002);
+            assert!(!said.is_empty() || start.elapsed() >= Duration::from_millis(900), "{:?}", start.elapsed());
+            client.send(frame(CLOSE, &1002_u16.to_be_bytes(), true));
+            client.gone();
+            check_line(&proxy, "frame_fault", 1002, "client");
         }
     });
 }
