@@ -102,13 +102,8 @@ impl Flow {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(_)) => return Poll::Ready(Stop::SourceFailed),
                 Poll::Ready(Ok(0)) => {
-                    self.ended_at = Some(clock.now());
-                    if lane.as_mut().is_some_and(|lane| lane.ends_last_words()) {
+                    if self.note_end(clock, lane.as_deref_mut()) {
                         return Poll::Pending;
-                    }
-                    // Half a head, and no more will come: the sink is to see what there was.
-                    if let Some(lane) = lane.as_ref().filter(|lane| !lane.is_sealed()) {
-                        self.pending.extend_from_slice(lane.held());
                     }
                 }
                 Poll::Ready(Ok(read)) => {
@@ -140,6 +135,19 @@ impl Flow {
                 }
             }
         }
+    }
+
+    /// The source has ended. Tells whether its lane has something to tell of that.
+    #[cold]
+    fn note_end(&mut self, clock: &Deadlines, lane: Option<&mut Lane>) -> bool {
+        self.ended_at = Some(clock.now());
+        let Some(lane) = lane else { return false };
+        let told = lane.ends_last_words();
+        // Half a head, and no more will come: the sink is to see what there was.
+        if !lane.is_sealed() {
+            self.pending.extend_from_slice(lane.held());
+        }
+        told
     }
 
     /// Offers bytes to the sink, and keeps what it does not take.
