@@ -15,7 +15,7 @@ mod error;
 mod fields;
 mod request;
 mod response;
-mod scan;
+pub(crate) mod scan;
 mod trailers;
 mod version;
 mod write;

@@ -45,7 +45,7 @@ pub struct Connection {
     /// The socket that accepted it.
     pub socket: Arc<Socket>,
     /// Who is at the other end, and the header lines that say so upstream.
-    pub peer: Peer,
+    pub peer: Rc<Peer>,
     /// The one time-out of the connection; what it means changes with what is waited for.
     pub deadline: Deadline,
     /// When it was accepted.
@@ -149,7 +149,7 @@ impl Connection {
             served: 0,
             held: Some(held),
             occupied: Vec::new(),
-            peer,
+            peer: Rc::new(peer),
             peer_of: generation.number,
             listener: place_of(&socket, &generation),
             remote,
@@ -177,7 +177,7 @@ impl Connection {
             served: 0,
             held: None,
             occupied: Vec::new(),
-            peer: self.peer.clone(),
+            peer: Rc::clone(&self.peer),
             peer_of: self.peer_of,
             listener: self.listener,
             remote: self.remote,
@@ -214,11 +214,11 @@ impl Connection {
         self.listener = place_of(&self.socket, generation);
         let (trusted, forwarded) = (&generation.config.trusted_proxies, generation.snapshot.forwarded);
         let scheme = if self.secure.is_some() { Scheme::Https } else { Scheme::Http };
-        self.peer = Peer::new(self.remote, self.local_port, scheme, trusted, forwarded);
+        let mut peer = Peer::new(self.remote, self.local_port, scheme, trusted, forwarded);
         if let Some(shown) = self.secure.as_ref().and_then(|secure| secure.certificate.as_ref()) {
-            let peer = std::mem::replace(&mut self.peer, Peer::new(None, None, scheme, &[], forwarded));
-            self.peer = peer.with_certificate(&shown.subject, &shown.fingerprint.0);
+            peer = peer.with_certificate(&shown.subject, &shown.fingerprint.0);
         }
+        self.peer = Rc::new(peer);
     }
 
     /// What its listener does with TLS; `None` on a plain one.

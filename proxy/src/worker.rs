@@ -28,7 +28,7 @@ use crate::deadline::Deadlines;
 use crate::desk::Desks;
 use crate::files::Files;
 use crate::generation::{Current, Generation};
-use crate::http;
+use crate::http::{self, h2::Runners};
 use crate::listener::{self, Remote, Socket};
 use crate::process::{Admitted, Command, Process};
 use crate::reactor::{self, Registered};
@@ -58,6 +58,8 @@ pub struct Worker {
     pub desks: Desks,
     /// Memory for one read, lent for the length of one poll.
     pub scratch: RefCell<Box<[u8]>>,
+    /// Tasks that wait for a stream to answer.
+    pub runners: Runners,
     /// Files that were served a moment ago.
     pub files: Files,
     /// The places of what compresses.
@@ -121,6 +123,7 @@ impl Worker {
             index,
             desks: Desks::default(),
             scratch: RefCell::new(vec![0; READ].into_boxed_slice()),
+            runners: Runners::default(),
             files: Files::new(process.descriptors.files),
             encoders: Encoders::default(),
             pools: RefCell::default(),
@@ -331,6 +334,7 @@ impl Worker {
             self.pools.borrow_mut().sweep(self.deadlines.now(), &self);
             self.spans.flush();
             self.files.rest();
+            self.runners.rest();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Finding the first byte that does not belong, sixteen bytes at a time.
 //!
-//! Heads, reason phrases and trailers are scanned with it. It never judges: callers look at the byte where it stopped.
+//! Heads, reason phrases and trailers are scanned with it, and fields of HTTP/2. It never judges: callers look at the byte where it stopped.
 //! Blocks are compared with vector instructions, through a crate that has them on every machine, without `unsafe` here.
 
 use wide::u8x16;
@@ -60,9 +60,22 @@ pub(super) fn token_end(bytes: &[u8], from: usize) -> usize {
     }
 }
 
+/// The index of the first byte that is not of a token, or that is an upper-case letter, or the length: for names in HTTP/2.
+#[inline(always)]
+pub(crate) fn lower_token_end(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        at = first(bytes, at, |block| !(within(block, b'a', b'z') | within(block, b'0', b'9') | is(block, b'-')));
+        match bytes.get(at) {
+            Some(&byte) if is_token_byte(byte) && !byte.is_ascii_uppercase() => at += 1,
+            _ => return at,
+        }
+    }
+}
+
 /// The index, at or after `from`, of the first control character (HTAB is none here), or the length.
 #[inline(always)]
-pub(super) fn value_end(bytes: &[u8], from: usize) -> usize {
+pub(crate) fn value_end(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
     loop {
         at = first(bytes, at, |block| within(block, 0, 0x1F) | is(block, 0x7F));

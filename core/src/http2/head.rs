@@ -3,6 +3,7 @@
 //! The proxy calls it with what its frame layer hands out: names in lower case, pseudo-fields apart. A refusal is a
 //! stream error; nothing of such a message goes on.
 
+use crate::http1::scan::{lower_token_end, value_end};
 use crate::http1::{Framing, RequestHead, ResponseHead};
 use crate::message::{Field, Fields, Name, Span, Version};
 
@@ -110,15 +111,12 @@ impl<'a> Builder<'a> {
 
     /// Whether a field may be in HTTP/2, as head or as trailer.
     pub(super) fn check(known: Name, name: &[u8], value: &[u8]) -> Result<(), Malformed> {
-        if known == Name::Other && (name.is_empty() || !name.iter().all(|byte| NAME[usize::from(*byte)])) {
+        // Known names too: they are found in any case.
+        if name.is_empty() || lower_token_end(name) < name.len() {
             let pseudo = name.first() == Some(&b':');
             return Err(if pseudo { Malformed::Pseudo } else { Malformed::Name });
         }
-        // Known names are found in any case.
-        if known != Name::Other && name.iter().any(u8::is_ascii_uppercase) {
-            return Err(Malformed::Name);
-        }
-        if matches!(value, [b' ' | b'\t', ..] | [.., b' ' | b'\t']) || value.iter().any(|byte| is_control(*byte)) {
+        if matches!(value, [b' ' | b'\t', ..] | [.., b' ' | b'\t']) || value_end(value, 0) < value.len() {
             return Err(Malformed::Value);
         }
         match known {
@@ -168,22 +166,6 @@ impl<'a> Builder<'a> {
         self.out.extend_from_slice(b"\r\n");
         std::mem::take(&mut self.fields)
     }
-}
-
-/// Which bytes the name of a field may have: those of a token, without upper case.
-static NAME: [bool; 256] = {
-    let mut table = [false; 256];
-    let bytes = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz";
-    let mut index = 0;
-    while index < bytes.len() {
-        table[bytes[index] as usize] = true;
-        index += 1;
-    }
-    table
-};
-
-const fn is_control(byte: u8) -> bool {
-    (byte < 0x20 && byte != b'\t') || byte == 0x7f
 }
 
 /// Appends bytes and tells where they lie.

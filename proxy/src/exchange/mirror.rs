@@ -52,7 +52,7 @@ pub fn wanted(desk: &Desk, admitted: &Admitted, upload: &mut Upload) -> Option<M
 /// What the task works with.
 struct Copy {
     worker: Rc<Worker>,
-    peer: switchboard_core::forwarding::Peer,
+    peer: Rc<switchboard_core::forwarding::Peer>,
     rule: Arc<Rule>,
     asked: Box<Desk>,
     record: Record,

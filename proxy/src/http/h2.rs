@@ -5,6 +5,7 @@
 
 mod client;
 mod preface;
+mod runner;
 mod server;
 mod shared;
 mod stream;
@@ -12,5 +13,6 @@ mod wire;
 
 pub use client::Link;
 pub(super) use preface::begins;
+pub use runner::Runners;
 pub(super) use server::serve;
 pub use stream::{Stream, Unprocessed};

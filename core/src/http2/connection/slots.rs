@@ -108,6 +108,8 @@ pub(super) struct Slots {
     open: Vec<(u32, Key)>,
     /// Streams that were open, and whether we reset them: frames for those may be under way.
     closed: VecDeque<(u32, bool)>,
+    /// The largest id that was ever open: what is above it is new.
+    newest: u32,
 }
 
 /// What a stream's id stands for.
@@ -148,9 +150,13 @@ impl Slots {
     /// A stream opens on the wire. Ids only grow.
     pub(super) fn open(&mut self, id: u32, key: Key) {
         self.open.push((id, key));
+        self.newest = id;
     }
 
     pub(super) fn find(&self, id: u32) -> Known {
+        if id > self.newest {
+            return Known::Unknown;
+        }
         if let Ok(at) = self.open.binary_search_by_key(&id, |(id, _)| *id)
             && let Some((_, key)) = self.open.get(at)
         {

@@ -1,10 +1,9 @@
-//! A client's HTTP/2 connection: it is one task that moves frames, and a task for each of its streams.
+//! A client's HTTP/2 connection: it is one task that moves frames, and its streams have tasks of their own (`runner`).
 //!
 //! A stream is answered by the same `exchange::serve` as a request of HTTP/1. This file knows when the connection has
 //! to end: floods, silence, age, a drain. It never looks into a request beyond its head.
 
 use std::future::poll_fn;
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,13 +13,12 @@ use switchboard_core::moment::Moment;
 use switchboard_core::reason::Reason;
 
 use super::Stream;
+use super::runner::{self, Work};
 use super::shared::Shared;
 use super::wire::{End, Wire};
 use crate::error::ProxyError;
-use crate::exchange::{self, Next};
 use crate::http::{Connection, h1};
 use crate::transport::Transport;
-use crate::worker::caught;
 
 /// How many streams count as one request of HTTP/1 towards `limits.requests_per_connection` (SECURITY §3.3: 10,000).
 const STREAMS_PER_REQUEST: u32 = 10;
@@ -215,7 +213,7 @@ impl Serving {
     }
 }
 
-/// Gives a stream a task of its own.
+/// Reads the head of a stream, and gives it to a task.
 fn answer(connection: &Rc<Connection>, shared: &Rc<Shared>, core: &mut Core, key: Key, ended: bool) {
     let worker = Rc::clone(&connection.worker);
     worker.counters.http2_requests.add(1);
@@ -247,29 +245,8 @@ fn answer(connection: &Rc<Connection>, shared: &Rc<Shared>, core: &mut Core, key
         }
     };
     let stream = Stream::request(Rc::clone(shared), key);
-    let mut connection = connection.beside(Transport::Stream(Box::new(stream)));
-    crate::reactor::spawn(async move {
-        let exchange = async move {
-            let mut rest = None;
-            let next = match refused {
-                None => exchange::serve(&mut connection, desk, &mut rest).await,
-                Some(error) => {
-                    rest = Some(desk);
-                    Box::pin(exchange::refuse_head(&mut connection, &mut rest, error)).await
-                }
-            };
-            if let Some(desk) = rest {
-                connection.worker.desks.take_back(desk);
-            }
-            if let Next::Tunnel(tunnel) = next {
-                tunnel.launch(Rc::clone(&connection.worker), connection);
-            }
-        };
-        if caught(pin!(exchange)).await.is_err() {
-            worker.counters.panics.add(1);
-            tracing::error!("a stream was closed by a panic; this is a bug, please report it");
-        }
-    });
+    let connection = connection.beside(Transport::Stream(Box::new(stream)));
+    runner::run(&worker, Work { connection, desk, refused });
 }
 
 /// The moment at which a patience that runs since then is over.
