@@ -28,6 +28,9 @@ SWITCHING = (
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 22\r\n\r\nhello from the origin\n"
 MESSAGE = b"\x82\xc0\0\0\0\0" + b"a" * 64
 ECHO = b"\x82\x40" + b"a" * 64
+# RFC 9113 §3.4, §6: the preface, an empty SETTINGS, and the types and flags that the answers are told by.
+BEGINS = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+DATA, HEADERS, SETTINGS, END_STREAM, ACK, END_HEADERS = 0, 1, 4, 1, 1, 4
 WAITS = ("epoll_wait", "epoll_pwait", "epoll_pwait2")
 
 
@@ -72,6 +75,8 @@ def drive(port, host, kind, count):
     with socket.create_connection(("127.0.0.1", port), 20) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         fields = "".join(f"{name}: {value}\r\n" for name, value in FIELDS.items())
+        if kind == "h2":
+            return drive_streams(client, host.encode(), count)
         message, ends = f"GET / HTTP/1.1\r\nhost: {host}\r\n{fields}\r\n".encode(), ANSWER[-8:]
         if kind == "echo":
             client.sendall(UPGRADE % host.encode())
@@ -80,6 +85,46 @@ def drive(port, host, kind, count):
         for _ in range(count):
             client.sendall(message)
             until(client, ends)
+
+
+def drive_streams(client, host, count):
+    """The same over HTTP/2: each request is a stream that ends before the next. The first puts its fields into the table."""
+    client.sendall(BEGINS)
+    fields = [(name.lower().encode(), value.encode()) for name, value in FIELDS.items()]
+    plain = b"\x82\x86\x84"
+    block = plain + b"\x41" + text(host) + b"".join(b"\x40" + text(name) + text(value) for name, value in fields)
+    known = plain + bytes(0x80 | 62 + place for place in reversed(range(len(fields) + 1)))
+    seen = b""
+    for number in range(count):
+        client.sendall(frame(HEADERS, END_STREAM | END_HEADERS, 2 * number + 1, known if number else block))
+        seen = until_end(client, 2 * number + 1, seen)
+
+
+def text(value):
+    """A string of HPACK, of less than 127 bytes and without Huffman's code (RFC 7541 §5.2)."""
+    return bytes([len(value)]) + value
+
+
+def frame(kind, flags, stream, payload):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def until_end(client, stream, seen):
+    """Reads frames until the answer on a stream has ended with DATA; returns what came behind."""
+    while True:
+        while len(seen) < 9 or len(seen) < 9 + int.from_bytes(seen[:3], "big"):
+            part = client.recv(65536)
+            if not part:
+                raise Failed(f"closed in the middle of an answer: {seen[:200]!r}")
+            seen += part
+        size, kind, flags = 9 + int.from_bytes(seen[:3], "big"), seen[3], seen[4]
+        of, seen = int.from_bytes(seen[5:9], "big"), seen[size:]
+        if kind == SETTINGS and not flags & ACK:
+            client.sendall(frame(SETTINGS, ACK, 0, b""))
+        if kind not in (DATA, HEADERS) and of:
+            raise Failed(f"a frame of type {kind} on stream {of}")
+        if kind == DATA and of == stream and flags & END_STREAM:
+            return seen
 
 
 def until(client, ends):

@@ -44,6 +44,8 @@ class Site:
     """Answers are kept and given again."""
     eyes: bool = False
     """Ours makes traces, sends one in a hundred to the origin's port as if that were a receiver, and has its metrics read."""
+    h2c: bool = False
+    """HTTP/2 without TLS is taken; ours alone."""
 
     @property
     def host(self):
@@ -135,6 +137,7 @@ def ours(program, site, port, folder):
     cert, key, _ = certificate(site, folder)
     pair = f"{{ cert: {cert}, key: {key} }}"
     listen = f"{{ bind: '127.0.0.1:{port}', tls: {{ certificates: [{pair}] }} }}" if site.tls else f"127.0.0.1:{port}"
+    listen = f"{{ bind: '127.0.0.1:{port}', h2c: true }}" if site.h2c else listen
     state = folder / "state"
     state.mkdir(mode=0o700, exist_ok=True)
     lines = [

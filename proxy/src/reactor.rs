@@ -36,6 +36,10 @@ const EVENTS: usize = 512;
 /// fast peers would never wait by itself.
 const TURNS: u32 = 128;
 
+/// Times that the row is gone through between two looks: what a task has for another one (a stream for its connection, and
+/// the other way round) goes on without a system call. Not more, or tasks that wake each other would keep sockets waiting.
+const PASSES: usize = 2;
+
 thread_local! {
     /// The reactor that the calling thread runs.
     static HERE: RefCell<Option<Rc<Reactor>>> = const { RefCell::new(None) };
@@ -68,7 +72,7 @@ pub fn run<T: 'static>(main: impl Future<Output = T> + 'static) -> io::Result<T>
     let told = Rc::clone(&ended);
     reactor.spawn(async move { told.set(Some(main.await)) });
     let outcome = loop {
-        reactor.run_row();
+        (0..PASSES).for_each(|_| reactor.run_row());
         if let Some(output) = ended.take() {
             break Ok(output);
         }
@@ -126,7 +130,7 @@ impl Reactor {
         self.wake(&task);
     }
 
-    /// Polls each task that is in the row now. What is woken meanwhile waits until the descriptors were looked at.
+    /// Polls each task that is in the row now. What is woken meanwhile waits for the next pass.
     fn run_row(&self) {
         let due = self.row.borrow().len();
         for _ in 0..due {
