@@ -24,7 +24,7 @@ use crate::transport::Transport;
 const MOST: usize = 128;
 
 /// Levels, chosen for what they cost: about the ratio that others give at theirs, for less time.
-const GZIP_LEVEL: u32 = 4;
+const GZIP_LEVEL: u32 = 3;
 const BROTLI_LEVEL: i32 = 4;
 const ZSTD_LEVEL: i32 = 2;
 
