@@ -367,23 +367,6 @@ impl Connection {
         self.out.extend_from_slice(&last.to_be_bytes());
         self.out.extend_from_slice(&(code as u32).to_be_bytes());
     }
-
-    /// Tells the peer that we leave, in two steps: a GOAWAY that refuses nothing, and the real one when that was seen.
-    pub fn leave(&mut self) {
-        if self.leaving == Leaving::No {
-            self.leaving = Leaving::Told;
-            self.put_goaway(0x7fff_ffff, Code::None);
-            self.put_ping(SEEN, 0);
-        }
-    }
-
-    /// Tells a peer that opens no streams that we leave.
-    pub fn leave_at_once(&mut self) {
-        if !matches!(self.leaving, Leaving::Last(_)) && self.fault.is_none() {
-            self.leaving = Leaving::Last(self.last);
-            self.put_goaway(self.last, Code::None);
-        }
-    }
 }
 
 impl From<Code> for Fault {

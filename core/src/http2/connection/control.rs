@@ -132,4 +132,21 @@ impl Connection {
             put_number(&mut self.out, Kind::WindowUpdate, 0, more);
         }
     }
+
+    /// Tells the peer that we leave, in two steps: a GOAWAY that refuses nothing, and the real one when that was seen.
+    pub fn leave(&mut self) {
+        if self.leaving == Leaving::No {
+            self.leaving = Leaving::Told;
+            self.put_goaway(0x7fff_ffff, Code::None);
+            self.put_ping(SEEN, 0);
+        }
+    }
+
+    /// Tells a peer that opens no streams that we leave.
+    pub fn leave_at_once(&mut self) {
+        if !matches!(self.leaving, Leaving::Last(_)) && self.fault.is_none() {
+            self.leaving = Leaving::Last(self.last);
+            self.put_goaway(self.last, Code::None);
+        }
+    }
 }
