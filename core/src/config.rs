@@ -14,6 +14,7 @@ mod diff;
 mod error;
 mod health;
 mod http2;
+mod identity;
 mod json;
 mod load;
 mod logging;
@@ -49,13 +50,13 @@ pub use diff::{Change, ChangeKind, Diff, Subject, diff};
 pub use error::{ConfigError, ErrorKind, Excerpt, Place, Warning, WarningKind};
 pub use health::{Check, CheckKind, Dns, Expect, Health, HttpCheck, Login, Outlier, Secret, WebSocketCheck};
 pub use http2::Http2;
+pub use identity::{ApiKeys, BasicAuth, ClientCert, ForwardAuth, WayKind};
 pub use load::{Loaded, NoSource, Source, load, load_bytes};
 pub use logging::{AccessLog, Log, LogFormat, LogLevel, LogSink};
 pub use patience::{Causes, Retry, Wait};
 pub use policy::{
-    ApiKeys, BasicAuth, Concurrency, CookieFlags, Cors, Detect, ErrorPage, ForwardAuth, HeaderEdit, LimitKey,
-    LimitScope, Mirror, OriginPattern, PageForm, PageStatus, Policies, QueryEdits, RateLimit, Rewrite, SecurityHeaders,
-    Verdict,
+    Concurrency, CookieFlags, Cors, Detect, ErrorPage, HeaderEdit, LimitKey, LimitScope, Mirror, OriginPattern,
+    PageForm, PageStatus, Policies, QueryEdits, RateLimit, Rewrite, SecurityHeaders, Verdict,
 };
 pub use route::{
     Action, Fact, HostHeader, HostPattern, OnRemove, PathEdit, Route, RouteKey, Rule, Template, TemplatePart,

@@ -234,7 +234,7 @@ impl Chain {
 
     /// Gives each upstream that the chain asks its number.
     pub(crate) fn resolve(&mut self, number: impl Fn(&str) -> Option<UpstreamId>) {
-        for way in self.identity.iter_mut().flat_map(|identity| identity.ways.iter_mut()) {
+        for way in self.identity.iter_mut().flat_map(Identity::ways_mut) {
             if let Way::Forward(forward) = way {
                 forward.upstream = number(&forward.name);
             }

@@ -82,6 +82,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("`max_streams`, in `sse`", "max_streams"),
     ("`resume`, in `sse`", "resume"),
     ("`key` of `resume`", "session_key"),
+    ("`client_cert`", "client_cert"),
     ("`basic_auth`", "basic_auth"),
     ("`api_keys`", "api_keys"),
     ("`forward_auth`", "forward_auth"),

@@ -5,7 +5,8 @@
 
 use rustls::{CommonState, ProtocolVersion};
 use switchboard_core::config::Digest;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+use switchboard_core::policy::identity::Shown;
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 pub mod accept;
 pub mod alpn;
@@ -50,6 +51,8 @@ pub enum Alpn {
 pub struct ClientCertificate {
     /// The subject, as RFC 4514 writes it.
     pub subject: String,
+    /// DNS names, in lower case, and URIs of its `subjectAltName`.
+    pub names: Box<[Box<str>]>,
     /// SHA-256 of the certificate.
     pub fingerprint: Digest,
 }
@@ -60,10 +63,7 @@ impl Secure {
             name: name.map(String::into_boxed_str),
             version: version(session.protocol_version()),
             alpn: Alpn::of(session.alpn_protocol()),
-            certificate: session
-                .peer_certificates()
-                .and_then(<[_]>::first)
-                .map(|leaf| ClientCertificate { subject: subject(leaf), fingerprint: Digest::of(&[leaf]) }),
+            certificate: session.peer_certificates().and_then(<[_]>::first).map(|leaf| ClientCertificate::of(leaf)),
             policy,
         }
     }
@@ -100,6 +100,25 @@ fn version(version: Option<ProtocolVersion>) -> &'static str {
     }
 }
 
-fn subject(certificate: &[u8]) -> String {
-    X509Certificate::from_der(certificate).map(|(_, leaf)| leaf.subject().to_string()).unwrap_or_default()
+impl ClientCertificate {
+    /// Reads what was verified. A part that can't be read says nothing.
+    fn of(leaf: &[u8]) -> Self {
+        let fingerprint = Digest::of(&[leaf]);
+        let Ok((_, parsed)) = X509Certificate::from_der(leaf) else {
+            return Self { subject: String::new(), names: Box::default(), fingerprint };
+        };
+        let alternative = parsed.subject_alternative_name().ok().flatten();
+        let name = |name: &GeneralName<'_>| match name {
+            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase().into_boxed_str()),
+            GeneralName::URI(name) => Some((*name).into()),
+            _ => None,
+        };
+        let names = alternative.iter().flat_map(|names| &names.value.general_names).filter_map(name).collect();
+        Self { subject: parsed.subject().to_string(), names, fingerprint }
+    }
+
+    /// The same, as policies read it.
+    pub const fn shown(&self) -> Shown<'_> {
+        Shown { subject: self.subject.as_str(), names: &self.names, fingerprint: self.fingerprint.0 }
+    }
 }

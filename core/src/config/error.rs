@@ -315,6 +315,8 @@ pub enum WarningKind {
     Certificate(String),
     /// A rule leaves the bounds of the levels around it.
     NotInherited,
+    /// Texts under this key have a claim in them, and the rule verifies no token.
+    NoClaims(&'static str),
     /// A directory of `files:` that is not there.
     NoDirectory(String),
 }
@@ -344,6 +346,11 @@ impl fmt::Display for WarningKind {
             Self::NotInherited => {
                 write!(f, "what `defaults` and the listener forbid does not bind this rule (`inherit: false`)")
             }
+            Self::NoClaims(key) => write!(
+                f,
+                "`{key}` names a claim, and this rule verifies no token: what it says is always empty; add `jwt`, or take \
+                 the claim out"
+            ),
             Self::NoDirectory(path) => {
                 write!(f, "there is no directory {}; until there is, every answer is 404", Quoted(path))
             }

@@ -2,7 +2,9 @@
 //!
 //! `raw::policy` makes them, `policy::Chain` compiles them. Their order in a file never counts: the chain's is fixed.
 
-use super::{Condition, Fact, Jwt, Redis, Secret, Share, Template, TemplatePart};
+use super::{
+    ApiKeys, BasicAuth, ClientCert, Condition, Fact, ForwardAuth, Jwt, Redis, Share, Template, TemplatePart, WayKind,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,8 +54,10 @@ pub struct Policies {
     pub mirror: Option<Mirror>,
     /// A token that somebody else has signed.
     pub jwt: Option<Jwt>,
-    /// One of these is enough; else each that is given must hold.
-    pub auth_any: bool,
+    /// A certificate that the handshake has verified.
+    pub client_cert: Option<ClientCert>,
+    /// Ways of which one is enough; each other one that is given must hold.
+    pub auth_any: Vec<WayKind>,
 }
 
 /// `detect:` what looks like an attack, and what becomes of it; `None` is not looked for.
@@ -81,44 +85,6 @@ pub struct Mirror {
     pub upstream: String,
     /// Of how many requests (default: of all).
     pub share: Share,
-}
-
-/// `basic_auth:` names and hashes of passwords (RFC 7617).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BasicAuth {
-    /// What a browser shows (default `restricted`).
-    pub realm: String,
-    /// From the file, in order; where a name stands twice, the last holds.
-    pub users: Vec<(String, Secret)>,
-}
-
-/// `api_keys:` names and SHA-256 hashes of keys.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ApiKeys {
-    /// The field that carries a key, lower case (default `x-api-key`).
-    pub header: String,
-    /// From the file.
-    pub keys: Vec<(String, [u8; 32])>,
-}
-
-impl std::fmt::Debug for ApiKeys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<&String> = self.keys.iter().map(|(name, _)| name).collect();
-        f.debug_struct("ApiKeys").field("header", &self.header).field("keys", &names).finish()
-    }
-}
-
-/// `forward_auth:` a service that is asked before each request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForwardAuth {
-    /// The upstream in `Config::upstreams` that stands for its address.
-    pub upstream: String,
-    /// Its host and port.
-    pub host: String,
-    /// Path and query of the question.
-    pub path: String,
-    /// Fields of its answer that the upstream gets, lower case.
-    pub copy_headers: Vec<String>,
 }
 
 /// `rate_limit:` how often a key may ask.
@@ -199,6 +165,17 @@ pub enum HeaderEdit {
     Remove,
     /// One line with this value comes where there is none.
     Default(Template),
+}
+
+impl HeaderEdit {
+    /// The values that it writes.
+    pub(super) fn templates(&self) -> impl Iterator<Item = &Template> {
+        match self {
+            Self::Set(value) | Self::Default(value) => std::slice::from_ref(value).iter(),
+            Self::Add(values) => values.iter(),
+            Self::Remove => [].iter(),
+        }
+    }
 }
 
 /// `query:` what becomes of parameters, by decoded name.

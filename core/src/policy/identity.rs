@@ -15,7 +15,7 @@ use super::Refusal;
 use super::cells::{Cells, Pace};
 use super::forward::Forward;
 use super::jwt::Jwt;
-use crate::config::{self, Policies};
+use crate::config::{self, Policies, WayKind};
 use crate::message::{Fields, Name};
 use crate::moment::Moment;
 use crate::reason::Reason;
@@ -31,18 +31,20 @@ const WRONG_EACH: Duration = Duration::from_secs(6);
 /// The longest `Authorization` that is read.
 const LONGEST: usize = 1024;
 
-/// What a request has to prove.
+/// What a request has to prove. Of both lists those come first that cost least.
 #[derive(Debug)]
 pub struct Identity {
-    /// One of the ways is enough; else each of them must hold.
-    pub any: bool,
-    /// Those that cost least come first.
-    pub ways: Box<[Way]>,
+    /// Each of these must hold.
+    pub all: Box<[Way]>,
+    /// One of these must hold, where there are any.
+    pub any: Box<[Way]>,
 }
 
 /// A way to prove it.
 #[derive(Debug)]
 pub enum Way {
+    /// `client_cert`
+    Certificate(Certificate),
     /// `api_keys`
     Keys(Keys),
     /// `jwt`
@@ -55,33 +57,98 @@ pub enum Way {
 
 impl Identity {
     pub(super) fn compile(written: &Policies) -> Option<Self> {
+        let certificate = written.client_cert.as_ref().map(|one| Way::Certificate(Certificate::compile(one)));
         let keys = written.api_keys.as_ref().map(|keys| Way::Keys(Keys::compile(keys)));
+        let jwt = written.jwt.as_ref().map(|jwt| Way::Jwt(Jwt::compile(jwt)));
         let basic = written.basic_auth.as_ref().map(|basic| Way::Basic(Basic::compile(basic)));
         let forward = written.forward_auth.as_ref().map(|forward| Way::Forward(Forward::compile(forward)));
-        let jwt = written.jwt.as_ref().map(|jwt| Way::Jwt(Jwt::compile(jwt)));
-        let ways: Box<[Way]> = keys.into_iter().chain(jwt).chain(basic).chain(forward).collect();
-        (!ways.is_empty()).then_some(Self { any: written.auth_any, ways })
+        let ways = [certificate, keys, jwt, basic, forward].into_iter().flatten();
+        let (any, all): (Vec<Way>, Vec<Way>) = ways.partition(|way| written.auth_any.contains(&way.kind()));
+        (!any.is_empty() || !all.is_empty()).then(|| Self { all: all.into(), any: any.into() })
+    }
+
+    /// All of its ways.
+    pub fn ways(&self) -> impl Iterator<Item = &Way> {
+        self.all.iter().chain(&self.any)
+    }
+
+    pub(super) fn ways_mut(&mut self) -> impl Iterator<Item = &mut Way> {
+        self.all.iter_mut().chain(&mut self.any)
     }
 
     /// What its token must be, where one of the ways is that.
     #[must_use]
     pub fn jwt(&self) -> Option<&Jwt> {
-        self.ways.iter().find_map(|way| match way {
+        self.ways().find_map(|way| match way {
             Way::Jwt(jwt) => Some(jwt),
-            Way::Keys(_) | Way::Basic(_) | Way::Forward(_) => None,
+            Way::Certificate(_) | Way::Keys(_) | Way::Basic(_) | Way::Forward(_) => None,
         })
     }
 
     /// The ways in words.
     pub(super) fn words(&self) -> String {
-        let name = |way: &Way| match way {
-            Way::Keys(_) => "api_keys",
-            Way::Jwt(_) => "jwt",
-            Way::Basic(_) => "basic_auth",
-            Way::Forward(_) => "forward_auth",
+        let names = |ways: &[Way]| ways.iter().map(|way| way.kind().key()).collect::<Vec<_>>();
+        let (all, any) = (names(&self.all).join(" and "), names(&self.any).join(" or "));
+        match (all.is_empty(), any.is_empty()) {
+            (false, true) => format!("{all}, else 401"),
+            (true, _) => format!("{any}, else 401"),
+            (false, false) if self.any.len() > 1 => format!("{all} and ({any}), else 401"),
+            (false, false) => format!("{all} and {any}, else 401"),
+        }
+    }
+}
+
+impl Way {
+    /// By which key it is written.
+    const fn kind(&self) -> WayKind {
+        match self {
+            Self::Certificate(_) => WayKind::ClientCert,
+            Self::Keys(_) => WayKind::ApiKeys,
+            Self::Jwt(_) => WayKind::Jwt,
+            Self::Basic(_) => WayKind::BasicAuth,
+            Self::Forward(_) => WayKind::ForwardAuth,
+        }
+    }
+}
+
+/// What a client's certificate says, once the handshake has verified it.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    /// Its subject, as RFC 4514 writes it.
+    pub subject: &'a str,
+    /// The names in its `subjectAltName`: DNS names in lower case, and URIs. A name in the subject is none (case 168).
+    pub names: &'a [Box<str>],
+    /// Its SHA-256.
+    pub fingerprint: [u8; 32],
+}
+
+/// Whose certificates count.
+#[derive(Debug)]
+pub struct Certificate(config::ClientCert);
+
+impl Certificate {
+    fn compile(written: &config::ClientCert) -> Self {
+        Self(written.clone())
+    }
+
+    /// Asks for the certificate of a connection.
+    ///
+    /// # Errors
+    ///
+    /// `denied` where none was shown, or another: there is no challenge that would help (RFC 9110 §15.5.4).
+    pub fn check(&self, shown: Option<Shown<'_>>) -> Result<(), Refusal> {
+        let Some(shown) = shown else {
+            return Err(Refusal::denied("This route asks for a client certificate, and none was shown."));
         };
-        let names: Vec<&str> = self.ways.iter().map(name).collect();
-        format!("{}, else 401", names.join(if self.any { " or " } else { " and " }))
+        let config::ClientCert { names, subjects, fingerprints } = &self.0;
+        let anybody = names.is_empty() && subjects.is_empty() && fingerprints.is_empty();
+        let named = shown.names.iter().any(|name| names.iter().any(|known| **known == **name));
+        let known =
+            named || subjects.iter().any(|one| one == shown.subject) || fingerprints.contains(&shown.fingerprint);
+        match anybody || known {
+            true => Ok(()),
+            false => Err(Refusal::denied("This route is not for the client certificate that was shown.")),
+        }
     }
 }
 
@@ -261,4 +328,73 @@ pub fn has_sha(password: &[u8], hash: &str) -> bool {
     use sha1::Digest as _;
     let own = STANDARD.encode(sha1::Sha1::digest(password));
     own.len() == hash.len() && own.bytes().zip(hash.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::snapshot::Snapshot;
+
+    fn with<T>(policies: &str, test: impl FnOnce(Option<&Identity>) -> T) -> T {
+        let text = format!("routes: {{ h: {{ to: \":1\", {policies} }} }}");
+        let config = Config::from_text(&text).unwrap_or_else(|errors| panic!("{policies}: {}", errors[0]));
+        let snapshot = Snapshot::compile(&config).expect("it compiles");
+        test(snapshot.rules()[0].policy.as_deref().and_then(|chain| chain.identity()))
+    }
+
+    #[test]
+    fn which_ways_are_enough() {
+        let jwt = "jwt: { jwks: http://keys.test/ }";
+        let forward = "forward_auth: { url: http://auth.test/ }";
+        let check = |policies: &str, expect: &str| {
+            assert_eq!(
+                with(policies, |identity| identity.map_or(String::new(), Identity::words)),
+                expect,
+                "{policies}"
+            );
+        };
+        check("methods: GET", "");
+        check(&format!("{forward}, {jwt}"), "jwt and forward_auth, else 401");
+        check(&format!("{forward}, {jwt}, auth: {{ all: [jwt, forward_auth] }}"), "jwt and forward_auth, else 401");
+        check(&format!("{forward}, {jwt}, auth: {{ any: [forward_auth, jwt] }}"), "jwt or forward_auth, else 401");
+        let three = format!("{forward}, {jwt}, client_cert: true");
+        // What `any` does not name has to hold besides.
+        check(
+            &format!("{three}, auth: {{ any: [jwt, forward_auth] }}"),
+            "client_cert and (jwt or forward_auth), else 401",
+        );
+        check(
+            &format!("{three}, auth: {{ any: [client_cert, jwt], all: [forward_auth] }}"),
+            "forward_auth and (client_cert or jwt), else 401",
+        );
+        check("client_cert: off", "");
+    }
+
+    #[test]
+    fn case_168_whose_certificate_it_is() {
+        let names: [Box<str>; 2] = ["worker.test".into(), "spiffe://test/worker".into()];
+        let shown = Shown { subject: "CN=boss.test", names: &names, fingerprint: [7; 32] };
+        let check = |policy: &str, passes: bool| {
+            let refused = with(&format!("client_cert: {policy}"), |identity| {
+                let Some(Way::Certificate(certificate)) = identity.and_then(|identity| identity.ways().next()) else {
+                    panic!("{policy} asks for none");
+                };
+                assert_eq!(certificate.check(None).map_err(|refusal| refusal.reason), Err(Reason::Denied));
+                certificate.check(Some(shown)).is_err()
+            });
+            assert_eq!(refused, !passes, "{policy}");
+        };
+        check("true", true);
+        check("{ names: [other.test, Worker.TEST] }", true);
+        check("{ names: [\"spiffe://test/worker\"] }", true);
+        check("{ names: [\"spiffe://test/Worker\"] }", false);
+        // The subject's name is no name, nor is a part of one.
+        check("{ names: [boss.test, test, orker.test, \"*.test\"] }", false);
+        check("{ subjects: CN=boss.test }", true);
+        check("{ subjects: CN=boss }", false);
+        check(&format!("{{ fingerprints: [\"{}\"] }}", ["07"; 32].join(":")), true);
+        check(&format!("{{ fingerprints: [{}] }}", "08".repeat(32)), false);
+        check(&format!("{{ names: [other.test], fingerprints: [\"{}\"] }}", "07".repeat(32)), true);
+    }
 }

@@ -1,7 +1,7 @@
 //! Certificates that come by themselves: the local root and who trusts it, orders at a real ACME server.
 
 mod acme;
-mod client;
+pub(crate) mod client;
 mod local;
 mod pebble;
 mod trust;

@@ -18,7 +18,7 @@ pub(crate) mod ws;
 
 pub(crate) use check::{Pair, assert_own_answer, assert_refused, assert_refused_as, refused, refused_as, route_to};
 pub(crate) use message::Message;
-pub(crate) use node::{Node, browser_judge, cache_judge, websocket_judge};
+pub(crate) use node::{Node, authelia_judge, browser_judge, cache_judge, websocket_judge};
 pub(crate) use origin::Origin;
 pub(crate) use proxy::{Proxy, run};
 pub(crate) use python::{Python, python_judge};

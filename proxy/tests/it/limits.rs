@@ -309,7 +309,7 @@ fn kept_connections_make_room_where_descriptors_are_short() {
 }
 
 /// Runs the command under a hard limit of descriptors.
-fn limit_descriptors(command: &mut std::process::Command, most: u32) {
+pub(crate) fn limit_descriptors(command: &mut std::process::Command, most: u32) {
     let line: Vec<String> = std::iter::once(command.get_program())
         .chain(command.get_args())
         .map(|part| format!("'{}'", part.to_string_lossy()))

@@ -9,10 +9,12 @@ mod files;
 mod flow;
 mod identity;
 mod limits;
+mod sum;
 mod token;
 
 pub(super) use cors::origins;
 pub(super) use identity::is_off;
+pub(super) use sum::{check, of_rule};
 
 use super::{Fields, Walk, condition};
 use crate::config::schema::{COOKIE_FLAGS, POLICIES};
@@ -20,8 +22,9 @@ use crate::config::suggest::nearest;
 use crate::config::text::{Node, Value};
 use crate::config::value::{Fault, network};
 use crate::config::{
-    ApiKeys, BasicAuth, Cidr, Concurrency, Condition, CookieFlags, Cors, Detect, ErrorKind, ErrorPage, ForwardAuth,
-    HeaderEdit, Jwt, LimitScope, Mirror, PageStatus, Policies, QueryEdits, RateLimit, Rewrite, SecurityHeaders,
+    ApiKeys, BasicAuth, Cidr, ClientCert, Concurrency, Condition, CookieFlags, Cors, Detect, ErrorKind, ErrorPage,
+    ForwardAuth, HeaderEdit, Jwt, LimitScope, Mirror, PageStatus, Policies, QueryEdits, RateLimit, Rewrite,
+    SecurityHeaders,
 };
 use std::collections::BTreeMap;
 
@@ -51,7 +54,8 @@ pub(super) struct Level {
     detect: Option<Option<Detect>>,
     mirror: Option<Mirror>,
     jwt: Option<Option<Jwt>>,
-    auth_any: Option<bool>,
+    client_cert: Option<Option<ClientCert>>,
+    auth: Option<identity::Auth>,
 }
 
 impl Level {
@@ -79,7 +83,8 @@ impl Level {
             bandwidth: nearer.bandwidth.or(self.bandwidth),
             detect: nearer.detect.or(self.detect),
             mirror: nearer.mirror.or(self.mirror),
-            auth_any: nearer.auth_any.or(self.auth_any),
+            client_cert: nearer.client_cert.or(self.client_cert),
+            auth: nearer.auth.or(self.auth),
             ..self
         }
     }
@@ -128,7 +133,8 @@ impl Level {
             bandwidth: self.bandwidth.flatten(),
             detect: self.detect.flatten(),
             mirror: self.mirror,
-            auth_any: self.auth_any.unwrap_or(false),
+            client_cert: self.client_cert.flatten(),
+            auth_any: self.auth.map(|auth| auth.any).unwrap_or_default(),
         };
         (policies != Policies::default()).then(|| Box::new(policies))
     }
@@ -175,7 +181,8 @@ pub(super) fn level(walk: &mut Walk<'_>, fields: &Fields<'_>, scope: &LimitScope
         detect: at("detect").and_then(|node| flow::detect(walk, node)),
         mirror: at("mirror").and_then(|node| flow::mirror(walk, node)),
         jwt: at("jwt").and_then(|node| token::jwt(walk, node)),
-        auth_any: at("auth").and_then(|node| identity::any(walk, node)),
+        client_cert: at("client_cert").and_then(|node| identity::client_cert(walk, node)),
+        auth: at("auth").and_then(|node| identity::auth(walk, node)),
     };
     used.over(own)
 }

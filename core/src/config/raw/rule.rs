@@ -5,9 +5,8 @@ use crate::config::schema::{ON_REMOVE, RULE, RULE_TIMEOUTS};
 use crate::config::text::{Entry, Node, Value};
 use crate::config::value::{amount, fault, host, is_token, template};
 use crate::config::{
-    Action, Builtin, Cache, Compress, Compression, ErrorKind, HostHeader, HostPattern, LimitScope, MAX_BODY,
-    ON_REMOVE_DRAIN, OnRemove, PathEdit, Policies, Retry, RouteKey, Rule, Sse, Template, TemplatePart, Timeouts, Wait,
-    WarningKind, WebSocket,
+    Action, Builtin, Cache, Compress, Compression, ErrorKind, HostHeader, HostPattern, MAX_BODY, ON_REMOVE_DRAIN,
+    OnRemove, PathEdit, Retry, RouteKey, Rule, Sse, Template, TemplatePart, Timeouts, Wait, WarningKind, WebSocket,
 };
 
 /// What holds for a rule that doesn't say otherwise.
@@ -84,6 +83,7 @@ impl Defaults {
 
 /// Reads a short rule: a name, an address, or a list of addresses.
 pub(super) fn short(walk: &mut Walk<'_>, node: &Node, defaults: &Defaults) -> Option<Rule> {
+    policy::check(walk, node.at, None, &defaults.policies);
     upstream::target(walk, node).map(|name| defaults.rule(Action::Proxy(name)))
 }
 
@@ -103,7 +103,7 @@ pub(super) fn long(
     let upgrade = fields.value("upgrade").and_then(|node| self::upgrade(walk, node));
     let inherit = inherit(walk, &fields);
     let max_body = max_body(walk, &fields, defaults, inherit);
-    let policies = policies(walk, &fields, defaults, inherit);
+    let policies = policy::of_rule(walk, &fields, defaults.policies.clone(), inherit);
     let timeouts = fields.value("timeouts").map(|node| timeouts(walk, node, defaults.timeouts));
     let access_log = fields.value("access_log").and_then(|node| walk.switch(node));
     let on_remove = fields.value("on_remove").and_then(|node| self::on_remove(walk, node));
@@ -319,25 +319,6 @@ fn inherit(walk: &mut Walk<'_>, fields: &Fields<'_>) -> bool {
         walk.report.warn(entry.key_at, WarningKind::NotInherited);
     }
     inherit
-}
-
-/// Reads a rule's policies over those of `defaults`.
-fn policies(walk: &mut Walk<'_>, fields: &Fields<'_>, defaults: &Defaults, inherit: bool) -> Option<Box<Policies>> {
-    let upwards = ["rewrite", "query", "request_headers", "mirror"];
-    if let (Some((key, entry)), Some((action, _))) = (fields.first(&upwards), site::without_upstream(fields)) {
-        let mend = "it says what an upstream sees, and here is none";
-        let kind = ErrorKind::Conflict { key: key.to_owned(), with: action.to_owned(), mend };
-        walk.report.error(entry.key_at, kind);
-    }
-    let prefixes = ["strip_prefix", "add_prefix", "replace_prefix"];
-    if let (Some(entry), Some((edit, _))) = (fields.entry("rewrite"), fields.first(&prefixes)) {
-        let mend = "one of the two says what becomes of the path";
-        let kind = ErrorKind::Conflict { key: "rewrite".to_owned(), with: edit.to_owned(), mend };
-        walk.report.error(entry.key_at, kind);
-    }
-    let own = policy::level(walk, fields, &LimitScope::Rule);
-    let outer = defaults.policies.clone();
-    if inherit { outer.over(own) } else { outer.without_bounds().over(own) }.policies()
 }
 
 /// Reads `max_body:`: every level must let a request pass, so the smaller bound holds, unless a rule opts out.

@@ -17,7 +17,8 @@ const TEXT_OR_LIMIT_KEY: Kind = Kind::Or(&[Kind::Text, Kind::Object(&LIMIT_KEY)]
 const BASIC_OR_OFF: Kind = Kind::Or(&[Kind::Object(&BASIC_KEYS), Kind::Off]);
 const KEYS_OR_OFF: Kind = Kind::Or(&[Kind::Object(&API_KEYS_KEYS), Kind::Off]);
 const FORWARD_OR_OFF: Kind = Kind::Or(&[Kind::Object(&FORWARD_KEYS), Kind::Off]);
-const WAYS: Kind = Kind::List(&Kind::Words(&["api_keys", "basic_auth", "jwt", "forward_auth"]));
+const WAYS: Kind = Kind::List(&Kind::Words(&["client_cert", "api_keys", "jwt", "basic_auth", "forward_auth"]));
+const SWITCH_OR_CERT: Kind = Kind::Or(&[Kind::Switch, Kind::Object(&CLIENT_CERT_KEYS)]);
 const SWITCH_OR_SECURITY: Kind = Kind::Or(&[Kind::Switch, Kind::Object(&SECURITY)]);
 const CORS_OR_OFF: Kind = Kind::Or(&[Kind::Object(&CORS_KEYS), Kind::Off]);
 
@@ -67,10 +68,17 @@ pub(super) const FORWARD_AUTH: Key = key(
     "A service that is asked before each request: 2xx lets pass, any other answer is the client's. The nearest level wins.",
 );
 
+pub(super) const CLIENT_CERT: Key = key(
+    "client_cert",
+    SWITCH_OR_CERT,
+    "A certificate that the listener's `client_auth` has verified, anybody's or one of those named; others get 403.",
+);
+
 pub(super) const AUTH: Key = key(
     "auth",
     Kind::Object(&AUTH_KEYS),
-    "{any: [api_keys, basic_auth]}: one of the ways to prove who asks is enough; default each that is given.",
+    "{any: [api_keys, basic_auth]}: one of these ways to prove who asks is enough; each that is given and not named here \
+     must hold.",
 );
 
 pub(super) const METHODS: Key =
@@ -186,6 +194,16 @@ pub(in crate::config) static FORWARD_KEYS: Object = Object {
     ],
 };
 
+pub(in crate::config) static CLIENT_CERT_KEYS: Object = Object {
+    what: "`client_cert`",
+    name: "client_cert",
+    keys: &[
+        key("names", TEXTS, "Names in its subjectAltName: DNS names and URIs."),
+        key("subjects", TEXTS, "Subjects, as upstreams read them in x-client-cert-subject."),
+        key("fingerprints", TEXTS, "SHA-256 of the certificate in hexadecimal, with or without colons."),
+    ],
+};
+
 pub(in crate::config) static AUTH_KEYS: Object = Object {
     what: "`auth`",
     name: "auth",
@@ -282,6 +300,7 @@ pub(in crate::config) static POLICIES: Object = Object {
         MAX_CONNECTIONS,
         CONCURRENCY,
         BANDWIDTH,
+        CLIENT_CERT,
         BASIC_AUTH,
         API_KEYS,
         FORWARD_AUTH,

@@ -5,7 +5,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Fault, Jwt, hide_subprotocol};
 use crate::config::Config;
-use crate::policy::identity::Way;
 use crate::policy::{Chain, claims::Claims};
 use crate::reason::Reason;
 use crate::snapshot::Snapshot;
@@ -18,10 +17,7 @@ fn snapshot(more: &str) -> Snapshot {
 }
 
 fn jwt(chain: &Chain) -> &Jwt {
-    match &chain.identity().expect("it asks who").ways[0] {
-        Way::Jwt(jwt) => jwt,
-        other => panic!("{other:?}"),
-    }
+    chain.identity().and_then(|identity| identity.jwt()).expect("it asks for a token")
 }
 
 fn with<T>(more: &str, test: impl FnOnce(&Jwt) -> T) -> T {

@@ -20,6 +20,7 @@ use crate::exchange::admit::Admitted;
 use crate::exchange::record::Record;
 use crate::exchange::upload::Upload;
 use crate::http::Connection;
+use crate::tls::ClientCertificate;
 use crate::upstream::Attempts;
 use crate::upstream::interim::Interim;
 use crate::upstream::send::{Attempt, send};
@@ -57,21 +58,24 @@ pub async fn identify(
 ) -> Result<Option<Box<Answer>>, ProxyError> {
     // Whatever comes of it, what a client says of itself in these fields never counts.
     desk.claims.clear();
-    for way in &identity.ways {
+    for way in identity.ways() {
         let Desk { input, request, .. } = &mut *desk;
         match way {
             Way::Forward(forward) => forward.forget_claims(&mut request.fields, input.filled()),
             Way::Jwt(jwt) => jwt.forget_claims(&mut request.fields, input.filled()),
-            Way::Keys(_) | Way::Basic(_) => {}
+            Way::Certificate(_) | Way::Keys(_) | Way::Basic(_) => {}
+        }
+    }
+    for way in &identity.all {
+        if let Err(why) = ask(connection, desk, record, admitted, way).await {
+            return told(why);
         }
     }
     let mut refused = None;
-    for way in &identity.ways {
-        match (ask(connection, desk, record, admitted, way).await, identity.any) {
-            (Ok(()), true) => return Ok(None),
-            (Ok(()), false) => {}
-            (Err(why), true) => refused = Some(why),
-            (Err(why), false) => return told(why),
+    for way in &identity.any {
+        match ask(connection, desk, record, admitted, way).await {
+            Ok(()) => return Ok(None),
+            Err(why) => refused = Some(why),
         }
     }
     refused.map_or(Ok(None), told)
@@ -92,6 +96,10 @@ async fn ask(
     way: &Way,
 ) -> Result<(), Refused> {
     match way {
+        Way::Certificate(certificate) => {
+            let shown = connection.secure.as_ref().and_then(|secure| secure.certificate.as_ref());
+            Ok(certificate.check(shown.map(ClientCertificate::shown))?)
+        }
         Way::Keys(keys) => {
             let Desk { input, request, .. } = desk;
             Ok(keys.check(&mut request.fields, input.filled())?)

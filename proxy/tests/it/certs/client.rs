@@ -20,7 +20,7 @@ pub(super) fn get(root: &Path, host: &str, at: SocketAddr) -> Result<String, Str
 }
 
 /// What `openssl s_client` prints of a handshake, the certificate as text behind it.
-pub(super) fn handshake(at: SocketAddr, arguments: &[&str]) -> String {
+pub(crate) fn handshake(at: SocketAddr, arguments: &[&str]) -> String {
     let output = Command::new("openssl")
         .args(["s_client", "-connect", &at.to_string()])
         .args(arguments)

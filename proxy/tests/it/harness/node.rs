@@ -11,17 +11,22 @@ use std::sync::{Arc, Mutex};
 
 /// The folder with `node_modules/ws`, or `None` with a loud line where it is missing.
 pub(crate) fn websocket_judge(test: &str) -> Option<PathBuf> {
-    judge(test, "ws")
+    judge(test, "node", "ws")
+}
+
+/// The folder with the last Authelia that was a Node package.
+pub(crate) fn authelia_judge(test: &str) -> Option<PathBuf> {
+    judge(test, "authelia", "authelia")
 }
 
 /// The same with a suite for caches, and the client that it asks by.
 pub(crate) fn cache_judge(test: &str) -> Option<PathBuf> {
-    judge(test, "http-cache-tests")
+    judge(test, "node", "http-cache-tests")
 }
 
 /// The same with what drives a browser, where the system has one.
 pub(crate) fn browser_judge(test: &str) -> Option<PathBuf> {
-    judge(test, "playwright-core").filter(|_| {
+    judge(test, "node", "playwright-core").filter(|_| {
         std::path::Path::new("/usr/bin/chromium").exists() || {
             assert!(std::env::var_os("CI").is_none_or(|v| v != "true"), "CI has no chromium: ./check installs it");
             let _ = writeln!(std::io::stderr(), "SKIPPED {test}: no chromium (./check installs it)");
@@ -30,10 +35,10 @@ pub(crate) fn browser_judge(test: &str) -> Option<PathBuf> {
     })
 }
 
-fn judge(test: &str, package: &str) -> Option<PathBuf> {
+fn judge(test: &str, folder: &str, package: &str) -> Option<PathBuf> {
     let judges = std::env::var_os("SWITCHBOARD_JUDGES")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.judges")), PathBuf::from);
-    let folder = judges.join("node");
+    let folder = judges.join(folder);
     if folder.join("node_modules").join(package).join("package.json").is_file() {
         return Some(folder);
     }

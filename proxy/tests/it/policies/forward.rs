@@ -6,7 +6,7 @@ use crate::harness::{Message, Node, Proxy, on_workers, websocket_judge, ws};
 /// oauth2-proxy's `/oauth2/auth` (202 with `X-Auth-Request-…`, or 401), Authelia's `/api/authz/forward-auth` (200 with
 /// `Remote-…`, 302 to its portal with the URL that was asked for, 400 without `X-Forwarded-…`), and an application behind
 /// them: an echo by WebSocket, and a stream of events.
-const SERVICES: &str = r#"
+pub(super) const SERVICES: &str = r#"
 const http = require("http"), { WebSocketServer } = require("ws");
 const auth = http.createServer((q, a) => {
   const h = q.headers, cookie = h.cookie || "";

@@ -1,11 +1,11 @@
-//! `basic_auth`, `api_keys`, `forward_auth`, `auth`: who somebody is. What stands in files is read with the configuration.
+//! `client_cert`, `basic_auth`, `api_keys`, `forward_auth`, `auth`: who somebody is. What stands in files is read with the configuration.
 
 use super::files;
 use crate::config::raw::{Walk, condition, upstream};
-use crate::config::schema::{API_KEYS_KEYS, AUTH_KEYS, BASIC_KEYS, FORWARD_KEYS};
+use crate::config::schema::{API_KEYS_KEYS, AUTH_KEYS, BASIC_KEYS, CLIENT_CERT_KEYS, FORWARD_KEYS};
 use crate::config::text::{Node, Scalar, Value};
 use crate::config::value::{fault, is_token};
-use crate::config::{ApiKeys, BasicAuth, ErrorKind, ForwardAuth, Secret};
+use crate::config::{ApiKeys, BasicAuth, ClientCert, ErrorKind, ForwardAuth, Secret, WayKind};
 
 /// The largest file of users or keys.
 const MOST: usize = 4 << 20;
@@ -115,18 +115,57 @@ pub(super) fn forward(walk: &mut Walk<'_>, node: &Node) -> Option<Option<Forward
     Some(Some(ForwardAuth { upstream, host, path, copy_headers }))
 }
 
-/// Reads `auth:` whether one of several is enough.
-pub(super) fn any(walk: &mut Walk<'_>, node: &Node) -> Option<bool> {
+/// What `auth:` says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Auth {
+    /// Of these one is enough.
+    pub(super) any: Vec<WayKind>,
+    /// Each of these must hold.
+    pub(super) all: Vec<WayKind>,
+}
+
+/// Reads `auth:` which ways are enough.
+pub(super) fn auth(walk: &mut Walk<'_>, node: &Node) -> Option<Auth> {
     let fields = walk.fields(node, &AUTH_KEYS)?;
-    let names = [("basic_auth", ()), ("api_keys", ()), ("jwt", ()), ("forward_auth", ())];
-    for key in ["any", "all"] {
-        if let Some(list) = fields.value(key) {
-            let _ = condition::many(walk, Some(list), |walk, node| walk.word(node, "a way to prove who asks", &names));
-            return Some(key == "any");
-        }
+    let mut ways = |key| {
+        condition::many(walk, fields.value(key), |walk, node| walk.word(node, "a way to prove who asks", &WayKind::ALL))
+    };
+    let auth = Auth { any: ways("any"), all: ways("all") };
+    if fields.value("any").is_none() && fields.value("all").is_none() {
+        missing(walk, node, fields.refused, "write {any: [api_keys, basic_auth]}");
     }
-    missing(walk, node, fields.refused, "write {any: [api_keys, basic_auth]}");
-    None
+    if let (Some(both), Some(list)) = (auth.all.iter().find(|way| auth.any.contains(way)), fields.value("all")) {
+        let words = format!("`{}` stands under `any` too; one of the two holds, leave it out of the other", both.key());
+        walk.report.error(list.at, ErrorKind::Reference(words));
+    }
+    Some(auth)
+}
+
+/// Reads `client_cert:`; the inner `None` is `off`.
+pub(super) fn client_cert(walk: &mut Walk<'_>, node: &Node) -> Option<Option<ClientCert>> {
+    if !matches!(node.value, Value::Map(_)) {
+        return walk.switch(node).map(|asked| asked.then(ClientCert::default));
+    }
+    let fields = walk.fields(node, &CLIENT_CERT_KEYS)?;
+    let texts =
+        |walk: &mut Walk<'_>, key| condition::many(walk, fields.value(key), |walk, node| walk.text(node, "a text"));
+    let names = texts(walk, "names");
+    let subjects = texts(walk, "subjects");
+    let fingerprints = condition::many(walk, fields.value("fingerprints"), |walk, node| {
+        const WHAT: &str = "a fingerprint";
+        walk.value(node, WHAT, |text| match hex(&text.replace(':', "")) {
+            Some(bytes) => Ok(bytes),
+            None => fault(WHAT, "write the SHA-256 of the certificate, 64 hexadecimal digits"),
+        })
+    });
+    let none = ["names", "subjects", "fingerprints"].iter().all(|key| fields.value(key).is_none());
+    if none {
+        missing(walk, node, fields.refused, "whose? write {names: [worker.example.com]}, or `true` for anybody's");
+        return None;
+    }
+    // A DNS name has no case; a URI is compared as it is.
+    let lower = |name: String| if name.contains(':') { name } else { name.to_ascii_lowercase() };
+    Some(Some(ClientCert { names: names.into_iter().map(lower).collect(), subjects, fingerprints }))
 }
 
 pub(super) fn header(walk: &mut Walk<'_>, node: &Node) -> Option<String> {
