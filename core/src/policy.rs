@@ -30,6 +30,7 @@ use crate::snapshot::UpstreamId;
 use crate::template::TemplateError;
 
 use cors::{Cors, Preflight};
+pub use describe::Step;
 use edits::{HeadEdits, Rendered};
 use identity::{Identity, Way};
 use limits::{Concurrency, LimitPlace, Rate};

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::{HeaderEdit, SecurityHeaders, Template, TemplatePart};
-use crate::message::{Fields, Name};
+use crate::message::{Field, Fields, Name};
 use crate::route::Facts;
 use crate::template::{TemplateError, render};
 
@@ -38,6 +38,7 @@ struct Line {
 
 #[derive(Debug)]
 enum Value {
+    /// The whole line, ready to be copied.
     Fixed(Box<[u8]>),
     Template(Template),
 }
@@ -70,7 +71,7 @@ impl HeadEdits {
     pub(super) fn compile(written: &BTreeMap<String, HeaderEdit>, security: Option<&SecurityHeaders>) -> Self {
         let (mut drops, mut lines, mut defaults) = (Vec::new(), Vec::new(), Vec::new());
         for (name, edit) in written {
-            let line = |value: &Template| Line { name: FieldName::new(name), value: Value::new(value) };
+            let line = |value: &Template| Line { name: FieldName::new(name), value: Value::new(name, value) };
             match edit {
                 HeaderEdit::Set(value) => {
                     drops.push(FieldName::new(name));
@@ -83,7 +84,7 @@ impl HeadEdits {
         }
         for (name, value) in security.map(careful).into_iter().flatten() {
             if !written.contains_key(name) {
-                defaults.push(Line { name: FieldName::new(name), value: Value::Fixed(value.as_bytes().into()) });
+                defaults.push(Line { name: FieldName::new(name), value: Value::fixed(name, value.as_bytes()) });
             }
         }
         let own = written.keys().any(|name| is_own(name));
@@ -106,20 +107,16 @@ impl HeadEdits {
     pub(super) fn apply(&self, fields: &mut Fields, bytes: &[u8], filled: &Rendered, out: &mut Vec<u8>) {
         if !self.drops.is_empty() {
             for field in fields.all_mut() {
-                let goes = |name: &FieldName| {
-                    name.id == field.name_id
-                        && (name.id != Name::Other || field.name.of(bytes).eq_ignore_ascii_case(&name.text))
-                };
-                field.dropped |= self.drops.iter().any(goes);
+                field.dropped |= self.drops.iter().any(|name| name.is_of(field, bytes));
             }
         }
         let fields = &*fields;
-        self.add(filled, |name| fields.matching(bytes, name).next().is_some(), out);
+        self.add(filled, |name| fields.all().iter().any(|field| !field.dropped && name.is_of(field, bytes)), out);
     }
 
     /// Writes the lines that come for a message whose fields are elsewhere.
     pub(super) fn add_where(&self, filled: &Rendered, has: impl Fn(&[u8]) -> bool, out: &mut Vec<u8>) {
-        self.add(filled, |name| !self.drops(name) && has(name), out);
+        self.add(filled, |name| !self.drops(&name.text) && has(&name.text), out);
     }
 
     /// Whether lines with that name go.
@@ -127,13 +124,13 @@ impl HeadEdits {
         self.drops.iter().any(|drop| *drop.text == *name)
     }
 
-    fn add(&self, filled: &Rendered, has: impl Fn(&[u8]) -> bool, out: &mut Vec<u8>) {
+    fn add(&self, filled: &Rendered, has: impl Fn(&FieldName) -> bool, out: &mut Vec<u8>) {
         let mut at = 0;
         for added in &self.lines {
             added.write(filled, &mut at, true, out);
         }
         for default in &self.defaults {
-            let wanted = !has(&default.name.text);
+            let wanted = !has(&default.name);
             default.write(filled, &mut at, wanted, out);
         }
     }
@@ -182,32 +179,46 @@ impl FieldName {
     fn new(name: &str) -> Self {
         Self { id: Name::find(name.as_bytes()), text: name.as_bytes().into() }
     }
+
+    /// Whether a field of a message has this name.
+    fn is_of(&self, field: &Field, bytes: &[u8]) -> bool {
+        self.id == field.name_id && (self.id != Name::Other || field.name.of(bytes).eq_ignore_ascii_case(&self.text))
+    }
 }
 
 impl Value {
-    fn new(template: &Template) -> Self {
+    fn new(name: &str, template: &Template) -> Self {
         match template.parts.as_slice() {
-            [] => Self::Fixed(Box::default()),
-            [TemplatePart::Literal(text)] => Self::Fixed(text.as_bytes().trim_ascii().into()),
+            [] => Self::fixed(name, b""),
+            [TemplatePart::Literal(text)] => Self::fixed(name, text.as_bytes()),
             [..] => Self::Template(template.clone()),
         }
+    }
+
+    fn fixed(name: &str, value: &[u8]) -> Self {
+        let mut out = Vec::new();
+        line(&mut out, name.as_bytes(), value.trim_ascii());
+        Self::Fixed(out.into())
     }
 }
 
 impl Line {
     fn write(&self, filled: &Rendered, at: &mut usize, wanted: bool, out: &mut Vec<u8>) {
-        let value = match &self.value {
-            Value::Fixed(value) => Some(&**value),
-            Value::Template(_) => filled.next(at),
-        };
-        if let Some(value) = value.filter(|_| wanted) {
-            line(out, &self.name.text, value.trim_ascii());
+        match &self.value {
+            Value::Fixed(line) if wanted => out.extend_from_slice(line),
+            Value::Fixed(_) => {}
+            Value::Template(_) => {
+                if let Some(value) = filled.next(at).filter(|_| wanted) {
+                    line(out, &self.name.text, value.trim_ascii());
+                }
+            }
         }
     }
 }
 
 /// Writes one line.
 pub(super) fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);

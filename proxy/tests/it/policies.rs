@@ -10,6 +10,7 @@ mod halves;
 mod heads;
 mod identity;
 mod limits;
+mod load;
 mod shared;
 mod targets;
 mod tokens;

@@ -1,9 +1,11 @@
-//! Properties, seeded: no spelling of a host or of a field gets past a policy that forbids its canonical form.
+//! Properties, seeded: no spelling of a path, a host or a field gets past a policy that forbids its canonical form, over
+//! HTTP/1.1 or HTTP/2.
 
 use super::snapshot;
 use crate::config::{Config, Forwarded};
 use crate::forwarding::{self, Arrival, Peer, Scheme};
 use crate::http1::{HeadLimits, Progress, RequestHead};
+use crate::http2::{self, Block, Decoder, Terms};
 use crate::message::Name;
 use crate::policy::claims::NONE;
 use crate::route::{Facts, ListenerId, NoTrace};
@@ -27,9 +29,32 @@ enum Fate {
 fn fate(snapshot: &Snapshot, bytes: &[u8]) -> Fate {
     let mut head = RequestHead::default();
     match head.parse(bytes, &HeadLimits::from(&snapshot.limits)) {
-        Ok(Progress::Complete) => {}
-        Ok(Progress::Partial) | Err(_) => return Fate::Refused,
+        Ok(Progress::Complete) => judged(snapshot, head, bytes),
+        Ok(Progress::Partial) | Err(_) => Fate::Refused,
     }
+}
+
+/// The same of a request over HTTP/2, from its fields as they are sent.
+fn fate_over_h2(snapshot: &Snapshot, fields: &[(&str, &str)]) -> Fate {
+    let mut sent = Vec::new();
+    for (name, value) in fields {
+        // Literals without indexing, shorter than a prefix of seven bits can say (RFC 7541 §6.2.2).
+        sent.push(0);
+        for text in [name, value] {
+            sent.push(u8::try_from(text.len()).ok().filter(|length| *length < 127).expect("short texts"));
+            sent.extend_from_slice(text.as_bytes());
+        }
+    }
+    let (mut block, mut head, mut bytes) = (Block::default(), RequestHead::default(), Vec::new());
+    Decoder::new(32 * 1024).decode(&sent, &mut block).expect("it can be decoded");
+    let terms = Terms { scheme: Scheme::Http, trusted: false, fields: 100, nonce: [7; 16] };
+    match http2::request(&block, true, &terms, &mut bytes, &mut head) {
+        Ok(()) => judged(snapshot, head, &bytes),
+        Err(_) => Fate::Refused,
+    }
+}
+
+fn judged(snapshot: &Snapshot, mut head: RequestHead, bytes: &[u8]) -> Fate {
     let method = head.method.of(bytes);
     let hosts = head.fields.clone();
     let hosts = hosts.named(Name::Host).map(|field| field.value.of(bytes));
@@ -86,12 +111,21 @@ fn no_spelling_of_a_forbidden_host_passes() {
         let absolute = random(&mut seed, 3) == 0;
         let target = if absolute { format!("http://{spelled}/p") } else { "/p".to_owned() };
         let bytes = format!("GET {target} HTTP/1.1\r\nHost:{}{spelled}\r\n\r\n", [" ", "", "  "][random(&mut seed, 3)]);
-        match fate(&snapshot, bytes.as_bytes()) {
-            Fate::Denied => denied += 1,
-            Fate::Refused => refused += 1,
-            // Another name is another host.
-            Fate::Passes(_) if matches!(before, "%73" | ".") => {}
-            Fate::Passes(_) => panic!("{bytes:?} passed"),
+        // Over HTTP/2 in `:authority`, in `host`, or in both, where they may differ.
+        let mut fields = vec![(":method", "GET"), (":scheme", "http"), (":path", "/p")];
+        let other = ["", spelled.as_str(), "open.example.com", "secret.example.com"][random(&mut seed, 4)];
+        fields.extend((random(&mut seed, 4) > 0).then_some((":authority", spelled.as_str())));
+        fields.extend((!other.is_empty()).then_some(("host", other)));
+        for (fate, sent) in
+            [(fate(&snapshot, bytes.as_bytes()), bytes), (fate_over_h2(&snapshot, &fields), format!("{fields:?}"))]
+        {
+            match fate {
+                Fate::Denied => denied += 1,
+                Fate::Refused => refused += 1,
+                // Another name is another host.
+                Fate::Passes(_) if matches!(before, "%73" | ".") || !sent.contains(&spelled) => {}
+                Fate::Passes(_) => panic!("{sent} passed"),
+            }
         }
     }
     assert!(denied > 3_000 && refused > 3_000, "{denied} denied, {refused} refused");
@@ -113,14 +147,32 @@ fn no_spelling_of_a_forbidden_field_passes() {
             let other = ["", "X-Role: user\r\n", "x-other: 1\r\n", "X-ROLE:\r\n"];
             let (above, below) = (other[random(&mut seed, 4)], other[random(&mut seed, 4)]);
             let bytes = format!("GET / HTTP/1.1\r\nHost: h\r\n{above}{name}:{before}{value}{behind}\r\n{below}\r\n");
-            match fate(&snapshot, bytes.as_bytes()) {
-                Fate::Denied | Fate::Refused => denied += 1,
-                Fate::Passes(lines) => {
-                    // An alias never goes up: what the policy did not see, nobody sees.
-                    let canonical = |name: &str| name.replace(['_', '.'], "-") == "x-role";
-                    let seen = lines.iter().any(|(name, value)| canonical(name) && value.contains("root"));
-                    assert!(!seen, "{bytes:?} passed {policies}");
-                    dropped += 1;
+            let over_h2 = {
+                let name = if random(&mut seed, 4) > 0 { name.to_ascii_lowercase() } else { name };
+                let value =
+                    if random(&mut seed, 4) > 0 { value.to_owned() } else { format!("{before}{value}{behind}") };
+                let mut fields = vec![
+                    (":method", "GET"),
+                    (":scheme", "http"),
+                    (":path", "/"),
+                    (":authority", "h"),
+                    (name.as_str(), value.as_str()),
+                ];
+                if random(&mut seed, 2) == 0 {
+                    fields.push(("x-role", "user"));
+                }
+                fate_over_h2(&snapshot, &fields)
+            };
+            for fate in [fate(&snapshot, bytes.as_bytes()), over_h2] {
+                match fate {
+                    Fate::Denied | Fate::Refused => denied += 1,
+                    Fate::Passes(lines) => {
+                        // An alias never goes up: what the policy did not see, nobody sees.
+                        let canonical = |name: &str| name.replace(['_', '.'], "-") == "x-role";
+                        let seen = lines.iter().any(|(name, value)| canonical(name) && value.contains("root"));
+                        assert!(!seen, "{bytes:?} passed {policies}, or its like over HTTP/2");
+                        dropped += 1;
+                    }
                 }
             }
         }

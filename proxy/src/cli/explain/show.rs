@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use switchboard_core::answer::{phrase, words};
 use switchboard_core::config::{self, Address};
+use switchboard_core::policy::{Chain, Step};
 use switchboard_core::reason::Reason;
 use switchboard_core::route::RuleId;
 use switchboard_core::snapshot::{Action, Candidate, Explanation, Fate, Snapshot, UpstreamId};
@@ -17,9 +18,6 @@ use crate::cli::paint::{Paint, plain};
 
 /// How many rules of other paths, or hosts, are listed: a screen holds no more.
 const MOST: usize = 12;
-
-/// Policies that are carried out on what comes out of the cache.
-const BEHIND_CACHE: [&str; 5] = ["bandwidth", "cookies", "response_headers", "security_headers", "error_pages"];
 
 /// What was asked.
 #[derive(Debug)]
@@ -179,20 +177,23 @@ impl Page<'_> {
             return;
         };
         let listener = self.snapshot.listener_policy(course.listener).filter(|_| rule.inherit);
-        let outer = listener.map(|chain| chain.describe()).unwrap_or_default();
-        let mut own = rule.policy.as_ref().map(|chain| chain.describe()).unwrap_or_default();
-        if let Some(plan) = &rule.cache {
-            // Before it is what is done to requests, behind it what is done to answers.
-            let at = own.iter().position(|(name, _)| BEHIND_CACHE.contains(name)).unwrap_or(own.len());
-            own.insert(at, ("cache", plan.rules.words()));
-        }
-        if outer.is_empty() && own.is_empty() {
+        let of_listener = |(name, words): Step| (name, format!("{words} (of the listener)"));
+        let mut up: Vec<Step> = listener.map(Chain::describe_up).into_iter().flatten().map(of_listener).collect();
+        let own = rule.policy.as_deref();
+        up.extend(own.map(Chain::describe_up).unwrap_or_default());
+        // Both levels refuse before either counts.
+        up.sort_by_key(|(name, _)| !matches!(*name, "deny" | "allow" | "maintenance"));
+        up.extend(rule.cache.as_ref().map(|plan| ("cache", plan.rules.words())));
+        let mut down = own.map(Chain::describe_down).unwrap_or_default();
+        down.extend(rule.compress.is_some().then(|| ("compress", "what the client takes".to_owned())));
+        if up.is_empty() && down.is_empty() {
             return;
         }
         self.title("Policies, in this order");
-        let width = outer.iter().chain(&own).map(|(name, _)| name.len()).max().unwrap_or_default();
-        let outer = outer.into_iter().map(|(name, words)| (name, format!("{words} (of the listener)")));
-        for (name, words) in outer.chain(own) {
+        let sizes = rule.max_body.map(|most| ("max_body", format!("{most} bytes, else 413")));
+        let steps: Vec<Step> = sizes.into_iter().chain(up).chain(down).collect();
+        let width = steps.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        for (name, words) in steps {
             self.line(&format!("  {name:width$}  {}", plain(words.as_bytes())));
         }
     }

@@ -26,6 +26,8 @@ http.Server.prototype.emit = function (event, request, ...rest) {
   if (event === "request") Object.defineProperty(request, "headers", { value: request.headers });
   return emit.call(this, event, request, ...rest);
 };
+// It tells each refusal there; what kills it is said elsewhere.
+process.stderr.write = () => true;
 process.argv = [process.argv[0], "authelia", process.argv[2]];
 require("authelia/dist/server/src/index.js");
 "#;

@@ -33,12 +33,30 @@ fn explain_prints_the_chain_in_its_order() {
     let dir = crate::harness::TempDir::new();
     dir.write(
         "switchboard.yaml",
-        "routes: { t.test: { response_headers: { set: { a: b } }, methods: GET, to: ':1', deny: { path: /no }, cors: { origins: '*' } } }\n",
+        "listen: { bind: ':80', deny: 192.0.2.0/24 }\nroutes: { t.test: { compress: true, cache: true, response_headers: { set: { a: b } }, \
+         detect: block, methods: GET, to: ':1', deny: { path: /no }, cors: { origins: '*' }, query: { remove: [x] }, \
+         rate_limit: [{ key: { claim: sub }, rate: 1/s }, { rate: 9/s }], jwt: { jwks: 'http://keys.test/' }, client_cert: true } }\n",
     );
     let explain = |url: &str| String::from_utf8(run(dir.path(), &["explain", url]).stdout).unwrap();
     let text = explain("t.test/");
     let chain = text.split("Policies, in this order\n").nth(1).unwrap_or_else(|| panic!("{text}"));
     let order: Vec<&str> = chain.lines().map_while(|line| line.split_whitespace().next()).collect();
-    assert_eq!(order, ["deny", "cors", "methods", "response_headers"], "{text}");
+    let expect = [
+        "max_body",
+        "deny",
+        "deny",
+        "rate_limit",
+        "cors",
+        "identity",
+        "rate_limit",
+        "methods",
+        "detect",
+        "query",
+        "cache",
+        "response_headers",
+        "compress",
+    ];
+    assert_eq!(order, expect, "{text}");
+    assert!(chain.contains("client_cert and jwt, else 401"), "{text}");
     assert!(explain("t.test/no").contains("403 denied"), "{}", explain("t.test/no"));
 }

@@ -1,6 +1,7 @@
 //! Tokens that somebody else has signed: keys that rotate, and everything that must not count. Signed here by openssl's
 //! peer in Node, which is not what checks them.
 
+use super::versions::over_h2;
 use crate::harness::{Message, Node, Origin, Proxy, assert_own_answer, on_workers, poll, websocket_judge, ws};
 use std::path::Path;
 
@@ -83,7 +84,7 @@ fn tokens_that_count_and_tokens_that_do_not() {
         let (origin, place) = (Origin::ok(), crate::harness::TempDir::new());
         let jwks = place.write("keys.json", signed.of("old"));
         let yaml = format!(
-            "routes:\n  t.test:\n    to: \"{}\"\n    jwt: {{ jwks: {}, issuer: me, audience: us, claims_to_headers: {{ sub: x-user, roles: x-roles }} }}\n    \
+            "listen: {{ bind: 127.0.0.1:0, h2c: true }}\nroutes:\n  t.test:\n    to: \"{}\"\n    jwt: {{ jwks: {}, issuer: me, audience: us, claims_to_headers: {{ sub: x-user, roles: x-roles }} }}\n    \
              request_headers: {{ set: {{ x-who: \"{{claim.sub}} of {{claim.iss}}\" }} }}\n    response_headers: {{ set: {{ x-you: \"{{claim.sub}}\" }} }}\n",
             origin.address(),
             jwks.display()
@@ -109,6 +110,8 @@ fn tokens_that_count_and_tokens_that_do_not() {
             assert_own_answer(&answer, 401, "unauthorized");
             let expect = format!("Bearer error=\"invalid_token\", error_description=\"{words}\"");
             assert_eq!(answer.field("www-authenticate"), Some(expect.as_str()), "{name}");
+            let bearer = format!("Bearer {}", signed.of(name));
+            assert_eq!(over_h2(&proxy, ("GET", "t.test", "/p"), &[("authorization", &bearer)], b""), 401, "{name}");
         }
         // Case 76: what a claim says never ends a line.
         assert_own_answer(&ask(&proxy, "t.test", &signed.bearer("breaking")), 500, "internal");
@@ -121,6 +124,10 @@ fn tokens_that_count_and_tokens_that_do_not() {
             assert_eq!((request.all("x-user"), request.all("x-roles")), (vec!["ann"], vec!["x,y"]), "{name}");
             assert_eq!(request.field("x-who"), Some("ann of me"));
         }
+        let bearer = format!("Bearer {}", signed.of("rs"));
+        let claims = [("authorization", bearer.as_str()), ("x-user", "root")];
+        assert_eq!(over_h2(&proxy, ("GET", "t.test", "/p"), &claims, b""), 200);
+        assert_eq!(origin.wait_request(5).all("x-user"), ["ann"]);
     });
 }
 
