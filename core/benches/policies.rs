@@ -126,13 +126,13 @@ fn policies(criterion: &mut Criterion) {
 /// What one pass takes: the mean of the fastest of many batches, without the copies of the heads that it marks.
 fn fastest(policies: &str) -> Duration {
     const BATCHES: u32 = 2000;
-    const BATCH: usize = 100;
+    const BATCH: u8 = 100;
     with_chain(policies, |pass, heads| {
         let batches = (0..BATCHES).map(|_| {
-            let mut copies = vec![heads.clone(); BATCH];
+            let mut copies = vec![heads.clone(); usize::from(BATCH)];
             let began = Instant::now();
             copies.iter_mut().for_each(&mut *pass);
-            began.elapsed() / BATCH as u32
+            began.elapsed() / u32::from(BATCH)
         });
         batches.min().unwrap_or_default()
     })
