@@ -212,11 +212,7 @@ pub(in crate::config) static POOL: Object = Object {
     what: "`pool`",
     name: "pool",
     keys: &[
-        key(
-            "idle",
-            Kind::Count(1, 1_000_000),
-            "How many connections to an endpoint are kept idle for longer than a second; default 128. off keeps none.",
-        ),
+        key("idle", Kind::Count(1, 1_000_000), "Connections kept idle for over a second; default 128. off keeps none."),
         key("idle_timeout", Kind::Duration, "How long one is kept idle; default 50s."),
         key("max_age", Kind::Duration, "How old one may grow; default 10m."),
     ],
