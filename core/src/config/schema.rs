@@ -11,6 +11,7 @@ mod flow;
 mod health;
 pub(super) mod json;
 mod jwt;
+mod logging;
 mod patience;
 mod policies;
 mod rules;
@@ -29,6 +30,7 @@ pub(super) use cache::{CACHE, CACHE_KEYS, CACHE_STORE};
 pub(super) use flow::{DETECT_KEYS, MIRROR_KEYS};
 pub(super) use health::{DNS, GRPC_CHECK, HEALTH, HTTP_CHECK, MATCH, OUTLIER, TCP_CHECK, WS_CHECK};
 pub(super) use jwt::{JWT_KEYS, TOKEN_PLACE};
+pub(super) use logging::{ACCESS_LOG, LOG};
 pub(super) use patience::{LISTENER_TIMEOUTS, RETRY_OBJECT, WAIT_OBJECT};
 pub(super) use policies::{
     API_KEYS_KEYS, AUTH_KEYS, BASIC_KEYS, CLIENT_CERT_KEYS, CONCURRENCY_KEYS, COOKIE_FLAGS, CORS_KEYS, FORWARD_KEYS,
@@ -36,7 +38,7 @@ pub(super) use policies::{
 };
 pub(super) use rules::{CONDITION, ON_REMOVE, PATH_FORM, RULE, RULE_TIMEOUTS, TEXT_FORM};
 pub(super) use settings::{
-    ACCESS_LOG, DEFAULTS, DRAIN, ENDPOINT, FILE, FORWARDED, HTTP2, LIMITS, LISTENER, LOG, POOL, TIMEOUTS, UPSTREAM,
+    DEFAULTS, DRAIN, ENDPOINT, FILE, FORWARDED, HTTP2, LIMITS, LISTENER, POOL, TIMEOUTS, UPSTREAM,
 };
 pub(super) use site::{COMPRESS_OBJECT, FILES_OBJECT};
 pub(super) use sse::{MAX_STREAMS, RESUME, SESSION_KEY, SSE};

@@ -5,6 +5,7 @@ use super::cache::{CACHE_KEY, CACHE_STORE};
 use super::flow::{BANDWIDTH, DETECT};
 use super::health::{DNS, FROM, HEALTH_KEY, OUTLIER_KEY, TAGS, TAGS_WANTED};
 use super::jwt::JWT;
+use super::logging::{ACCESS_LOG, LOG};
 use super::patience::{LISTENER_TIMEOUTS, RETRY, WAIT};
 use super::policies::{
     ALLOW, API_KEYS, AUTH, BASIC_AUTH, CLIENT_CERT, CONCURRENCY, COOKIES, CORS, DENY, ERROR_PAGES, FORWARD_AUTH,
@@ -322,32 +323,6 @@ pub(in crate::config) static DRAIN: Object = Object {
             "Streams and tunnels are ended one after the other, in this last part of their time; default 60s.",
         ),
         key("code", CLOSE_CODE, "The code of the Close that WebSockets get; default 1012 (service restart)."),
-    ],
-};
-
-const FORMATS: Kind = Kind::Words(&["auto", "json", "text"]);
-
-pub(in crate::config) static ACCESS_LOG: Object = Object {
-    what: "`access_log`",
-    name: "access_log",
-    keys: &[
-        key("to", Kind::Or(&[Kind::Text, Kind::Off]), "stdout (default), stderr, a file's path, or off."),
-        key("format", FORMATS, "auto (default) is text on a terminal, json elsewhere."),
-        key(
-            "redact",
-            Kind::OneOrList(&Kind::Text),
-            "Query parameters whose values are masked, besides those that are always.",
-        ),
-    ],
-};
-
-pub(in crate::config) static LOG: Object = Object {
-    what: "`log`",
-    name: "log",
-    keys: &[
-        key("level", Kind::Words(&["error", "warn", "info", "debug"]), "Which lines; default info."),
-        key("format", FORMATS, "auto (default) is text on a terminal, json elsewhere."),
-        key("to", Kind::Or(&[Kind::Text, Kind::Off]), "stderr (default), stdout, a file's path, or off."),
     ],
 };
 
