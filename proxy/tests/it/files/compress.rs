@@ -284,7 +284,8 @@ fn what_is_kept_is_encoded_once_for_all() {
             }
         }
         // A new version has forms of its own.
-        fs::write(dir.file("large.json"), "[\"new\"]".repeat(1000)).unwrap();
+        fs::write(dir.file("next.json"), "[\"new\"]".repeat(1000)).unwrap();
+        fs::rename(dir.file("next.json"), dir.file("large.json")).unwrap();
         poll("the new version", || {
             let lines = "Host: files.test\r\nAccept-Encoding: gzip\r\n";
             let answer = proxy.ask(format!("GET /large.json HTTP/1.1\r\n{lines}\r\n"));
