@@ -91,12 +91,16 @@ impl Pool {
 
 impl Pools {
     /// Takes an idle connection that is quiet, young enough, and leads to where the endpoint is now. For one that
-    /// `upgrades`, over TLS, a shared one only where the endpoint takes tunnels on it.
+    /// `upgrades`, a shared one alone, over TLS only where the endpoint takes tunnels on it: a kept connection may be closed
+    /// at that moment, and a handshake is never sent twice.
     pub fn take(&mut self, endpoint: &EndpointLive, now: Moment, upgrades: bool) -> Option<Connection> {
         let pool = self.list.get_mut(endpoint.pool.slot as usize).filter(|pool| pool.id == endpoint.pool)?;
         let tunnels = upgrades && endpoint.tls.is_some();
         if pool.links.iter().any(|(link, _)| !tunnels || link.takes_tunnels()) {
             return pool.stream(endpoint, now);
+        }
+        if upgrades {
+            return None;
         }
         while let Some((mut connection, since)) = pool.idle.pop() {
             let fresh = now.since(since) < endpoint.bounds.idle_timeout
