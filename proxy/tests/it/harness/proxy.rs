@@ -4,6 +4,7 @@ use super::message::Message;
 use super::temp::TempDir;
 use super::wire::Wire;
 use super::{PATIENCE, poll, poll_for};
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -230,11 +231,13 @@ impl Proxy {
         assert!(status.success(), "kill -{name}");
     }
 
-    /// How many sockets the process holds. What else it holds comes and goes with its threads.
+    /// How many sockets the process holds. What else it holds comes and goes with its threads, and so do second
+    /// descriptors of one socket: each runtime has its own of the pair that tells of signals.
     fn sockets(&self) -> usize {
         let list = std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap();
         let links = list.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
-        links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
+        let sockets: HashSet<PathBuf> = links.filter(|link| link.to_string_lossy().starts_with("socket:")).collect();
+        sockets.len()
     }
 
     /// How many sockets the process holds when nothing goes on: each worker is made to serve somebody first, since it
