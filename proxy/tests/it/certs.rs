@@ -4,6 +4,7 @@ mod acme;
 pub(crate) mod client;
 mod local;
 mod pebble;
+mod suggestion;
 mod trust;
 
 use std::io::Write as _;

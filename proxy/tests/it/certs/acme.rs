@@ -8,7 +8,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-const LISTEN: &str =
+pub(super) const LISTEN: &str =
     "listen:\n  - {bind: 127.0.0.1:0, name: plain}\n  - {bind: 127.0.0.1:0, name: public, tls: auto}\n";
 
 /// The key of an account at an authority that wants to know its customers.
@@ -20,7 +20,7 @@ fn config(pebble: &Pebble, acme: &str, routes: &str) -> String {
 }
 
 /// A proxy that knows no public name yet, and the server that looks for proofs on its ports.
-fn pair(workers: usize, pebble: &mut Pebble) -> Proxy {
+pub(super) fn pair(workers: usize, pebble: &mut Pebble) -> Proxy {
     let proxy =
         Proxy::start(workers, &config(pebble, "challenges: [tls-alpn-01, http-01]", "x.localhost: {respond: x}"));
     pebble.start(proxy.address_of("plain").port(), proxy.address_of("public").port());
@@ -28,7 +28,7 @@ fn pair(workers: usize, pebble: &mut Pebble) -> Proxy {
 }
 
 /// Waits until a name is shown a certificate that isn't `other`.
-fn wait_certificate(proxy: &Proxy, name: &str, other: Option<&str>) -> String {
+pub(super) fn wait_certificate(proxy: &Proxy, name: &str, other: Option<&str>) -> String {
     let at = proxy.address_of("public");
     poll(&format!("a certificate for {name}"), || certificate(at, name).filter(|found| Some(&**found) != other))
 }

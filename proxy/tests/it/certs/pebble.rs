@@ -74,6 +74,16 @@ impl Pebble {
         format!("directory: \"https://127.0.0.1:{}/dir\", ca: {}", self.directory, self.dir.file("ca.pem").display())
     }
 
+    /// A file of its directory: `ca.pem`, `own.pem`, `own.key`.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.dir.file(name)
+    }
+
+    /// Where its directory is served.
+    pub(super) const fn port(&self) -> u16 {
+        self.directory
+    }
+
     /// Starts it, with nothing in its memory; it looks for proofs on these ports.
     pub(super) fn start(&mut self, http: u16, tls: u16) {
         let config = self.config.replace("HTTP", &http.to_string()).replace("TLS", &tls.to_string());
