@@ -54,6 +54,24 @@ impl Rig {
         self
     }
 
+    /// Gives those who are up all that there is to do, and four of five as much as a bound of 1.25 lets them have.
+    fn laden(self) -> Self {
+        let up: Vec<&Standing> = self.standing.iter().filter(|standing| standing.is_up()).collect();
+        for standing in &self.standing {
+            (0..standing.active()).for_each(|_| standing.leave());
+        }
+        (0..self.tally.active()).for_each(|_| self.tally.leave());
+        let places = self.standing.iter().zip(0..).filter(|(standing, _)| standing.is_up()).map(|(_, place)| place);
+        for (number, (standing, place)) in up.iter().zip(places).enumerate() {
+            let share = if number % 5 == 0 { 0 } else { 5 * (1 + place % 3) };
+            for _ in 0..share {
+                standing.enter();
+                self.tally.enter();
+            }
+        }
+        self
+    }
+
     fn run(&self, criterion: &mut Criterion, name: &str) {
         let (mut draw, mut key) = (Draw::new(7), 0_u64);
         criterion.bench_function(name, |bench| {
@@ -69,6 +87,7 @@ impl Rig {
 
 fn picks(criterion: &mut Criterion) {
     let hashed = |max_load| Balance::Hash { by: HashKey::ClientIp, max_load };
+    let bounded = || hashed(Some(Share(1_250_000)));
     let ways: [(&str, Balance); 7] = [
         ("round robin", Balance::RoundRobin),
         ("random", Balance::Random),
@@ -76,7 +95,7 @@ fn picks(criterion: &mut Criterion) {
         ("least requests", Balance::LeastRequests),
         ("peak ewma", Balance::PeakEwma),
         ("hash", hashed(None)),
-        ("hash, bounded load", hashed(Some(Share(1_250_000)))),
+        ("hash, bounded load", bounded()),
     ];
     for (name, balance) in ways {
         Rig::new(balance.clone(), |_| 1).run(criterion, name);
@@ -85,6 +104,11 @@ fn picks(criterion: &mut Criterion) {
         Rig::new(balance.clone(), |place| 1 + place % 3).down(20).run(criterion, &format!("{name}, 19 of 20 are down"));
         Rig::new(balance, |place| 1 + place % 3).down(500).run(criterion, &format!("{name}, all but two are down"));
     }
+    // What bounds cost at their worst: four of five have all that they may.
+    let weights = |place| 1 + place % 3;
+    Rig::new(bounded(), weights).laden().run(criterion, "hash, bounded load, four of five are full");
+    let few = Rig::new(bounded(), weights).down(20).laden();
+    few.run(criterion, "hash, bounded load, 19 of 20 are down, four of five of the others full");
 }
 
 criterion_group! {

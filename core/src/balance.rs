@@ -16,7 +16,7 @@ mod sticky;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::config::{self, Balance, HashKey, Share};
@@ -87,7 +87,8 @@ struct Group {
     places: Box<[u32]>,
     /// Turns by weight; empty where all weigh the same.
     schedule: Box<[u32]>,
-    weight: u64,
+    /// The weight of those who were not out at the last survey.
+    weight: AtomicU64,
     ring: Option<Ring>,
     fit: Fit,
 }
@@ -189,6 +190,10 @@ impl Balancer {
         self.members.get(place).map_or(u32::MAX, |member| member.most)
     }
 
+    fn weight(&self, place: u32) -> u64 {
+        self.members.get(place as usize).map_or(1, |member| u64::from(member.weight))
+    }
+
     /// How long an endpoint that came up gets less than its share; zero is not at all.
     #[must_use]
     pub const fn slow_start(&self) -> Duration {
@@ -206,7 +211,7 @@ impl Balancer {
         // A name that comes to resolve tells nobody: who waits for one is worth a look all the time.
         let is_out = |place: usize| place < count && !standing(place).is_fit(panic);
         for group in [&self.first, &self.backup] {
-            group.fit.survey(group.turns(), is_out);
+            group.survey(is_out, |place| self.weight(place));
         }
     }
 
@@ -250,7 +255,7 @@ impl Group {
         let places: Box<[u32]> = weights.iter().map(|(place, _)| *place).collect();
         let schedule = if by_weight { schedule::schedule(&weights) } else { Box::default() };
         let mut group = Self {
-            weight: weights.iter().map(|(_, weight)| u64::from(*weight)).sum(),
+            weight: weights.iter().map(|(_, weight)| u64::from(*weight)).sum::<u64>().into(),
             ring: ring.then(|| Ring::new(members.map(|(place, endpoint)| (place, endpoint.weight, endpoint.seat())))),
             fit: Fit::default(),
             places,
@@ -261,6 +266,19 @@ impl Group {
             group.fit = Fit::new(group.turns(), upstream.endpoints.len());
         }
         group
+    }
+
+    fn survey(&self, is_out: impl Fn(usize) -> bool, weight: impl Fn(u32) -> u64) {
+        if !self.fit.mark(is_out) {
+            return;
+        }
+        // The ring first: it is asked once the turns say that somebody is out.
+        if let Some(ring) = &self.ring {
+            ring.survey(|place| self.fit.may(place));
+        }
+        let may = self.places.iter().filter(|place| self.fit.may(**place));
+        self.weight.store(may.map(|place| weight(*place)).sum(), Ordering::Relaxed);
+        self.fit.settle(self.turns());
     }
 
     /// Places as often as their weight asks for.

@@ -14,9 +14,9 @@ use super::{Ask, Balancer, COMPARED, Draw, FULL, Group, Method, Refusal, Standin
 /// How many turns or numbers are tried before every endpoint is looked at.
 const TRIES: usize = 32;
 
-/// Where fewer than one in so many turns is left, a key is not looked up on the ring. Chosen: a walk to the next of one in
-/// 32 passes some thirty points, which is what it may cost.
-const SPARSE: usize = 32;
+/// How many points of the ring are looked at where those they belong to are out, slow to start or above their bound. With
+/// a bound of 1.25 times the average four of five can be above it at most, and five looks are needed on average.
+const LOOKS: usize = 256;
 
 /// One pick.
 struct Pick<'a, S> {
@@ -166,8 +166,7 @@ impl<'s, S: Fn(usize) -> &'s Standing> Pick<'_, S> {
     /// Exchanges that it would have, for each unit of its weight. Scaled, so that whole numbers do.
     fn load(&self, place: u32, share: u64) -> u128 {
         let active = (self.standing)(place as usize).active();
-        let weight = u64::from(self.balancer.members.get(place as usize).map_or(1, |member| member.weight));
-        ((u128::from(active) + 1) << 40) / u128::from(weight * share).max(1)
+        ((u128::from(active) + 1) << 40) / u128::from(self.balancer.weight(place) * share).max(1)
     }
 
     /// Its load by the time that it takes to answer. One that has not answered yet is tried, but by one at a time.
@@ -181,27 +180,29 @@ impl<'s, S: Fn(usize) -> &'s Standing> Pick<'_, S> {
     }
 
     /// The first that is fit from where the key belongs, passing over those that have more than `most` of the average load
-    /// of their weight.
+    /// of their weight; the average is that of those who were not out at the last survey, since they bear it.
     fn by_hash(&self, group: &Group, ring: &Ring, key: u64, most: Option<Share>, draw: &mut Draw) -> Option<u32> {
-        let bound = |place: &u32| match most {
-            None => true,
-            Some(share) => {
-                let weight = self.balancer.members.get(*place as usize).map_or(1, |member| member.weight);
-                let fair = u64::from(self.tally.active() + 1) * u64::from(weight) * u64::from(share.0);
-                // Rounded up, so that someone always has room.
-                let room = fair.div_ceil(u64::from(Share::WHOLE.0) * group.weight.max(1));
-                u64::from((self.standing)(*place as usize).active()) < room
-            }
+        // Who has less than `most` of (active + 1) · weight / all weights: in whole numbers, and without a division.
+        let load = most.map(|most| {
+            let weights = group.weight.load(Ordering::Relaxed).max(1);
+            let all = (u64::from(self.tally.active()) + 1).saturating_mul(u64::from(most.0));
+            (all, weights.saturating_mul(u64::from(Share::WHOLE.0)))
+        });
+        let bound = |place: u32| {
+            load.is_none_or(|(all, weights)| {
+                let active = u64::from((self.standing)(place as usize).active());
+                u128::from(active) * u128::from(weights) < u128::from(all) * u128::from(self.balancer.weight(place))
+            })
         };
-        // Which keys an endpoint gets while it ramps depends on the key, not on chance: they stay where they are.
-        let taken = |place: &u32| self.share(*place).is_some_and(|share| share >= FULL || (key >> 7) % FULL < share);
-        // Where next to nobody is left, the walk would be long: then those who are share the keys by number.
-        if group.fit.count(group.turns()) * SPARSE < group.turns().len() {
-            let place = group.turn(|count| usize::try_from(key % count as u64).unwrap_or(0));
-            return place.filter(|place| taken(place) && bound(place)).or_else(|| self.any(group, draw));
+        let mut spare = None;
+        for place in ring.from(key, group.fit.is_part()).take(LOOKS) {
+            let Some(share) = self.share(place) else { continue };
+            // Which keys an endpoint gets while it ramps depends on the key, not on chance: they stay where they are.
+            if (share >= FULL || (key >> 7) % FULL < share) && bound(place) {
+                return Some(place);
+            }
+            spare = spare.or(Some(place));
         }
-        let near = ring.from(key).take(8 * TRIES).filter(|place| group.fit.may(*place));
-        let found = near.clone().find(|place| taken(place) && bound(place));
-        found.or_else(|| near.clone().find(|place| self.share(*place).is_some())).or_else(|| self.any(group, draw))
+        spare.or_else(|| self.any(group, draw))
     }
 }

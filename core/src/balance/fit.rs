@@ -35,14 +35,20 @@ impl Fit {
         }
     }
 
-    /// Takes note of who is out. `turns` are those that it was made of.
-    pub(super) fn survey(&self, turns: &[u32], is_out: impl Fn(usize) -> bool) {
-        if self.turns.is_empty() {
-            return;
-        }
+    /// Takes note of who is out, and tells whether that is news. [`Self::settle`] comes next.
+    pub(super) fn mark(&self, is_out: impl Fn(usize) -> bool) -> bool {
+        let mut news = false;
         for (start, word) in (0..).step_by(64).zip(&self.out) {
             let bits = (0..64).fold(0, |bits, bit| bits | u64::from(is_out(start + bit)) << bit);
-            word.store(bits, Ordering::Relaxed);
+            news |= word.swap(bits, Ordering::Relaxed) != bits;
+        }
+        news
+    }
+
+    /// Gathers the turns of those who are not out. `turns` are those that it was made of.
+    pub(super) fn settle(&self, turns: &[u32]) {
+        if self.turns.is_empty() {
+            return;
         }
         let mut count = 0;
         for place in turns.iter().filter(|place| self.may(**place)) {
@@ -62,13 +68,10 @@ impl Fit {
         word.is_none_or(|word| word.load(Ordering::Relaxed) >> (place % 64) & 1 == 0)
     }
 
-    /// How many turns those have who are worth a look.
+    /// Whether somebody is out, but not all.
     #[inline]
-    pub(super) fn count(&self, turns: &[u32]) -> usize {
-        match self.count.load(Ordering::Acquire) {
-            ALL => turns.len(),
-            count => count as usize,
-        }
+    pub(super) fn is_part(&self) -> bool {
+        !matches!(self.count.load(Ordering::Acquire), 0 | ALL)
     }
 
     /// One of their turns, of which `number` chooses one when it is told how many there are; `None` where there is none.

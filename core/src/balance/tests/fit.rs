@@ -75,7 +75,7 @@ fn a_key_stays_where_it_is_among_few() {
             let key = Some(hash(&key.to_le_bytes()));
             let place = known.pick_for(key, None, &[]).unwrap();
             assert_eq!(known.pick_for(key, None, &[]), Ok(place));
-            // While there are not next to none, the hint spares looks and decides nothing.
+            // The hint spares looks and decides nothing, where a walk without it finds somebody at all.
             if one_in < 32 {
                 assert_eq!(unknown.pick_for(key, None, &[]), Ok(place));
             }
@@ -85,5 +85,66 @@ fn a_key_stays_where_it_is_among_few() {
         // Two thousand keys don't reach each of five hundred.
         assert!(used > 900 / one_in, "{used} of one in {one_in}");
         assert!((0..1000).all(|place| seen[place] == 0 || place % one_in == 0), "one in {one_in}");
+    }
+}
+
+/// Whoever comes or goes among the few that are left moves its own keys alone.
+#[test]
+fn a_key_stays_where_it_is_when_others_of_the_few_come_and_go() {
+    let mut rig = few_up(by_client, 200, true);
+    let keys: Vec<u64> = (0..2000_u64).map(|key| hash(&key.to_le_bytes())).collect();
+    let mut picks = |change: &dyn Fn(&[Standing])| -> Vec<usize> {
+        change(&rig.standing);
+        survey(&rig);
+        keys.iter().map(|key| rig.pick_for(Some(*key), None, &[]).unwrap()).collect()
+    };
+    let five = picks(&|_| ());
+    let four = picks(&|standing| _ = standing[400].set(Flag::Maint));
+    for (before, after) in five.iter().zip(&four) {
+        assert!(before == after || (*before == 400 && after % 200 == 0), "{before} became {after}");
+    }
+    assert!(four.iter().all(|place| *place != 400) && five.contains(&400));
+    let six = picks(&|standing| {
+        standing[400].clear(Flag::Maint);
+        standing[77].clear(Flag::Failing);
+    });
+    for (before, after) in five.iter().zip(&six) {
+        assert!(before == after || *after == 77, "{before} became {after}");
+    }
+    assert!(six.contains(&77));
+}
+
+/// The bound is one of those who serve: what they have more than their share of goes to the others of them.
+#[test]
+fn bounded_load_is_shared_by_those_who_are_up() {
+    let bounded = || Balance::Hash { by: HashKey::Path, max_load: Some(Share(1_250_000)) };
+    let mut rig = few_up(bounded, 50, true);
+    let weight = |place: usize| 1 + place % 3;
+    let total: usize = (0..1000).step_by(50).map(weight).sum();
+    for number in 0..2000_usize {
+        let place = rig.pick_for(Some(hash(&(number % 3).to_le_bytes())), None, &[]).unwrap();
+        rig.standing[place].enter();
+        rig.tally.enter();
+        let most = (number + 1) * weight(place) * 5 / (total * 4) + 1;
+        assert!(rig.standing[place].active() as usize <= most, "{place}: above {most} of {number}");
+    }
+    // Three keys that would all go to three of them: four of five bear it.
+    let used = (0..1000).step_by(50).filter(|place| rig.standing[*place].active() > 0).count();
+    assert!(used >= 14, "{used} of 20");
+}
+
+/// Heirs are whom a walk meets that asks everybody.
+#[test]
+fn walks_by_heirs_meet_who_a_walk_past_the_others_meets() {
+    let names: Vec<String> = (0..12).map(|place| format!("10.0.0.{place}:80")).collect();
+    let ring = Ring::new((0..).zip(&names).map(|(place, name)| (place, 1 + place % 2, name.as_str())));
+    let mut draw = Draw::new(3);
+    for most in [1, 2, 6, 12] {
+        let up: Vec<u32> = (0..most).map(|_| u32::try_from(draw.below(12)).unwrap()).collect();
+        ring.survey(|place| up.contains(&place));
+        for key in (0..50).map(|_| draw.number()).chain([0, u64::MAX]) {
+            let asked: Vec<u32> = ring.from(key, false).filter(|place| up.contains(place)).collect();
+            assert!(ring.from(key, true).eq(asked), "{up:?} {key:x}");
+        }
     }
 }
