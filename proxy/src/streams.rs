@@ -18,7 +18,7 @@ use switchboard_core::moment::Moment;
 use crate::deadline::{Deadline, Deadlines};
 use crate::live::{Ending, EndpointLive, RuleLive};
 use crate::transport::Transport;
-use draining::{Draining, Ticket};
+use draining::{Draining, Tickets};
 use view::Passed;
 
 /// What a stream is told from outside.
@@ -54,7 +54,7 @@ struct Entry {
     passed: Cell<Passed>,
     waker: RefCell<Option<Waker>>,
     deadline: RefCell<Option<Deadline>>,
-    ticket: RefCell<Option<Ticket>>,
+    tickets: RefCell<Tickets>,
 }
 
 /// A stream's place in the list; free again when dropped.
@@ -115,7 +115,7 @@ impl Streams {
             passed: Cell::default(),
             waker: RefCell::new(None),
             deadline: RefCell::new(None),
-            ticket: RefCell::new(None),
+            tickets: RefCell::default(),
         });
         let mut entries = self.entries.borrow_mut();
         let place = Some(Rc::clone(&entry));
@@ -177,7 +177,7 @@ impl Streams {
     pub fn drain_some(&self, draining: &Arc<Draining>) {
         let Draining { which, spread, code, .. } = &**draining;
         for entry in self.entries.borrow().iter().flatten().filter(|entry| entry.is(which)) {
-            *entry.ticket.borrow_mut() = Some(draining.ticket());
+            entry.tickets.borrow_mut().take(draining);
         }
         self.drain(which, Pace { from: self.deadlines.about_now(), spread: *spread, code: *code });
         draining.looked();

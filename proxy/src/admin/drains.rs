@@ -15,10 +15,7 @@ use super::Plane;
 use super::answer::{Refusal, stopping};
 use crate::process::Command;
 use crate::streams::Which;
-use crate::streams::draining::Draining;
-
-/// Drains that can be asked about. Older ones go on unseen.
-const KEPT: usize = 100;
+use crate::streams::draining::{Draining, KEPT};
 
 /// The longest time over which ends may be spread.
 const LONGEST: Duration = Duration::from_hours(24);

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use super::Which;
 
+/// Drains that can be asked about. Chosen; older ones go on unseen.
+pub const KEPT: usize = 100;
+
 /// One drain.
 #[derive(Debug)]
 pub struct Draining {
@@ -23,22 +26,18 @@ pub struct Draining {
     looked: AtomicU64,
 }
 
-/// Held by a stream that is to end.
+/// Held by a stream that is to end: one for each drain that has found it, the newest last.
+#[derive(Debug, Default)]
+pub(super) struct Tickets(Vec<Ticket>);
+
 #[derive(Debug)]
-pub(super) struct Ticket(Arc<Draining>);
+struct Ticket(Arc<Draining>);
 
 impl Draining {
     /// Makes one that no worker has seen yet.
     pub fn new(which: Which, spread: Duration, code: u16) -> Arc<Self> {
         let [matched, left, looked] = [0; 3].map(AtomicU64::new);
         Arc::new(Self { which, spread, code, matched, left, looked })
-    }
-
-    /// Counts a stream in.
-    pub(super) fn ticket(self: &Arc<Self>) -> Ticket {
-        self.matched.fetch_add(1, Ordering::Relaxed);
-        self.left.fetch_add(1, Ordering::Relaxed);
-        Ticket(Arc::clone(self))
     }
 
     /// A worker has looked through its streams.
@@ -54,6 +53,18 @@ impl Draining {
     /// How many streams it found, and how many of them have not ended.
     pub fn counts(&self) -> (u64, u64) {
         (self.matched.load(Ordering::Relaxed), self.left.load(Ordering::Relaxed))
+    }
+}
+
+impl Tickets {
+    /// Has the stream counted by one drain more. Nobody can ask any longer about those that it lets go of for that.
+    pub(super) fn take(&mut self, draining: &Arc<Draining>) {
+        draining.matched.fetch_add(1, Ordering::Relaxed);
+        draining.left.fetch_add(1, Ordering::Relaxed);
+        if self.0.len() >= KEPT {
+            self.0.remove(0);
+        }
+        self.0.push(Ticket(Arc::clone(draining)));
     }
 }
 

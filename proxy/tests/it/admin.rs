@@ -3,6 +3,7 @@
 mod bars;
 mod change;
 mod counted;
+mod drains;
 mod guard;
 mod look;
 mod metrics;

@@ -1,0 +1,58 @@
+//! `/v1/drains`: a drain that goes on whatever else happens, and counts its own streams.
+
+use super::{ADMIN, ask, change, json};
+use crate::harness::ws::{CLOSE, agree, expect_close, frame, open};
+use crate::harness::{Origin, Proxy, Wire, on_workers, poll};
+
+/// A proxy with two open WebSockets on the route `t.test`.
+fn with_two(workers: usize) -> (Proxy, Origin, [Wire; 2]) {
+    let origin = Origin::start(|wire, _| {
+        if agree(wire).is_some() {
+            while let Some(bytes) = wire.at_least(1) {
+                wire.send(bytes);
+            }
+        }
+    });
+    let proxy = Proxy::start(workers, &text(&origin));
+    let clients = [(); 2].map(|()| {
+        let mut client = proxy.connect();
+        open(&mut client, "t.test", "/ws");
+        client
+    });
+    (proxy, origin, clients)
+}
+
+fn text(origin: &Origin) -> String {
+    format!("{ADMIN}routes:\n  t.test: {}\n", origin.address())
+}
+
+/// Asks for a drain of `t.test`, and gives its number.
+#[track_caller]
+fn drain(proxy: &Proxy, spread: &str) -> u64 {
+    let body = format!(r#"{{"name": "t.test", "spread_ms": {spread}, "code": 3001}}"#);
+    let begun = json(&change(proxy, "POST /v1/drains", &body));
+    assert_eq!(begun["drain"]["matched"], 2, "{begun}");
+    begun["id"].as_u64().unwrap()
+}
+
+#[track_caller]
+fn left(proxy: &Proxy, id: u64) -> u64 {
+    let token = format!("Authorization: Bearer {}", proxy.token());
+    json(&ask(proxy, &format!("GET /v1/drains/{id}"), &[&token]))["drain"]["left"].as_u64().unwrap()
+}
+
+#[test]
+fn two_drains_of_the_same_streams_count_each_for_itself() {
+    on_workers(|workers| {
+        let (proxy, _origin, mut clients) = with_two(workers);
+        let drains = [drain(&proxy, "3600000"), drain(&proxy, "3000000"), drain(&proxy, "0")];
+        for client in &mut clients {
+            expect_close(client, 3001);
+            assert!(drains.iter().all(|id| left(&proxy, *id) >= 1), "they have not all ended");
+            client.send(frame(CLOSE, &3001_u16.to_be_bytes(), true));
+        }
+        for id in drains {
+            poll("all have ended", || (left(&proxy, id) == 0).then_some(()));
+        }
+    });
+}
