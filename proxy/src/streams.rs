@@ -48,6 +48,8 @@ struct Entry {
     /// The address that it goes to, where that comes from a name and may be dropped.
     at: Option<Box<SocketAddr>>,
     order: Cell<Order>,
+    /// Somebody asked for its end: it isn't taken back when what was removed comes back.
+    drained: Cell<bool>,
     /// What `moves` was when it last moved.
     moved: Cell<u64>,
     opened: Moment,
@@ -110,6 +112,7 @@ impl Streams {
                 Some(Ending { at, code }) => Order::EndAt(at, code),
             }),
             at,
+            drained: Cell::new(false),
             moved: Cell::new(self.moves.get()),
             opened: self.deadlines.about_now(),
             passed: Cell::default(),
@@ -147,6 +150,7 @@ impl Streams {
         for entry in self.entries.borrow().iter().flatten() {
             match (entry.rule.ends(&entry.endpoint, entry.at.as_deref()), entry.order.get()) {
                 (None, Order::Flow) => {}
+                (None, Order::EndAt(..)) if entry.drained.get() => {}
                 (None, Order::EndAt(..)) => entry.tell(Order::Flow, &self.deadlines),
                 // What is under way already is not put off.
                 (Some(ending), Order::EndAt(at, _)) if at <= ending.at => {}
@@ -169,6 +173,7 @@ impl Streams {
         let entries: Vec<Rc<Entry>> =
             self.entries.borrow().iter().flatten().filter(|entry| entry.is(which)).cloned().collect();
         let count = entries.len();
+        entries.iter().for_each(|entry| entry.drained.set(true));
         self.pace(entries, pace);
         count
     }
@@ -202,6 +207,7 @@ impl Streams {
     pub fn close_all(&self, code: u16) {
         let entries: Vec<Rc<Entry>> = self.entries.borrow().iter().flatten().cloned().collect();
         for entry in entries {
+            entry.drained.set(true);
             if !matches!(entry.order.get(), Order::EndAt(Moment::ZERO, _)) {
                 entry.tell(Order::EndAt(Moment::ZERO, code), &self.deadlines);
             }

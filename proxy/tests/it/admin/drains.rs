@@ -42,6 +42,19 @@ fn left(proxy: &Proxy, id: u64) -> u64 {
 }
 
 #[test]
+fn a_drain_goes_on_through_a_reload() {
+    on_workers(|workers| {
+        let (proxy, origin, mut clients) = with_two(workers);
+        drain(&proxy, "3000");
+        proxy.write_config(&format!("{}  new.test: {{ respond: new }}\n", text(&origin)));
+        poll("the reload", || (proxy.get("new.test", "/").status() == 200).then_some(()));
+        for client in &mut clients {
+            expect_close(client, 3001);
+        }
+    });
+}
+
+#[test]
 fn two_drains_of_the_same_streams_count_each_for_itself() {
     on_workers(|workers| {
         let (proxy, _origin, mut clients) = with_two(workers);
