@@ -157,12 +157,17 @@ fn experiment_08_a_server_of_one_byte_at_a_time() {
     });
 }
 
-/// Clients that take nothing of a large answer: each costs bounded memory, and the server is held back.
+/// Clients that take nothing of a large answer: each costs bounded memory, and the server is held back. Every other answer
+/// is chunked: that one is copied through the proxy's own memory, where a declared length goes by a pipe of the kernel's.
 fn slow_clients(workers: usize, count: u64) {
     const SIZE: usize = 10_000_000;
-    let origin = Origin::start(|wire, _| {
+    let origin = Origin::start(|wire, number| {
         if wire.request().is_some() {
-            wire.offer(format!("HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n"));
+            let framing = match number % 2 {
+                0 => format!("Content-Length: {SIZE}\r\n\r\n"),
+                _ => format!("Transfer-Encoding: chunked\r\n\r\n{SIZE:x}\r\n"),
+            };
+            wire.offer(format!("HTTP/1.1 200 OK\r\n{framing}"));
             let block = [b'x'; 65_536];
             let mut left = SIZE;
             while left > 0 {
