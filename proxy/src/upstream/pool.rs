@@ -137,8 +137,8 @@ impl Pools {
         let pool = self.list.get_mut(slot)?;
         if pool.id != endpoint.pool {
             // The place belonged to an endpoint that is gone.
-            let gone = std::mem::replace(pool, Pool::new(endpoint.pool));
-            self.gone.push(gone.told);
+            let mut gone = std::mem::replace(pool, Pool::new(endpoint.pool));
+            self.gone.push(std::mem::take(&mut gone.told));
         }
         if pool.told.meter.is_none() {
             pool.told.meter = Some(Arc::clone(&endpoint.meter));
@@ -202,6 +202,13 @@ impl Pools {
     /// Closes all of them.
     pub fn clear(&mut self, worker: &Worker) {
         self.list.drain(..).for_each(|mut pool| pool.told.tell(0, worker));
+    }
+}
+
+impl Drop for Pool {
+    /// Who waits for a connection that somebody opens tries by itself: the one who opens it will find another pool here.
+    fn drop(&mut self) {
+        self.waiting.drain(..).for_each(Waker::wake);
     }
 }
 

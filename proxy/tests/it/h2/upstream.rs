@@ -2,7 +2,8 @@
 
 use super::proxy;
 use crate::harness::h2::{END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, NONE, PREFACE, RST_STREAM, SETTINGS, frame};
-use crate::harness::{Message, Origin, Proxy, Wire, on_workers};
+use crate::harness::{Message, Origin, Proxy, Wire, on_workers, poll};
+use std::sync::{Mutex, mpsc};
 
 /// A proxy that speaks HTTP/2 to an origin's address.
 fn before(workers: usize, address: &str, further: &str) -> Proxy {
@@ -174,4 +175,42 @@ fn the_limit_of_the_endpoint_on_streams_is_kept() {
             assert_eq!(client.response().status(), 200);
         }
     });
+}
+
+/// One opens the connection, the others wait for it. Where memory becomes short meanwhile, all connections are forgotten,
+/// but nobody who waits for one.
+#[test]
+fn who_waits_for_a_connection_is_not_forgotten_with_all_others() {
+    let (go, gone) = mpsc::channel::<()>();
+    let gone = Mutex::new(gone);
+    let origin = Origin::start(move |wire, number| {
+        wire.expect(PREFACE);
+        if number == 0 {
+            gone.lock().unwrap().recv().unwrap();
+        }
+        wire.send([frame(SETTINGS, NONE, 0, []), frame(SETTINGS, 1, 0, [])].concat());
+        while let Some(stream) = request(wire) {
+            wire.send(fine(stream));
+        }
+    });
+    let text = |more: &str| {
+        let to = origin.address();
+        format!("admin: 127.0.0.1:0\ntimeouts: {{ connect: 60s }}\nroutes: {{ t.test: \"h2c://{to}\" }}\n{more}")
+    };
+    let proxy = Proxy::start(1, &text(""));
+    let mut clients: Vec<Wire> = (0..4).map(|_| proxy.send("GET / HTTP/1.1\r\nHost: t.test\r\n\r\n")).collect();
+    poll("all to wait", || {
+        let mut admin = Wire::connect(proxy.admin());
+        admin.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let page = admin.response().text();
+        page.lines()
+            .any(|line| line.starts_with("switchboard_endpoint_in_flight{") && line.ends_with(" 4"))
+            .then_some(())
+    });
+    proxy.write_config(&text("limits: { memory: 16MiB }\n"));
+    proxy.wait_log("memory is short");
+    go.send(()).unwrap();
+    for client in &mut clients {
+        assert_eq!(client.response().status(), 200);
+    }
 }
