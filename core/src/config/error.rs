@@ -317,6 +317,8 @@ pub enum WarningKind {
     NotInherited,
     /// Texts under this key have a claim in them, and the rule verifies no token.
     NoClaims(&'static str),
+    /// A rule wants client certificates, and no listener asks for one.
+    NoCertificates,
     /// A directory of `files:` that is not there.
     NoDirectory(String),
 }
@@ -350,6 +352,11 @@ impl fmt::Display for WarningKind {
                 f,
                 "`{key}` names a claim, and this rule verifies no token: what it says is always empty; add `jwt`, or take \
                  the claim out"
+            ),
+            Self::NoCertificates => write!(
+                f,
+                "no listener asks clients for certificates, so nobody has one: add `client_auth: request` and `client_ca` \
+                 to the `tls` of a listener"
             ),
             Self::NoDirectory(path) => {
                 write!(f, "there is no directory {}; until there is, every answer is 404", Quoted(path))

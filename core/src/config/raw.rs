@@ -53,6 +53,8 @@ pub(super) struct Walk<'a> {
     upstreams: BTreeMap<String, Upstream>,
     /// Names of listeners.
     listeners: Vec<String>,
+    /// Some listener asks clients for certificates.
+    asks_for_certificates: bool,
     /// Names under wildcards would be ordered at a public authority, and nobody is asked whether they may.
     orders_freely: bool,
     /// Networks by the name of their list. Shared, since each name that is read looks here.
@@ -70,6 +72,7 @@ pub(super) struct Context {
     defaults: rule::Defaults,
     named: BTreeSet<String>,
     listeners: Vec<String>,
+    asks_for_certificates: bool,
     orders_freely: bool,
     lists: Arc<BTreeMap<String, Arc<[Cidr]>>>,
     policies: BTreeMap<String, policy::Level>,
@@ -115,6 +118,7 @@ impl<'a> Walk<'a> {
             named: BTreeSet::new(),
             upstreams: BTreeMap::new(),
             listeners: Vec::new(),
+            asks_for_certificates: false,
             orders_freely: false,
             lists: Arc::default(),
             policies: BTreeMap::new(),
@@ -128,6 +132,7 @@ impl<'a> Walk<'a> {
         Self {
             named: context.named.clone(),
             listeners: context.listeners.clone(),
+            asks_for_certificates: context.asks_for_certificates,
             orders_freely: context.orders_freely,
             lists: Arc::clone(&context.lists),
             policies: context.policies.clone(),
@@ -142,6 +147,7 @@ impl<'a> Walk<'a> {
             defaults,
             named: self.named.clone(),
             listeners: self.listeners.clone(),
+            asks_for_certificates: self.asks_for_certificates,
             orders_freely: self.orders_freely,
             lists: Arc::clone(&self.lists),
             policies: self.policies.clone(),

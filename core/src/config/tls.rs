@@ -158,6 +158,14 @@ impl super::Listener {
         matches!(self.tls, Some(ListenerTls::Terminate { certificates: Certificates::Auto, .. }))
     }
 
+    /// Whether it asks clients for certificates, whatever the name or for some.
+    #[must_use]
+    pub fn asks_for_certificates(&self) -> bool {
+        let Some(ListenerTls::Terminate { policy, hosts, .. }) = &self.tls else { return false };
+        let asks = |policy: &TlsPolicy| policy.client_auth != ClientAuth::Off;
+        asks(policy) || hosts.values().any(|host| matches!(host, HostTls::Terminate(policy) if asks(policy)))
+    }
+
     /// Whether the bytes of a host go on as they come.
     #[must_use]
     pub fn passes_through(&self, host: &HostPattern) -> bool {

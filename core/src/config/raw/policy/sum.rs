@@ -1,5 +1,5 @@
-//! What the levels of a rule add up to, looked at as a whole: names in `auth` that nothing stands for, and claims that no
-//! token makes.
+//! What the levels of a rule add up to, looked at as a whole: names in `auth` that nothing stands for, claims that no token
+//! makes, and certificates that nobody asks for.
 //!
 //! `rule` has its policies read here. What is wrong in a level by itself is found where that is read.
 
@@ -47,6 +47,9 @@ pub(in crate::config::raw) fn check(walk: &mut Walk<'_>, at: Mark, fields: Optio
         let words =
             format!("`auth` names `{key}`, and this rule has none: write `{key}: …`, or take it out of the list");
         walk.report.error(place("auth"), ErrorKind::Reference(words));
+    }
+    if matches!(sum.client_cert, Some(Some(_))) && !walk.asks_for_certificates {
+        walk.report.warn(place("client_cert"), WarningKind::NoCertificates);
     }
     if matches!(sum.jwt, Some(Some(_))) {
         return;
