@@ -8,6 +8,7 @@ use super::{lines, merge, tags, targeted};
 use crate::config;
 use crate::http1::ResponseHead;
 use crate::message::Fields;
+use crate::sse::is_event_stream;
 
 /// The request that an answer is for, as far as storing goes.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +112,8 @@ fn forbidden(
         () if !may_answer(asked, fields, bytes) => "method",
         // Parts are passed on and never put together (docs/cache.md says why); a 304 has nothing to store.
         () if status < 200 || matches!(status, 206 | 304) => "status",
+        // Events are of the moment; who gets them stored would wait for the next in vain.
+        () if lines(fields, bytes, b"content-type").any(is_event_stream) => "event-stream",
         () if asked.no_store => "request-no-store",
         () if control.must_understand && !is_understood(status) => "must-understand",
         () if control.no_store && !control.must_understand => "no-store",

@@ -165,6 +165,7 @@ fn case_132_what_is_somebodys_is_not_stored() {
         ("Cache-Control: private, max-age=60", "private"),
         ("Cache-Control: No-StOrE, max-age=60", "no-store"),
         ("Cache-Control: max-age=60\nSet-Cookie: a=b", "set-cookie"),
+        ("Cache-Control: max-age=60\nContent-Type: Text/Event-Stream; charset=utf-8", "event-stream"),
         ("Cache-Control: max-age=60\nVary: *", "vary"),
         ("Cache-Control: max-age=60\nVary: Foo, *", "vary"),
         ("Cache-Control: max-age=60\nVary: ,\nVary: *, *", "vary"),

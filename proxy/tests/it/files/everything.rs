@@ -64,6 +64,8 @@ fn events_flow_one_by_one_and_untouched() {
                 body.extend(got);
                 arrived.fetch_add(1, Ordering::SeqCst);
             }
+            // Who leaves before the end takes the endpoint's connection along.
+            assert!(wire.chunk().is_empty(), "{host}: more than five events");
             (head, body)
         };
         let lines = "Accept: text/event-stream\r\nAccept-Encoding: gzip, br, zstd\r\n";
