@@ -82,6 +82,8 @@ impl Proxy {
         let mut command = Command::new(binary());
         command.arg("run").arg("-c").arg(config);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Else the kernel gives 2 MiB for the first byte of each, at a moment of its own, and `resident` tells that.
+        command.env("MIMALLOC_ALLOW_THP", "0");
         change(&mut command);
         let mut child = command.spawn().unwrap();
         let stderr = Lines::collect(child.stderr.take().unwrap());
