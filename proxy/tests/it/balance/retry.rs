@@ -114,7 +114,7 @@ fn an_answer_that_has_begun_is_not_asked_for_again() {
 fn a_slow_first_byte_is_a_cause_where_the_rule_says_so() {
     on_workers(|workers| {
         let origins = [Origin::silent(), status(200)];
-        let rule = "retry: { causes: [timeout], per_try: 300ms }";
+        let rule = "retry: { causes: [timeout], per_try: 1s }";
         let proxy = group(workers, &addresses(&origins), "", rule);
         for _ in 0..2 {
             assert_eq!(proxy.ask(GET).status(), 200);
@@ -250,7 +250,7 @@ fn experiment_43_a_retry_storm_adds_a_fifth() {
         let seen = seen(&origins);
         assert!(seen <= REQUESTS * 12 / 10 + 3, "{seen} for {REQUESTS}");
         assert!(seen >= REQUESTS * 11 / 10, "the budget is there to be used: {seen}");
-        assert!(start.elapsed() < Duration::from_secs(60));
+        assert!(start.elapsed() < Duration::from_secs(120));
     });
 }
 

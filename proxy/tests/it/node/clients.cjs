@@ -57,6 +57,7 @@ async function mqtt() {
 async function chromium() {
   const chrome = await require('playwright-core').chromium.launch({
     executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+    timeout: 120000,
     args: ['--no-sandbox', '--disable-quic', '--disable-background-networking'],
   });
   const page = await chrome.newPage();

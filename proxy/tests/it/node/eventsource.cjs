@@ -4,6 +4,7 @@ const { chromium } = require('playwright-core');
   const [url, count] = process.argv.slice(2);
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+    timeout: 120000,
     args: ['--no-sandbox', '--disable-quic', '--disable-background-networking'],
   });
   const page = await browser.newPage();

@@ -6,6 +6,7 @@ const { chromium } = require('playwright-core');
   const [url, home, netlog] = process.argv.slice(2);
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+    timeout: 120000,
     env: { ...process.env, HOME: home },
     args: ['--no-sandbox', '--disable-quic', '--disable-background-networking',
       `--log-net-log=${netlog}`, '--net-log-capture-mode=Everything'],

@@ -109,13 +109,18 @@ fn all_tunnels_together_hold_no_more_than_they_may() {
     assert!(held() < 1.0);
     // Each reads nothing: what the kernel does not take stays with the proxy, 64 KiB at a time and tunnel.
     let mut ends: Vec<(Wire, Wire)> = (0..40).map(|_| tunnel(&pair, &take)).collect();
+    let mut most = 0.0_f64;
     std::thread::scope(|scope| {
         for (_, server) in &mut ends {
             scope.spawn(|| server.push_until_blocked(Duration::from_secs(2), 16 << 20));
         }
+        // However long it takes on this machine until that shows.
+        poll("forty slow readers to be held for", || {
+            most = most.max(held());
+            (most > 500_000.0).then_some(())
+        });
     });
-    let most = held();
-    assert!(most > 500_000.0, "{most} bytes for forty slow readers");
+    most = most.max(held());
     assert!(most <= f64::from((1 << 20) + (64 << 10) + 40 * 1024), "{most} bytes");
     // What flows elsewhere goes on, a little at a time.
     let (mut client, mut server) = tunnel(&pair, &take);

@@ -95,10 +95,10 @@ fn strict_lets_pass_what_answers_the_time_before_the_fault() {
         for (said, ends) in [([&answer[..], &close].concat(), false), (answer.clone(), true), (Vec::new(), false)] {
             let (proxy, _origin, take) = limited(workers, "{ strict: true }");
             let (mut client, mut server) = both(&proxy, &take);
+            let start = Instant::now();
             client.send([&good[..], &frame(0x83, b"unknown", true)].concat());
             server.expect(&good);
             expect_close(&mut server, 1002);
-            let start = Instant::now();
             server.send(&said);
             if ends {
                 drop(server);
@@ -118,18 +118,18 @@ fn strict_lets_pass_what_answers_the_time_before_the_fault() {
 #[test]
 fn case_115_silent_tunnel_is_closed_after_idle() {
     on_workers(|workers| {
-        let (proxy, _origin, take) = limited(workers, "{ idle: 700ms }");
+        let (proxy, _origin, take) = limited(workers, "{ idle: 2s }");
         let (mut client, mut server) = both(&proxy, &take);
         let text = frame(TEXT, b"still here", true);
         let mut last = Instant::now();
-        for _ in 0..4 {
+        for _ in 0..3 {
             last = Instant::now();
             client.send(&text);
             server.expect(&text);
-            poll("half of what is too long", || (last.elapsed() >= Duration::from_millis(350)).then_some(()));
+            poll("half of what is too long", || (last.elapsed() >= Duration::from_secs(1)).then_some(()));
         }
         expect_close(&mut client, 1001);
-        assert!(last.elapsed() >= Duration::from_millis(690), "{:?}", last.elapsed());
+        assert!(last.elapsed() >= Duration::from_millis(1990), "{:?}", last.elapsed());
         expect_close(&mut server, 1001);
         part(client, server, 1001);
         check_line(&proxy, "tunnel_idle", 1001, "proxy");
@@ -153,7 +153,7 @@ fn old_tunnel_is_closed() {
 #[test]
 fn silent_peers_are_pinged_and_a_dead_one_is_found() {
     on_workers(|workers| {
-        let (proxy, _origin, take) = limited(workers, "{ ping: 300ms }");
+        let (proxy, _origin, take) = limited(workers, "{ ping: 1s }");
         let (mut client, mut server) = both(&proxy, &take);
         for _ in 0..2 {
             let (first, payload) = next_frame(&mut server).unwrap();
@@ -241,10 +241,12 @@ fn no_limits_cost_no_timer_and_keep_the_silent() {
         let (origin, take) = handing_out();
         let pair = Pair::new(workers, origin);
         let (mut client, mut server) = tunnel(&pair, &take);
-        let ticks = pair.proxy.ticks();
-        let start = Instant::now();
-        poll("a while", || (start.elapsed() >= Duration::from_millis(300)).then_some(()));
-        assert!(pair.proxy.ticks() - ticks <= 3, "a silent tunnel costs time");
+        // What began with the process comes to its end first.
+        poll("a while in which a silent tunnel costs no time", || {
+            let ticks = pair.proxy.ticks();
+            std::thread::park_timeout(Duration::from_millis(300));
+            (pair.proxy.ticks() - ticks <= 3).then_some(())
+        });
         assert!(!client.stirred() && !server.stirred());
     });
 }
