@@ -105,10 +105,12 @@ impl Connection {
     }
 
     /// The same for a stream. One whose payload is taken as it comes gets a larger window, step by step: on a long way a
-    /// window is what travels in one round trip.
+    /// window is what travels in one round trip. Of a burst the rest may still lie there when half a window has been taken,
+    /// so what counts is that it was all taken at some moment in between.
     pub(super) fn settle(&mut self, key: Key, count: usize) {
         let Some(slot) = self.slots.slot(key) else { return };
         slot.owed += u32::try_from(count).unwrap_or(0);
+        slot.emptied |= slot.unread() == 0;
         let window = self.bounds.stream_window + slot.grown;
         if slot.owed == 0 || slot.owed < window / 2 || slot.receiving != Receiving::Body {
             return;
@@ -116,7 +118,8 @@ impl Connection {
         let owed = std::mem::take(&mut slot.owed);
         slot.kept_up = slot.kept_up.saturating_add(owed);
         let mut more = 0;
-        if slot.unread() > 0 {
+        let emptied = slot.unread() == 0;
+        if !std::mem::replace(&mut slot.emptied, emptied) {
             slot.kept_up = 0;
         } else if slot.kept_up / PROOF >= window {
             more = window.min(self.bounds.connection_window.saturating_sub(window)).min(self.spare);

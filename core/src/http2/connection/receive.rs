@@ -186,6 +186,7 @@ impl Connection {
             owed: 0,
             grown: 0,
             kept_up: 0,
+            emptied: true,
             declared: None,
             data: Vec::new(),
             taken: 0,

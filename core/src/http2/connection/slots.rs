@@ -65,6 +65,8 @@ pub(super) struct Slot {
     pub(super) grown: u32,
     /// What was announced since it grew last.
     pub(super) kept_up: u32,
+    /// All that had come was taken at some moment since the last announcement.
+    pub(super) emptied: bool,
     /// Payload that is still to come, where the head declared it.
     pub(super) declared: Option<u64>,
     /// Payload that nobody has taken, from `taken` on.

@@ -141,14 +141,24 @@ fn not_more_than_the_window_is_sent_or_held() {
     assert_eq!(pair.server.window_in + i64::from(pair.server.owed), 1 << 20);
 }
 
-/// An upload over a way on which a byte takes a round to arrive: how many rounds it needs where `taken` of what came is
-/// taken in each.
-fn rounds(pair: &mut Pair, size: usize, taken: usize) -> usize {
+/// When the reader of an upload takes what has come, in one round trip.
+#[derive(Clone, Copy)]
+enum Takes {
+    /// Each frame as it comes.
+    AtOnce,
+    /// All, in pieces, once the round trip's last frame is there.
+    Behind,
+    /// One piece of so many bytes.
+    Piece(usize),
+}
+
+/// An upload over a way on which a byte takes a round to arrive: how many rounds it needs.
+fn rounds(pair: &mut Pair, size: usize, takes: Takes) -> usize {
     pair.pump(1 << 20);
     let key = pair.ask("POST / HTTP/1.1\r\nHost: t.test\r\n\r\n", false);
     pair.pump(1 << 20);
     let up = *pair.opened.last().expect("it was opened");
-    let (piece, mut buffer) = (vec![b'x'; 1 << 20], vec![0; taken]);
+    let piece = vec![b'x'; 1 << 20];
     let (mut sent, mut got, mut rounds) = (0, 0, 0);
     while got < size {
         rounds += 1;
@@ -162,15 +172,15 @@ fn rounds(pair: &mut Pair, size: usize, taken: usize) -> usize {
         }
         let mut rest = way.as_slice();
         while pair.server.next(&mut rest, Moment::ZERO).expect("nothing is wrong").is_some() {
-            if taken >= 1 << 20 {
-                while let Read::Bytes(count) = pair.server.read(up, &mut buffer) {
-                    got += count;
-                }
+            if matches!(takes, Takes::AtOnce) {
+                got += taken(&mut pair.server, up, 1 << 20, usize::MAX);
             }
         }
-        if let Read::Bytes(count) = pair.server.read(up, &mut buffer) {
-            got += count;
-        }
+        got += match takes {
+            Takes::AtOnce => 0,
+            Takes::Behind => taken(&mut pair.server, up, 16 << 10, usize::MAX),
+            Takes::Piece(size) => taken(&mut pair.server, up, size, 1),
+        };
         pair.pump(1 << 20);
     }
     pair.client.abort(key);
@@ -180,24 +190,37 @@ fn rounds(pair: &mut Pair, size: usize, taken: usize) -> usize {
     rounds
 }
 
+/// Takes payload by reads of at most `size` bytes, `times` at most, and tells how much it was.
+fn taken(server: &mut Connection, up: Key, size: usize, times: usize) -> usize {
+    let mut buffer = vec![0; size];
+    let mut got = 0;
+    for _ in 0..times {
+        let Read::Bytes(count @ 1..) = server.read(up, &mut buffer) else { break };
+        got += count;
+    }
+    got
+}
+
 #[test]
 fn a_window_grows_where_all_is_taken_at_once() {
-    let mut pair = Pair::new();
-    let needed = rounds(&mut pair, 16 << 20, 1 << 20);
-    assert!(needed < 50, "{needed} rounds; with the first window it would be 256");
-    // Gone is the stream, and by and by what it had widened the connection's window by.
-    assert!(pair.server.window_in + i64::from(pair.server.owed) <= 2 << 20);
-    for _ in 0..40 {
-        rounds(&mut pair, 60 << 10, 1 << 20);
+    for takes in [Takes::AtOnce, Takes::Behind] {
+        let mut pair = Pair::new();
+        let needed = rounds(&mut pair, 16 << 20, takes);
+        assert!(needed < 50, "{needed} rounds; with the first window it would be 256");
+        // Gone is the stream, and by and by what it had widened the connection's window by.
+        assert!(pair.server.window_in + i64::from(pair.server.owed) <= 2 << 20);
+        for _ in 0..40 {
+            rounds(&mut pair, 60 << 10, Takes::AtOnce);
+        }
+        assert_eq!((pair.server.excess, pair.server.spare), (0, 1 << 20));
+        assert_eq!(pair.server.window_in + i64::from(pair.server.owed), 1 << 20);
     }
-    assert_eq!((pair.server.excess, pair.server.spare), (0, 1 << 20));
-    assert_eq!(pair.server.window_in + i64::from(pair.server.owed), 1 << 20);
 }
 
 #[test]
 fn a_window_stays_where_it_is_taken_slowly() {
     let mut pair = Pair::new();
-    rounds(&mut pair, 4 << 20, 20 << 10);
+    rounds(&mut pair, 4 << 20, Takes::Piece(20 << 10));
     assert_eq!(pair.server.spare, 1 << 20, "nothing was lent");
 }
 
