@@ -37,13 +37,19 @@ impl Streams {
     pub fn seen(&self) -> Vec<Seen> {
         let entries = self.entries.borrow();
         let mut open: Vec<&Entry> = entries.iter().flatten().map(|entry| &**entry).collect();
-        open.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.moved.get()));
+        let newest = |entry: &&Entry| std::cmp::Reverse(entry.moved.get());
+        // All are looked at, but few are sorted: of a hundred thousand that would hold up everybody else.
+        if open.len() > MOST {
+            open.select_nth_unstable_by_key(MOST, newest);
+            open.truncate(MOST);
+        }
+        open.sort_unstable_by_key(newest);
         let seen = |entry: &&Entry| Seen {
             route: Arc::clone(&entry.rule.route),
             endpoint: Arc::clone(&entry.endpoint.name),
             opened: entry.opened,
             passed: entry.passed.get(),
         };
-        open.iter().take(MOST).map(seen).collect()
+        open.iter().map(seen).collect()
     }
 }
