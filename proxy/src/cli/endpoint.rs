@@ -3,20 +3,15 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::route::Proxy;
+use super::route::Asked;
 use super::{escaped, print};
 
 /// What `endpoint` takes.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Options {
-    #[command(flatten)]
-    proxy: Proxy,
-    #[command(subcommand)]
-    command: Command,
-}
+pub(crate) type Options = Asked<Command>;
 
+/// What is done with endpoints.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Lists the endpoints and how they stand
     List {
         /// Only those of this upstream
@@ -60,7 +55,7 @@ enum Command {
 
 /// How a change is made.
 #[derive(Debug, clap::Args)]
-struct How {
+pub(crate) struct How {
     /// Waits until the disk has it
     #[arg(long)]
     sync: bool,
@@ -77,7 +72,7 @@ impl How {
 
 /// A weight; nothing is the file's own.
 #[derive(Clone, Copy, Debug)]
-struct Weight(Option<u32>);
+pub(crate) struct Weight(Option<u32>);
 
 fn weight(text: &str) -> Result<Weight, String> {
     match text {

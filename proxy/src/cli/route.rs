@@ -11,17 +11,20 @@ use crate::admin::client::{Answer, Json, Place, ask};
 use crate::admin::{socket_in, socket_of, token_of};
 
 /// What `route` takes.
+pub(crate) type Options = Asked<Command>;
+
+/// What is asked of a running proxy, and of which.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct Asked<C: Subcommand> {
     #[command(flatten)]
-    proxy: Proxy,
+    pub(super) proxy: Proxy,
     #[command(subcommand)]
-    command: Command,
+    pub(super) command: C,
 }
 
 /// Which proxy is asked: by `--admin`, else by its configuration, else by its state directory.
 #[derive(Debug, clap::Args)]
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     /// The proxy's admin plane: an address (127.0.0.1:9900) or the path of its socket
     #[arg(long, value_name = "ADDRESS", global = true)]
     admin: Option<String>,
@@ -33,8 +36,9 @@ pub(super) struct Proxy {
     state_dir: Option<PathBuf>,
 }
 
+/// What is done with routes.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Lists the routes, those of the file too
     List {
         /// Only those of this owner
