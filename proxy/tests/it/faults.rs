@@ -1,5 +1,6 @@
 //! Origins that fail in every way they know: the right reason each time, and nothing leaks.
 
+use crate::balance::group;
 use crate::harness::{Message, Origin, Pair, Proxy, Wire, assert_own_answer, on_workers, poll};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -251,11 +252,7 @@ fn kept_connection_that_dies_under_a_get_is_retried() {
 fn clients_that_come_and_go_leave_nothing_behind() {
     on_workers(|workers| {
         let origin = Origin::ok();
-        let yaml = format!(
-            "routes: {{ t.test: group }}\nupstreams: {{ group: {{ endpoints: [{}], pool: {{ idle_timeout: 300ms }} }} }}\n",
-            origin.address()
-        );
-        let pair = Pair { proxy: Proxy::start(workers, &yaml), origin };
+        let pair = Pair { proxy: group(workers, &[origin.address()], "pool: { idle_timeout: 300ms }", ""), origin };
         let before = pair.proxy.idle_sockets();
         for n in 0..120 {
             let mut client = pair.proxy.connect();

@@ -1,5 +1,6 @@
 //! IPv6 and unix sockets on both sides, several listeners, pools and their bounds.
 
+use crate::balance::group;
 use crate::harness::{Origin, Pair, Proxy, Wire, on_workers, poll};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: t.test\r\n\r\n";
@@ -117,11 +118,7 @@ fn connections_to_the_origin_are_used_again() {
 fn idle_connections_to_the_origin_are_closed_in_time() {
     on_workers(|workers| {
         let origin = Origin::ok();
-        let yaml = format!(
-            "routes: {{ t.test: group }}\nupstreams: {{ group: {{ endpoints: [{}], pool: {{ idle_timeout: 300ms }} }} }}\n",
-            origin.address()
-        );
-        let proxy = Proxy::start(workers, &yaml);
+        let proxy = group(workers, &[origin.address()], "pool: { idle_timeout: 300ms }", "");
         assert_eq!(proxy.ask(GET).text(), "ok");
         origin.wait_all_ended();
         assert_eq!(proxy.ask(GET).text(), "ok");
