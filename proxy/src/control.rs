@@ -37,6 +37,9 @@ use crate::telemetry::log;
 use listeners::Listeners;
 use resolve::Names;
 
+/// The reason of a reload that nobody asked for.
+const CHANGED: &str = "a change of the file";
+
 /// Everything that the control thread holds.
 pub struct Control {
     process: Arc<Process>,
@@ -108,7 +111,7 @@ impl Control {
                 _ = self.signals.interrupt.recv() => break,
                 _ = self.signals.hangup.recv() => drop(self.reload("SIGHUP").await),
                 _ = self.signals.user1.recv() => self.reopen_logs(),
-                () = self.watch.changed() => drop(self.reload("a change of the file").await),
+                () = self.watch.changed() => drop(self.reload(CHANGED).await),
                 Some(ask) = asks.recv() => self.answer(ask, &mut asks).await,
                 () = self.routes.lease_ends() => self.end_leases(),
                 () = self.routes.follow_is_due() => self.follow(),
@@ -174,7 +177,13 @@ impl Control {
             return refused(why, vec![words]);
         }
         let (loaded, picture) = reading::settled(&path, self.watch.known()).await;
+        let emptied = why == CHANGED && picture.is_empty_at(&path);
         self.watch.follow(picture);
+        if emptied {
+            // What a full disk leaves of a file is sound, and would close every route.
+            let words = format!("{} is empty; if that is meant, say so by `switchboard reload`", path.display());
+            return refused(why, vec![words]);
+        }
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let config = match loaded.config {
             Ok(config) => config,

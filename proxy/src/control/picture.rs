@@ -107,6 +107,11 @@ impl Picture {
         }
     }
 
+    /// Whether a file that was read has not a byte in it.
+    pub fn is_empty_at(&self, path: &Path) -> bool {
+        matches!(self.files.get(path), Some(Mark::File { size: 0, .. }))
+    }
+
     /// How long until every file has been left alone for long enough; zero where that is so already.
     pub fn settles_in(&self) -> Duration {
         let rest = |mark: &Mark| {

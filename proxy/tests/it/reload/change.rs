@@ -116,6 +116,17 @@ fn file_that_is_half_written_is_not_put_in_force() {
 }
 
 #[test]
+fn file_that_stays_empty_is_not_put_in_force() {
+    let proxy = Proxy::start(1, ONE);
+    std::fs::write(proxy.config(), "").unwrap();
+    let said = proxy.wait_log("is empty");
+    assert!(said.contains("not reloaded") && said.contains("switchboard reload"), "{said}");
+    assert_eq!(proxy.get("t.test", "/").text(), "one");
+    proxy.write_config(TWO);
+    wait_answer(&proxy, "two");
+}
+
+#[test]
 fn signal_and_command() {
     on_workers(|workers| {
         let proxy = Proxy::start(workers, ONE);

@@ -176,7 +176,7 @@ fn packed() -> String {
 }
 
 /// The median of what was measured without the proxy and of the same through it: what a busy machine does to the one it does
-/// to the other, where it takes four times as many turns of a thread.
+/// to the other.
 #[track_caller]
 fn check_added(what: &str, [mut direct, mut through]: [Vec<Duration>; 2]) {
     let [direct, through] = [&mut direct, &mut through].map(|times| {
@@ -184,7 +184,7 @@ fn check_added(what: &str, [mut direct, mut through]: [Vec<Duration>; 2]) {
         times[times.len() / 2]
     });
     eprintln!("{what}: {direct:?} without the proxy, {through:?} through it");
-    assert!(through <= direct * 5 + Duration::from_millis(5), "{what}: {direct:?}, {through:?} through the proxy");
+    assert!(through <= direct + Duration::from_millis(5), "{what}: {direct:?}, {through:?} through the proxy");
 }
 
 #[test]
