@@ -63,9 +63,11 @@ impl Forms {
             return Some(form.clone());
         }
         let asked = made.asked.get(place)?;
+        // Who comes after the second isn't counted: the count would come round to where it began.
         if size <= LARGEST
+            && asked.load(Ordering::Relaxed) < 2
             && asked.fetch_add(1, Ordering::Relaxed) == 1
-            && (!reserve(size) || !begin(made, coding, size, whole))
+            && Room::take(size).is_none_or(|room| !begin(made, coding, room, whole))
         {
             // No room at the moment: the next who asks tries again.
             asked.store(1, Ordering::Relaxed);
@@ -74,29 +76,35 @@ impl Forms {
     }
 }
 
-/// Counts a body of which a form is to be made; false where there is no room.
-fn reserve(size: u64) -> bool {
-    let room = MAKING.fetch_add(1, Ordering::Relaxed) < JOBS && HELD.load(Ordering::Relaxed) + size <= MOST;
-    if room {
+/// The room that a body takes while a form of it is made; given back by whatever ends that, a panic too.
+struct Room(u64);
+
+impl Room {
+    fn take(size: u64) -> Option<Self> {
+        let room = MAKING.fetch_add(1, Ordering::Relaxed) < JOBS && HELD.load(Ordering::Relaxed) + size <= MOST;
         HELD.fetch_add(size, Ordering::Relaxed);
-    } else {
+        // Dropped where there is none, it takes back what was counted.
+        Some(Self(size)).filter(|_| room)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        HELD.fetch_sub(self.0, Ordering::Relaxed);
         MAKING.fetch_sub(1, Ordering::Relaxed);
     }
-    room
 }
 
 fn begin<W: FnOnce() -> Option<Bytes> + Send + 'static>(
     made: &Arc<Made>,
     coding: Coding,
-    size: u64,
+    room: Room,
     whole: impl FnOnce() -> Option<W>,
 ) -> bool {
-    let Some(whole) = whole() else {
-        finish(size);
-        return false;
-    };
+    let Some(whole) = whole() else { return false };
     let made = Arc::clone(made);
     tokio::task::spawn_blocking(move || {
+        let _room = room;
         let form = whole().and_then(|bytes| encoded(coding, &bytes).ok().filter(|form| form.len() < bytes.len()));
         if let Some(form) = form {
             let form = Bytes::from(form.into_boxed_slice());
@@ -107,14 +115,8 @@ fn begin<W: FnOnce() -> Option<Bytes> + Send + 'static>(
                 HELD.fetch_sub(form.len() as u64, Ordering::Relaxed);
             }
         }
-        finish(size);
     });
     true
-}
-
-fn finish(size: u64) {
-    HELD.fetch_sub(size, Ordering::Relaxed);
-    MAKING.fetch_sub(1, Ordering::Relaxed);
 }
 
 const fn place(coding: Coding) -> Option<usize> {
@@ -186,6 +188,41 @@ mod tests {
             assert!(decoded(coding, &form).expect("it can be read") == body, "{coding:?}");
             assert!(form.len() * 5 < body.len(), "{coding:?}: {} bytes", form.len());
             assert_eq!(wait(&forms.clone(), coding, &body).await, form);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_worth_it_is_tried_once_however_often_it_is_asked_for() {
+        let forms = Forms::default();
+        let tries = Arc::new(AtomicUsize::new(0));
+        let mut after = 0;
+        // Other bodies may take the room at first.
+        while after < 600 {
+            let told = Arc::clone(&tries);
+            let whole = move || {
+                told.fetch_add(1, Ordering::Relaxed);
+                Some(Bytes::from_static(b"no"))
+            };
+            assert!(forms.find(Coding::Gzip, 2, || Some(whole)).is_none());
+            after += usize::from(tries.load(Ordering::Relaxed) > 0);
+            tokio::task::yield_now().await;
+        }
+        while MAKING.load(Ordering::Relaxed) > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(tries.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_cannot_be_read_takes_no_room_for_ever() {
+        for _ in 0..2 * JOBS {
+            let forms = Forms::default();
+            for _ in 0..2 {
+                forms.find(Coding::Gzip, 10, || Some(|| panic!("it can't be read")));
+            }
+            while MAKING.load(Ordering::Relaxed) > 0 {
+                tokio::task::yield_now().await;
+            }
         }
     }
 

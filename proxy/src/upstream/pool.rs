@@ -150,7 +150,10 @@ impl Pools {
     pub fn claim(&mut self, endpoint: &EndpointLive, context: &Context<'_>) -> bool {
         let Some(pool) = self.place(endpoint) else { return true };
         if pool.dialling {
-            pool.waiting.push(context.waker().clone());
+            // Who waits is polled for other reasons too, and stands here once.
+            if !pool.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+                pool.waiting.push(context.waker().clone());
+            }
             return false;
         }
         pool.dialling = true;
