@@ -78,7 +78,8 @@ pub(super) fn keys(walk: &mut Walk<'_>, node: &Node) -> Option<Option<ApiKeys>> 
 
 fn hex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
-    if text.len() != 64 {
+    // A sign would pass for a digit below.
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
@@ -199,4 +200,16 @@ fn lines(walk: &mut Walk<'_>, node: &Node) -> Option<Vec<(usize, String)>> {
 /// Reports a line of a file, which is never shown: it may be a secret.
 fn wrong_line(walk: &mut Walk<'_>, node: &Node, at: usize, words: &str) {
     walk.report.error(node.at, ErrorKind::Reference(format!("line {at} of this file: {words}")));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hex;
+
+    #[test]
+    fn a_hash_is_64_digits() {
+        for (text, sound) in [("aF", true), ("+f", false), (" f", false), ("éa", false), ("f", false)] {
+            assert_eq!(hex(&text.repeat(32)).is_some(), sound, "{text}");
+        }
+    }
 }
