@@ -56,7 +56,7 @@ pub struct Endpoint {
     pub max_requests: Option<u32>,
     /// By which another upstream can take it in.
     pub tags: Vec<String>,
-    /// Whose seat on a ring it has taken ([`Config::seated_after`]); `None` is its own.
+    /// Whose seat on a ring it has taken ([`Config::seated_after`](super::Config::seated_after)); `None` is its own.
     pub seat: Option<String>,
 }
 
