@@ -161,8 +161,7 @@ fn case_187_blocked_sink_holds_up_no_request() {
             served += 1;
         }
         assert_eq!(served, 900);
-        // Who is held up is so for as long as nobody reads.
-        assert!(start.elapsed() < Duration::from_secs(50), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
         drop(reader);
         // Nobody will ever read: still no reason to fail.
         client.send("GET / HTTP/1.1\r\nHost: t.test\r\n\r\n");

@@ -28,8 +28,8 @@ pub(crate) use wire::{Ending, Wire};
 
 use std::time::{Duration, Instant};
 
-/// How long a test waits for anything before it fails. Far more than a loaded machine needs: no good test waits so long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a test waits for anything before it fails. Far more than a loaded machine needs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Runs a test with one worker and with two: what holds on one thread must hold across threads.
 pub(crate) fn on_workers(test: impl Fn(usize)) {

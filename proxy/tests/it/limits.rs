@@ -24,8 +24,7 @@ fn case_144_slow_head() {
         let mut client = pair.proxy.connect();
         dribble(&mut client, format!("GET / HTTP/1.1\r\nHost: t.test\r\nX: {}", "x".repeat(200)).as_bytes());
         let took = start.elapsed();
-        // All of it would take 12 s.
-        assert!(took >= Duration::from_millis(450) && took < Duration::from_secs(10), "{took:?}");
+        assert!(took >= Duration::from_millis(450) && took < Duration::from_secs(4), "{took:?}");
         assert_own_answer(&client.response(), 408, "head_timeout");
         client.ends();
         pair.origin.assert_untouched();
@@ -33,7 +32,7 @@ fn case_144_slow_head() {
         let mut client = pair.proxy.send("GET / HTTP/1.1\r\nHost: t.test\r\n\r\n");
         assert_eq!(client.response().status(), 200);
         let took = dribble(&mut client, &b"GET / HTTP/1.1\r\nHost: t.test\r\nX: ".repeat(9));
-        assert!(took >= Duration::from_millis(450) && took < Duration::from_secs(10), "{took:?}");
+        assert!(took >= Duration::from_millis(450) && took < Duration::from_secs(4), "{took:?}");
         assert_own_answer(&client.response(), 408, "head_timeout");
     });
 }
@@ -71,8 +70,7 @@ fn case_145_proxy_header_that_dribbles() {
         );
         let mut client = proxy.connect();
         let took = dribble(&mut client, format!("PROXY TCP6 {}", "2001:db8::1 ".repeat(20)).as_bytes());
-        // All of it would take 12 s.
-        assert!(took < Duration::from_secs(10), "{took:?}");
+        assert!(took < Duration::from_secs(6), "{took:?}");
         let _ = client.rest();
         origin.assert_untouched();
     });
@@ -139,8 +137,7 @@ fn slow_senders_hold_nobody_up() {
             let start = Instant::now();
             client.send("GET /good HTTP/1.1\r\nHost: t.test\r\n\r\n");
             assert_eq!(client.response().status(), 200);
-            // Behind one of them it would wait for `head` or `body`, 10 s and more.
-            assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+            assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
         }
         drop(slow);
         pair.origin.wait_open(workers);

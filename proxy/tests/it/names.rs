@@ -84,13 +84,9 @@ fn experiment_13_a_thousand_addresses_are_a_bounded_list() {
 fn experiment_14_a_resolver_that_is_silent_holds_up_neither_start_nor_reload() {
     let (a, dns) = (origin(1, 0), Dns::start());
     dns.set("app.test", Answer::Silence);
-    // What a start takes on this machine where no name has to be asked for.
-    let begun = Instant::now();
-    start(2, &dns, "", &a.address()).stop();
-    let plain = begun.elapsed();
     let begun = Instant::now();
     let proxy = start(2, &dns, "", &format!("app.test:{}", a.port()));
-    assert!(begun.elapsed() < Duration::from_secs(5) + 2 * plain, "{:?}, else {plain:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert_eq!(who(&proxy), "503");
     let begun = Instant::now();
     let text = format!(
@@ -100,7 +96,7 @@ fn experiment_14_a_resolver_that_is_silent_holds_up_neither_start_nor_reload() {
     );
     proxy.write_config(&text);
     poll("the reload", || (proxy.get("u.test", "/").status() == 200).then_some(()));
-    assert!(begun.elapsed() < Duration::from_secs(5) + 2 * plain, "{:?}, else {plain:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     dns.point("app.test", 1, 5);
     poll("an address", || (who(&proxy) == "at 1").then_some(()));
     proxy.stop();
@@ -120,7 +116,7 @@ fn a_refused_connect_asks_again_whatever_the_ttl() {
         dns.point("app.test", 3, 600);
         let moved = Instant::now();
         poll("the other address", || (who(&proxy) == "at 3").then_some(()));
-        assert!(moved.elapsed() < Duration::from_secs(15), "{:?}", moved.elapsed());
+        assert!(moved.elapsed() < Duration::from_secs(5), "{:?}", moved.elapsed());
         proxy.stop();
     });
 }
@@ -169,11 +165,8 @@ fn experiment_04_happy_eyeballs_pass_over_an_address_that_swallows_connects() {
         poll("the name", || (dns.asked("app.test") > 1).then_some(()));
         let begun = Instant::now();
         assert_eq!(who(&proxy), "at 1");
-        // After 250 ms the second address joins; timeouts.connect would end it all after 3 s. What follows goes by the same
-        // connection, and tells what this machine adds.
-        let (took, again) = (begun.elapsed(), Instant::now());
-        assert_eq!(who(&proxy), "at 1");
-        assert!(took < Duration::from_millis(2500) + 4 * again.elapsed(), "{took:?}");
+        // After 250 ms the second address joins; timeouts.connect would end it all after 3 s.
+        assert!(begun.elapsed() < Duration::from_millis(2500), "{:?}", begun.elapsed());
         proxy.stop();
     });
 }

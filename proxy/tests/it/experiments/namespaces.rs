@@ -181,7 +181,7 @@ fn a_container_made_anew_at_another_address_is_reached_within_two_seconds() {
     });
     let took = back.elapsed();
     eprintln!("reached again after {took:?} and {asked} requests; the slowest took {slowest:?}");
-    assert!(took < Duration::from_secs(2) + 4 * slowest, "{took:?}, with requests of {slowest:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
     // And by those who share their requests among both.
     for _ in 0..20 {
         assert_eq!(proxy.get("t.test", "/").status(), 200);

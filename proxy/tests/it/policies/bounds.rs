@@ -74,7 +74,7 @@ fn case_160_expressions_take_linear_time() {
         in_both(&proxy, ("GET", "t.test", path), &[], 200);
         let path: &'static str = format!("/{}", "b".repeat(4000)).leak();
         in_both(&proxy, ("GET", "t.test", path), &[], 200);
-        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+        assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
     });
 }
 

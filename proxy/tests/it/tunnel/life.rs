@@ -44,12 +44,12 @@ fn case_112_end_of_the_client() {
         drop(server);
         client.expect("reply");
         client.ends();
-        // RST: within a second on the other side; the rest is for a machine that does much else.
+        // RST: within a second on the other side.
         let (client, mut server) = tunnel(&pair, &take);
         let start = Instant::now();
         client.reset();
         server.gone();
-        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
         // And from the other side.
         let (mut client, server) = tunnel(&pair, &take);
         server.reset();
@@ -78,7 +78,7 @@ fn case_113_half_closed_tunnel() {
             // But not for ever: `tunnel_fin` ends what is left.
             silent.gone();
             let took = start.elapsed();
-            assert!(took >= Duration::from_millis(600) && took < Duration::from_secs(10), "{took:?}");
+            assert!(took >= Duration::from_millis(600) && took < Duration::from_secs(5), "{took:?}");
         }
     });
 }
