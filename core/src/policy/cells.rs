@@ -161,10 +161,13 @@ mod tests {
         const KEYS: u64 = 10_000;
         const SECONDS: u64 = 12;
         let (cells, pace) = (Cells::default(), Pace::new(5, Duration::from_secs(1), 3));
+        // One clock for both, as they have in a process: none is ever a millisecond ahead.
+        let tick = std::sync::Barrier::new(2);
         let worker = |seed: u64| {
             let mut random = seed;
             let mut passed = 0_u64;
             for millis in 0..SECONDS * 1000 {
+                tick.wait();
                 // Two workers offer 5 × 5 × 10,000 a second, 125 a millisecond each.
                 for _ in 0..125 {
                     random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
