@@ -18,6 +18,7 @@ mod identity;
 mod json;
 mod load;
 mod logging;
+mod paths;
 mod patience;
 mod policy;
 mod raw;
@@ -53,6 +54,7 @@ pub use http2::Http2;
 pub use identity::{ApiKeys, BasicAuth, ClientCert, ForwardAuth, WayKind};
 pub use load::{Loaded, NoSource, Source, load, load_bytes};
 pub use logging::{AccessLog, Log, LogFormat, LogLevel, LogSink};
+pub use paths::{EncodedSlash, Paths};
 pub use patience::{Causes, Retry, Wait};
 pub use policy::{
     Concurrency, CookieFlags, Cors, Detect, ErrorPage, HeaderEdit, LimitKey, LimitScope, Mirror, OriginPattern,

@@ -3,14 +3,14 @@
 //! The data path's `exchange` asks it for each request, and `explain` for the one that it is told about: so that both
 //! say the same.
 
-use crate::config::PathEdit;
+use crate::config::{EncodedSlash, PathEdit};
 use crate::forwarding::{Framing, Hop};
 use crate::message::{Fields, Version};
 use crate::policy::{Refusal, cors};
 use crate::reason::Reason;
 use crate::route::{Facts, ListenerId};
-use crate::snapshot::{Rule, Snapshot, Upstream, edit_path};
-use crate::target::TargetError;
+use crate::snapshot::{Action, Rule, Snapshot, Upstream, edit_path};
+use crate::target::{Destination, TargetError};
 use crate::websocket::{self, Handshake, Upgrade};
 
 /// The most bytes that a request's body may have: what the rule says, or its listener, if that is less and binds it.
@@ -33,6 +33,23 @@ pub const fn fits(most: Option<u64>, framing: Framing) -> Result<(), Refusal> {
         }
         _ => Ok(()),
     }
+}
+
+/// What a rule makes of where a request wants to go, before anything else of it is asked: `None` is nothing, the
+/// destination is as the parser made it.
+///
+/// # Errors
+///
+/// An encoded slash, where the rule takes none.
+pub fn destination<'a>(rule: &Rule, parsed: &Destination<'a>) -> Result<Option<Destination<'a>>, Refusal> {
+    if rule.paths.encoded_slash == EncodedSlash::Reject && parsed.decoded_path().is_some() {
+        const WORDS: &str =
+            "The path has an encoded slash (%2F), and this route takes none (paths: {encoded_slash: reject}).";
+        return Err(Refusal::new(Reason::BadRequest, WORDS));
+    }
+    // Files and redirects are found by the path that routes see: `//host/x` as a `Location` would lead to another site.
+    let keeps = !rule.paths.merge_slashes && matches!(rule.action, Action::Proxy(_));
+    Ok(if keeps { parsed.with_empty_segments() } else { None })
 }
 
 /// Writes the target of a request as it goes up behind what `out` holds.

@@ -96,6 +96,8 @@ pub struct Rule {
     pub host: HostSent,
     /// How the path changes on its way up: for [`edit_path`].
     pub path_edit: PathEdit,
+    /// How paths are read that can be read in two ways.
+    pub paths: config::Paths,
     /// Upgrade tokens that may become tunnels, lower case.
     pub upgrade: Vec<String>,
     /// Largest request body in bytes; `None` is no limit.

@@ -36,6 +36,8 @@ pub struct Destination<'a> {
     path_len: usize,
     path: Cow<'a, [u8]>,
     decoded_path: Option<Vec<u8>>,
+    /// The target as it came, where merging empty segments is all that was done to it.
+    unmerged: Option<Cow<'a, [u8]>>,
 }
 
 impl<'a> Destination<'a> {
@@ -81,14 +83,14 @@ impl<'a> Destination<'a> {
         let (host, port) = (authority.host, authority.port);
         if tidy {
             let (forward, path) = (Cow::Borrowed(origin), Cow::Borrowed(raw));
-            return Ok(Self { host, port, forward, path_len, path, decoded_path: None });
+            return Ok(Self { host, port, forward, path_len, path, decoded_path: None, unmerged: None });
         }
         path::check_encoding(raw)?;
         Ok(match path::resolve(raw)? {
             Cow::Borrowed(_) => {
                 let decoded_path = path::with_slashes_decoded(raw)?;
                 let (forward, path) = (Cow::Borrowed(origin), path::canonical(raw));
-                Self { host, port, forward, path_len, path, decoded_path }
+                Self { host, port, forward, path_len, path, decoded_path, unmerged: None }
             }
             // What was resolved away is gone for the upstream too, and with it perhaps an encoded slash.
             Cow::Owned(resolved) => {
@@ -96,7 +98,9 @@ impl<'a> Destination<'a> {
                 let path = Cow::Owned(path::canonical(&resolved).into_owned());
                 let path_len = resolved.len();
                 let forward = Cow::Owned([&resolved, query].concat());
-                Self { host, port, forward, path_len, path, decoded_path }
+                // `/a//../b` would climb out of the empty segment for who keeps it, and out of `/a` for who does not.
+                let unmerged = (!path::has_dot_segment(raw)?).then_some(Cow::Borrowed(origin));
+                Self { host, port, forward, path_len, path, decoded_path, unmerged }
             }
         })
     }
@@ -104,7 +108,17 @@ impl<'a> Destination<'a> {
     fn asterisk(authority: Authority<'a>) -> Self {
         let Authority { host, port } = authority;
         let star: &[u8] = b"*";
-        Self { host, port, forward: star.into(), path_len: 1, path: star.into(), decoded_path: None }
+        let (forward, path) = (star.into(), star.into());
+        Self { host, port, forward, path_len: 1, path, decoded_path: None, unmerged: None }
+    }
+
+    /// The same with the empty segments that it came with in what an upstream gets; `None` where it came with none, or
+    /// with dot segments besides. What routes and conditions see stays merged.
+    #[must_use]
+    pub fn with_empty_segments(&self) -> Option<Destination<'a>> {
+        let forward = self.unmerged.clone()?;
+        let path_len = memchr::memchr(b'?', &forward).unwrap_or(forward.len());
+        Some(Self { forward, path_len, unmerged: None, ..self.clone() })
     }
 
     /// The host: lower case, without trailing dot and port, IPv6 in brackets. Empty only for HTTP/1.0 without `Host`.
@@ -159,6 +173,7 @@ impl<'a> Destination<'a> {
             path_len: self.path_len,
             path: Cow::Owned(self.path.into_owned()),
             decoded_path: self.decoded_path,
+            unmerged: self.unmerged.map(|target| Cow::Owned(target.into_owned())),
         }
     }
 }

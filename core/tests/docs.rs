@@ -66,6 +66,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("A form of text, in a condition", "text_form"),
     ("A form of path, in a condition", "path_form"),
     ("`tls` in a condition", "tls_form"),
+    ("`paths` of a rule", "paths"),
     ("`timeouts` of a rule", "rule_timeouts"),
     ("`on_remove` of a rule", "on_remove"),
     ("`retry` of a rule", "retry"),

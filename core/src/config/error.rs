@@ -180,8 +180,6 @@ pub enum ErrorKind {
         /// The keys that may stand there.
         known: Vec<&'static str>,
     },
-    /// A part of the language that does not work yet.
-    NotBuilt(String),
     /// A key that belongs elsewhere.
     Misplaced {
         /// The key.
@@ -275,9 +273,6 @@ impl fmt::Display for ErrorKind {
             }
             Self::UnknownKey { key, within, meant: None, known } => {
                 write!(f, "{} is not a key of {within}; its keys are {}", Quoted(key), known.join(", "))
-            }
-            Self::NotBuilt(what) => {
-                write!(f, "{} is part of the language but not built yet; leave it out", Quoted(what))
             }
             Self::Misplaced { key, mend } => write!(f, "{} {mend}", Quoted(key)),
             Self::Shape { expected, found, mend } if mend.is_empty() => write!(f, "expected {expected}, found {found}"),

@@ -13,6 +13,7 @@ mod dns;
 mod health;
 mod http2;
 mod listen;
+mod paths;
 mod patience;
 mod policy;
 pub(super) mod reference;
@@ -191,9 +192,6 @@ impl<'a> Walk<'a> {
             match key.status {
                 Status::Built if entry.value.is_empty() => {}
                 Status::Built => fields.entries.push((key.name, entry)),
-                Status::Later => {
-                    self.report.error(entry.key_at, ErrorKind::NotBuilt(entry.key.clone()));
-                }
                 Status::Elsewhere(mend) => {
                     self.report.error(entry.key_at, ErrorKind::Misplaced { key: entry.key.clone(), mend });
                 }

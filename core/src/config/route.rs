@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::value;
-use super::{Builtin, Cache, Compression, Condition, Policies, Retry, Site, Sse, Timeouts, Wait, WebSocket};
+use super::{Builtin, Cache, Compression, Condition, Paths, Policies, Retry, Site, Sse, Timeouts, Wait, WebSocket};
 
 /// The key of a route, normalised: host in lower case without trailing dot, path without trailing slash.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +69,8 @@ pub struct Rule {
     pub host: HostHeader,
     /// How the path changes on its way up.
     pub path_edit: PathEdit,
+    /// How paths are read that can be read in two ways.
+    pub paths: Paths,
     /// Upgrade tokens that may become tunnels, lower case. Default: `websocket` alone.
     pub upgrade: Vec<String>,
     /// Largest request body in bytes; `None` is `unlimited`. Default 100 MiB.

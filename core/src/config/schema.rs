@@ -1,4 +1,4 @@
-//! The keys of the language in one table: what each means, what may stand there, whether it works yet.
+//! The keys of the language in one table: what each means, what may stand there.
 //!
 //! The walk of a file (`raw`) asks it which keys are known; the JSON Schema for editors (`schema::json`) is printed
 //! from it. So a key cannot be accepted without a text that explains it.
@@ -36,7 +36,7 @@ pub(super) use policies::{
     API_KEYS_KEYS, AUTH_KEYS, BASIC_KEYS, CLIENT_CERT_KEYS, CONCURRENCY_KEYS, COOKIE_FLAGS, CORS_KEYS, FORWARD_KEYS,
     HEADER_EDITS, LIMIT_KEY, POLICIES, QUERY_EDITS, RATE_LIMIT_KEYS, REWRITE_KEYS, SECURITY,
 };
-pub(super) use rules::{CONDITION, ON_REMOVE, PATH_FORM, RULE, RULE_TIMEOUTS, TEXT_FORM};
+pub(super) use rules::{CONDITION, ON_REMOVE, PATH_FORM, PATHS, RULE, RULE_TIMEOUTS, TEXT_FORM};
 pub(super) use settings::{
     DEFAULTS, DRAIN, ENDPOINT, FILE, FORWARDED, HTTP2, LIMITS, LISTENER, POOL, TIMEOUTS, UPSTREAM,
 };
@@ -67,12 +67,10 @@ pub(super) struct Key {
     pub(super) status: Status,
 }
 
-/// Whether a key works.
+/// Whether a key stands in its place.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Status {
     Built,
-    /// Part of the language, refused until it works.
-    Later,
     /// It belongs elsewhere; the words follow the key in the error.
     Elsewhere(&'static str),
 }
@@ -119,10 +117,6 @@ impl Object {
 
 const fn key(name: &'static str, kind: Kind, doc: &'static str) -> Key {
     Key { name, doc, kind, status: Status::Built }
-}
-
-const fn later(name: &'static str) -> Key {
-    Key { name, doc: "Not built yet.", kind: Kind::Text, status: Status::Later }
 }
 
 const fn elsewhere(name: &'static str, mend: &'static str) -> Key {

@@ -180,6 +180,7 @@ pub(super) fn compiled(
         action,
         host: host_sent(&rule.host),
         path_edit: canonical_edit(&rule.path_edit),
+        paths: rule.paths,
         upgrade: rule.upgrade.clone(),
         max_body: rule.max_body,
         timeouts: rule.timeouts,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Snapshot;
 use crate::config::{
     AccessLog, Action, Address, Bind, CacheStore, Config, Drain, Endpoint, Fact, Forwarded, HostHeader, HostPattern,
-    Limits, Listener, Log, LogFormat, LogLevel, LogSink, OnRemove, PathEdit, ProxyProtocol, Retry, Route, RouteKey,
-    Rule, Template, TemplatePart, Timeouts, Upstream,
+    Limits, Listener, Log, LogFormat, LogLevel, LogSink, OnRemove, PathEdit, Paths, ProxyProtocol, Retry, Route,
+    RouteKey, Rule, Template, TemplatePart, Timeouts, Upstream,
 };
 use crate::message::{Field, Fields, Name, Span, Version};
 use crate::route::{Facts, FindError, ListenerId, NoTrace, Trail};
@@ -46,6 +46,7 @@ pub(crate) fn respond(body: &str) -> Rule {
         action: Action::Respond { body: body.to_owned(), status: 200 },
         host: HostHeader::Preserve,
         path_edit: PathEdit::Keep,
+        paths: Paths::default(),
         upgrade: vec!["websocket".to_owned()],
         max_body: None,
         timeouts: NO_TIMEOUTS,

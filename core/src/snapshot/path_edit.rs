@@ -12,7 +12,8 @@ use crate::target::{TargetError, path};
 ///
 /// `forward` is [`Destination::forward`](crate::target::Destination::forward). A prefix is recognised as routes see it,
 /// in whatever encoding it came, on a segment boundary; where the path does not begin with it, nothing is taken off.
-/// `edit` is one of a compiled rule, its prefixes canonical and without trailing slash.
+/// `edit` is one of a compiled rule, its prefixes canonical and without trailing slash. Empty segments stay: `forward` has
+/// them only where its rule keeps them.
 ///
 /// # Errors
 ///
@@ -41,13 +42,20 @@ pub fn edit_path(edit: &PathEdit, forward: &[u8], out: &mut Vec<u8>) -> Result<(
     if edited.is_empty() {
         edited.push(b'/');
     }
-    out.extend_from_slice(&checked_path(&edited)?);
+    check(&edited)?;
+    out.extend_from_slice(&edited);
     out.extend_from_slice(query);
     Ok(())
 }
 
 /// Reads an edited path as the target's parser would; merges empty segments, refuses dot segments.
 pub(crate) fn checked_path(edited: &[u8]) -> Result<Cow<'_, [u8]>, TargetError> {
+    check(edited)?;
+    path::resolve(edited)
+}
+
+/// Refuses an edited path that no client could have sent.
+fn check(edited: &[u8]) -> Result<(), TargetError> {
     if edited.first() != Some(&b'/') {
         return Err(TargetError::Form);
     }
@@ -56,14 +64,11 @@ pub(crate) fn checked_path(edited: &[u8]) -> Result<Cow<'_, [u8]>, TargetError> 
         return Err(TargetError::Form);
     }
     if split.tidy {
-        return Ok(Cow::Borrowed(edited));
+        return Ok(());
     }
     path::check_encoding(edited)?;
     path::with_slashes_decoded(edited)?;
-    if path::has_dot_segment(edited)? {
-        return Err(TargetError::AboveRoot);
-    }
-    path::resolve(edited)
+    if path::has_dot_segment(edited)? { Err(TargetError::AboveRoot) } else { Ok(()) }
 }
 
 /// What is left of a raw path behind a canonical prefix: empty, or with its slash. `None` where it begins otherwise.
@@ -74,10 +79,10 @@ fn without_prefix<'p>(raw: &'p [u8], prefix: &str) -> Option<&'p [u8]> {
     {
         return Some(rest);
     }
-    // Some boundary of the raw path may still stand for the prefix: `/%61pi;v=1/x` begins with `/api`.
+    // Some boundary of the raw path may still stand for the prefix: `/%61pi;v=1/x` and `//api/x` begin with `/api`.
     let boundaries = raw.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
     boundaries.chain([raw.len()]).map(|at| raw.split_at(at)).find_map(|(head, rest)| {
-        let same = *path::canonical(head) == *prefix;
-        same.then_some(rest)
+        let merged = path::resolve(head).ok()?;
+        (*path::canonical(&merged) == *prefix).then_some(rest)
     })
 }

@@ -265,6 +265,29 @@ fn case_124_empty_segments() {
 }
 
 #[test]
+fn case_124_empty_segments_that_are_kept() {
+    let check = |target: &str, expect: Option<(&str, &str, Option<&str>)>| {
+        let merged = parse("GET", target.as_bytes(), &["h"]).expect(target);
+        let kept = merged.with_empty_segments().map(Destination::into_owned);
+        let found = kept.as_ref().map(|kept| (text(kept.forward()), text(kept.raw_path()), kept.query().map(text)));
+        let expect =
+            expect.map(|(forward, path, query)| (forward.to_owned(), path.to_owned(), query.map(str::to_owned)));
+        assert_eq!(found, expect, "{target}");
+        // Verdicts are made on one path, however it came.
+        assert!(kept.is_none_or(|kept| kept.path() == merged.path() && kept.decoded_path() == merged.decoded_path()));
+    };
+    check("//admin", Some(("//admin", "//admin", None)));
+    check("/a//b/?x//y", Some(("/a//b/?x//y", "/a//b/", Some("x//y"))));
+    check("/%61//b%2fc", Some(("/%61//b%2fc", "/%61//b%2fc", None)));
+    check("http://h/a//b?q", Some(("/a//b?q", "/a//b", Some("q"))));
+    check("/a/b?x//y", None);
+    check("/%61;x/b", None);
+    // One that keeps them would be at `/a/b`, and one that doesn't at `/b`.
+    check("/a//../b", None);
+    check("/a//./b", None);
+}
+
+#[test]
 fn case_125_encodings_that_hide() {
     refused(&["/a%00", "/%0d%0a", "/%0a", "/%1f", "/%7f", "/%09"], E::Control);
     refused(&["/%c0%af", "/%C1%81", "/%e0%80%af", "/%f0%80%80%af"], E::Overlong);

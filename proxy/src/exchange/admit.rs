@@ -98,6 +98,8 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
         .map_err(|error| ProxyError::client(error.reason(), error.detail()))?;
     record.rule = Some(id);
     let rule = Arc::clone(generation.snapshot.rule(id));
+    let as_ruled = onward::destination(&rule, &destination)?;
+    let facts = Facts { destination: as_ruled.as_ref().unwrap_or(&destination), ..facts };
     if let Some(chain) = &rule.policy {
         policy::note(chain, &facts, notes)?;
     }
@@ -266,8 +268,9 @@ impl Admitted {
     /// The destination, which `admit` has read before.
     fn destination<'a>(&self, request: &RequestHead, bytes: &'a [u8]) -> Result<Destination<'a>, ProxyError> {
         let host = self.hop.host.map(|host| host.of(bytes));
-        Destination::parse(request.method.of(bytes), request.target.of(bytes), host, request.version)
-            .map_err(|error| ProxyError::client(error.reason(), error.detail()))
+        let parsed = Destination::parse(request.method.of(bytes), request.target.of(bytes), host, request.version)
+            .map_err(|error| ProxyError::client(error.reason(), error.detail()))?;
+        Ok(onward::destination(&self.rule, &parsed)?.unwrap_or(parsed))
     }
 
     /// Asks what comes behind the identity, and settles where the request goes and as what.

@@ -1,6 +1,6 @@
 //! SECURITY.md §1 F: one canonical path, the same for every decision. Cases 121–129.
 
-use crate::harness::{Message, Origin, Proxy, assert_refused, on_workers};
+use crate::harness::{Message, Origin, Proxy, assert_own_answer, assert_refused, on_workers};
 
 /// An area for everybody and one that is not, each with its origin.
 struct Site {
@@ -124,6 +124,65 @@ fn case_124_doubled_slashes() {
         // Merged for the match; and the origin is never shown a form that means something else than what was matched.
         let targets: Vec<String> = site.admin.requests().iter().map(|r| r.target().to_owned()).collect();
         assert!(targets[0] == "//admin" || targets[0] == "/admin", "{targets:?}");
+    });
+}
+
+#[test]
+fn case_124_a_rule_that_merges_nothing() {
+    on_workers(|workers| {
+        let (kept, bare) = (Origin::named("kept"), Origin::named("bare"));
+        let proxy = Proxy::start(
+            workers,
+            &format!(
+                "defaults: {{ paths: {{ merge_slashes: false }} }}\nroutes:\n  t.test: {}\n  \
+                 t.test/bare: {{ to: \"{}\", strip_prefix: true }}\n  \
+                 t.test/closed: {{ to: \"{0}\", deny: [{{ path: /closed/in }}] }}\n  \
+                 t.test/merged: {{ to: \"{0}\", paths: {{ merge_slashes: true }} }}\n  \
+                 t.test/moved: {{ redirect: \"{{path}}/\" }}\n",
+                kept.address(),
+                bare.address()
+            ),
+        );
+        for (n, (target, sent)) in [
+            ("/fetch/https://x.test//y?u=a//b", "/fetch/https://x.test//y?u=a//b"),
+            ("//", "//"),
+            // Dot segments beside them: only what was matched can be sent.
+            ("/a//../b", "/b"),
+            ("/merged//x", "/merged/x"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert_eq!(proxy.get("t.test", target).text(), "kept", "{target}");
+            assert_eq!(kept.wait_request(n).target(), sent);
+        }
+        for (n, target) in ["/bare//x", "//bare//x", "/%62are//x"].into_iter().enumerate() {
+            assert_eq!(proxy.get("t.test", target).text(), "bare", "{target}");
+            assert_eq!(bare.wait_request(n).target(), "//x");
+        }
+        // What is forbidden or sent elsewhere is known by the merged path.
+        assert_eq!(proxy.get("t.test", "/closed///in").status(), 403);
+        assert_eq!(proxy.get("t.test", "//moved//evil.test").field("location"), Some("/moved/evil.test/"));
+    });
+}
+
+#[test]
+fn a_rule_that_takes_no_encoded_slash() {
+    on_workers(|workers| {
+        let origin = Origin::named("origin");
+        let proxy = Proxy::start(
+            workers,
+            &format!(
+                "routes:\n  t.test: {{ to: \"{}\", paths: {{ encoded_slash: reject }} }}\n  t.test/open: \"{0}\"\n",
+                origin.address()
+            ),
+        );
+        let refused = proxy.get("t.test", "/a%2fb");
+        assert_own_answer(&refused, 400, "bad_request");
+        assert!(refused.text().contains("encoded_slash: reject"), "{refused:#?}");
+        assert_eq!(proxy.get("t.test", "/open/a%2Fb").text(), "origin");
+        assert_eq!(proxy.get("t.test", "/a?b=%2F").text(), "origin");
+        assert_eq!(origin.requests().len(), 2);
     });
 }
 

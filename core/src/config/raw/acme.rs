@@ -75,7 +75,9 @@ fn challenges(walk: &mut Walk<'_>, node: &Node) -> Option<Vec<Challenge>> {
     let items = walk.one_or_list(node);
     for item in items {
         if matches!(&item.value, Value::Scalar(scalar) if scalar.text == "dns-01") {
-            walk.report.error(item.at, ErrorKind::NotBuilt("dns-01".to_owned()));
+            const MEND: &str = "it would need the keys to your DNS; names under a wildcard get a certificate each, when they \
+                                are first asked for";
+            walk.wrong(item, "a challenge that is answered here", MEND);
             continue;
         }
         if let Some(challenge) = walk.word(item, "a challenge", &words)

@@ -1,18 +1,20 @@
 //! One rule: its condition, its one action, and what is done to an exchange on the way.
 
-use super::{Fields, Walk, cache, condition, patience, policy, site, sse, upstream, websocket};
+use super::{Fields, Walk, cache, condition, paths, patience, policy, site, sse, upstream, websocket};
 use crate::config::schema::{ON_REMOVE, RULE, RULE_TIMEOUTS};
 use crate::config::text::{Entry, Node, Value};
 use crate::config::value::{amount, fault, host, is_token, template};
 use crate::config::{
     Action, Builtin, Cache, Compress, Compression, ErrorKind, HostHeader, HostPattern, MAX_BODY, ON_REMOVE_DRAIN,
-    OnRemove, PathEdit, Retry, RouteKey, Rule, Sse, Template, TemplatePart, Timeouts, Wait, WarningKind, WebSocket,
+    OnRemove, PathEdit, Paths, Retry, RouteKey, Rule, Sse, Template, TemplatePart, Timeouts, Wait, WarningKind,
+    WebSocket,
 };
 
 /// What holds for a rule that doesn't say otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Defaults {
     pub(super) host: HostHeader,
+    pub(super) paths: Paths,
     pub(super) upgrade: Vec<String>,
     /// `None` where `defaults:` says nothing: then the built-in bound is no level, and a rule may go above it.
     pub(super) max_body: Option<Option<u64>>,
@@ -33,6 +35,7 @@ impl Default for Defaults {
     fn default() -> Self {
         Self {
             host: HostHeader::Preserve,
+            paths: Paths::default(),
             upgrade: vec!["websocket".to_owned()],
             max_body: None,
             timeouts: Timeouts::default(),
@@ -56,6 +59,7 @@ impl Defaults {
             action,
             host: self.host.clone(),
             path_edit: PathEdit::Keep,
+            paths: self.paths,
             upgrade: self.upgrade.clone(),
             max_body: self.max_body.unwrap_or(Some(MAX_BODY)),
             timeouts: self.timeouts,
@@ -98,7 +102,8 @@ pub(super) fn long(
     let fields = walk.fields(node, &RULE)?;
     let when = fields.value("when").map(|node| condition::condition(walk, node));
     let action = action(walk, &fields);
-    let path_edit = path_edit(walk, &fields, key);
+    let path_edit = paths::edit(walk, &fields, key);
+    let paths = paths::paths(walk, &fields, defaults.paths);
     let host = fields.value("host").and_then(|node| upstream::host_header(walk, node));
     let upgrade = fields.value("upgrade").and_then(|node| self::upgrade(walk, node));
     let inherit = inherit(walk, &fields);
@@ -123,6 +128,7 @@ pub(super) fn long(
         when: when.flatten(),
         host: host.unwrap_or(base.host),
         path_edit: path_edit.unwrap_or(PathEdit::Keep),
+        paths,
         upgrade: upgrade.unwrap_or(base.upgrade),
         max_body: max_body.unwrap_or(base.max_body),
         timeouts: timeouts.unwrap_or(base.timeouts),
@@ -232,61 +238,6 @@ fn builtin(walk: &mut Walk<'_>, node: &Node, status: Option<&Entry>) -> Option<A
         walk.report.error(status.key_at, ErrorKind::Misplaced { key: "status".to_owned(), mend });
     }
     walk.word(node, "an answer that is built in", &Builtin::ALL).map(Action::Builtin)
-}
-
-fn path_edit(walk: &mut Walk<'_>, fields: &Fields<'_>, key: &RouteKey) -> Option<PathEdit> {
-    let edits = ["strip_prefix", "add_prefix", "replace_prefix"];
-    let mut written = fields.entries.iter().filter(|(name, _)| edits.contains(name));
-    let (name, entry) = *written.next()?;
-    if let Some((other, other_entry)) = written.next() {
-        let kind = ErrorKind::Conflict {
-            key: (*other).to_owned(),
-            with: name.to_owned(),
-            mend: "to put one prefix in the place of another write `replace_prefix`",
-        };
-        walk.report.error(other_entry.key_at, kind);
-    }
-    if let Some((action, _)) = site::without_upstream(fields) {
-        let kind = ErrorKind::Conflict {
-            key: name.to_owned(),
-            with: action.to_owned(),
-            mend: "it changes the path that an upstream sees, and here is none",
-        };
-        walk.report.error(entry.key_at, kind);
-    }
-    let node = &entry.value;
-    match name {
-        "strip_prefix" => strip(walk, node, key),
-        "add_prefix" => prefix(walk, node).map(PathEdit::Add),
-        _ => {
-            let to = walk.value(node, "a path", host::path)?;
-            Some(PathEdit::Replace { from: key.path.clone(), to })
-        }
-    }
-}
-
-fn strip(walk: &mut Walk<'_>, node: &Node, key: &RouteKey) -> Option<PathEdit> {
-    match &node.value {
-        Value::Scalar(scalar) if matches!(scalar.text.as_str(), "false" | "off") => Some(PathEdit::Keep),
-        Value::Scalar(scalar) if matches!(scalar.text.as_str(), "true" | "on") => {
-            if key.path.is_empty() {
-                let mend =
-                    "the key of this route has no path, so there is nothing to take off; write `strip_prefix: /path`";
-                walk.wrong(node, "possible here", mend);
-                return None;
-            }
-            Some(PathEdit::Strip(key.path.clone()))
-        }
-        Value::Scalar(_) | Value::List(_) | Value::Map(_) => prefix(walk, node).map(PathEdit::Strip),
-    }
-}
-
-/// A path that is not `/` alone.
-fn prefix(walk: &mut Walk<'_>, node: &Node) -> Option<String> {
-    walk.value(node, "a prefix", |text| match host::path(text)? {
-        path if path.is_empty() => fault("a prefix", "`/` alone changes nothing; leave the key out, or write a path"),
-        path => Ok(path),
-    })
 }
 
 /// Reads `upgrade:`; the tokens in lower case.

@@ -1,7 +1,9 @@
 //! The file as a whole, and the settings of the whole proxy.
 
 use super::rule::{self, Defaults};
-use super::{Context, Fields, Walk, acme, admin, cache, http2, listen, patience, policy, route, store, upstream};
+use super::{
+    Context, Fields, Walk, acme, admin, cache, http2, listen, paths, patience, policy, route, store, upstream,
+};
 use crate::config::defaults::STATE_DIR;
 use crate::config::schema::{ACCESS_LOG, DEFAULTS, DRAIN, FILE, FORWARDED, LIMITS, LOG, TIMEOUTS};
 use crate::config::suggest::nearest;
@@ -94,6 +96,7 @@ fn defaults(walk: &mut Walk<'_>, node: &Node, mut defaults: Defaults) -> Default
     if let Some(host) = fields.value("host").and_then(|node| upstream::host_header(walk, node)) {
         defaults.host = host;
     }
+    defaults.paths = paths::paths(walk, &fields, defaults.paths);
     if let Some(upgrade) = fields.value("upgrade").and_then(|node| rule::upgrade(walk, node)) {
         defaults.upgrade = upgrade;
     }

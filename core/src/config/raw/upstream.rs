@@ -208,7 +208,7 @@ fn named(walk: &mut Walk<'_>, node: &Node, name: String) -> Option<String> {
     let mend = match meant {
         Some(meant) => format!("did you mean `{meant}`?"),
         None if amount::is_digits(&name) => format!("a port of this machine is written :{name}"),
-        None if name.contains('/') => "files are not built yet".to_owned(),
+        None if name.contains('/') => format!("a directory is served by `files: {name}`"),
         None if (name.contains('.') || name == "localhost") && host::name("", &name).is_ok() => {
             format!("an address has a port: {name}:80; a name stands under `upstreams:`")
         }

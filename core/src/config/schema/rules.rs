@@ -14,7 +14,7 @@ use super::site::{COMPRESS, FALLBACK, FILES, TRY};
 use super::sse::SSE_KEY;
 use super::tls::TLS_FORM;
 use super::websocket::{CLOSE_CODE, WEBSOCKET_KEY};
-use super::{Key, Kind, Object, SIZE_OR_UNLIMITED, TIME_OR_OFF, elsewhere, key, later};
+use super::{Key, Kind, Object, SIZE_OR_UNLIMITED, TIME_OR_OFF, elsewhere, key};
 
 pub(in crate::config) static RULE: Object = Object {
     what: "a rule",
@@ -84,7 +84,7 @@ pub(in crate::config) static RULE: Object = Object {
         FILES,
         FALLBACK,
         TRY,
-        later("paths"),
+        PATHS_KEY,
         MAX_CONNECTIONS,
         CONCURRENCY,
         BANDWIDTH,
@@ -156,6 +156,27 @@ pub(in crate::config) static ON_REMOVE: Object = Object {
              default 5m.",
         ),
         key("close", CLOSE_CODE, "They are ended at once, WebSockets with this code."),
+    ],
+};
+
+pub(super) const PATHS_KEY: Key =
+    key("paths", Kind::Object(&PATHS), "What becomes of encoded slashes and of empty segments in paths.");
+
+pub(in crate::config) static PATHS: Object = Object {
+    what: "`paths`",
+    name: "paths",
+    keys: &[
+        key(
+            "encoded_slash",
+            Kind::Words(&["opaque", "reject"]),
+            "What %2F in a path is: opaque, no slash, and forwarded as it came (default), or answered 400 (reject). Where a \
+             slash in its place would lead to another answer, it is 400 anyway.",
+        ),
+        key(
+            "merge_slashes",
+            Kind::Switch,
+            "Whether an upstream gets /a//b as /a/b; default true. Routes and policies see /a/b in any case.",
+        ),
     ],
 };
 

@@ -12,13 +12,15 @@ use super::policies::{
     MAINTENANCE, MAX_CONNECTIONS, METHODS, POLICIES, RATE_LIMIT, REQUEST_HEADERS, RESPONSE_HEADERS, SECURITY_HEADERS,
     USE,
 };
-use super::rules::{ACCESS_LOG as RULE_ACCESS_LOG, HOST, MAX_BODY, ON_REMOVE_KEY, RULE, RULE_TIMEOUTS, UPGRADE};
+use super::rules::{
+    ACCESS_LOG as RULE_ACCESS_LOG, HOST, MAX_BODY, ON_REMOVE_KEY, PATHS_KEY, RULE, RULE_TIMEOUTS, UPGRADE,
+};
 use super::site::COMPRESS;
 use super::sse::SSE_KEY;
 use super::store::REDIS;
 use super::tls::{LISTENER_TLS, UPSTREAM_TLS};
 use super::websocket::{CLOSE_CODE, WEBSOCKET_KEY};
-use super::{ACME, ADMIN, Kind, Object, REGISTRY, SIZE_OR_UNLIMITED, TIME_OR_OFF, elsewhere, key, later};
+use super::{ACME, ADMIN, Kind, Object, REGISTRY, SIZE_OR_UNLIMITED, TIME_OR_OFF, elsewhere, key};
 
 pub(in crate::config) static FILE: Object = Object {
     what: "the configuration",
@@ -92,8 +94,6 @@ pub(in crate::config) static FILE: Object = Object {
         ),
         key("policies", Kind::Map(&Kind::Object(&POLICIES)), "Policies by name, for `use:` in rules."),
         key("http2", Kind::Object(&HTTP2), "Bounds of HTTP/2 connections."),
-        later("registry"),
-        later("http2"),
         key("tracing", Kind::Object(&super::TRACING), "Where traces go, and how many."),
         key(
             "cache",
@@ -155,7 +155,7 @@ pub(in crate::config) static LISTENER: Object = Object {
         ALLOW,
         DENY,
         RATE_LIMIT,
-        later("http2"),
+        elsewhere("http2", "stands at the top of the file, for all listeners"),
         elsewhere("port", "is part of `bind`, as in `bind: 127.0.0.1:80`"),
         elsewhere("address", "is written `bind`"),
     ],
@@ -368,9 +368,7 @@ pub(in crate::config) static DEFAULTS: Object = Object {
         SSE_KEY,
         COMPRESS,
         CACHE_KEY,
-        later("retry"),
-        later("wait"),
-        later("paths"),
+        PATHS_KEY,
         elsewhere("to", "is what one rule does; it can't be a default"),
     ],
 };

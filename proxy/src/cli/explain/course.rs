@@ -159,7 +159,11 @@ fn end(
     };
     let search = course.search.insert(snapshot.explain(&facts));
     let id = search.answer.map_err(|error| Refused(error.reason(), error.detail()))?;
-    answer(snapshot, snapshot.rule(id), &facts, &head, &hop, &peer)
+    let rule = snapshot.rule(id);
+    let refused = |refusal: Refusal| Refused(refusal.reason, refusal.detail);
+    let as_ruled = onward::destination(rule, &destination).map_err(refused)?;
+    let facts = Facts { destination: as_ruled.as_ref().unwrap_or(&destination), ..facts };
+    answer(snapshot, rule, &facts, &head, &hop, &peer)
 }
 
 /// Asks the policies of listener and rule, in the chain's order.
