@@ -51,6 +51,8 @@ pub struct Control {
     /// Generations that were replaced, until nobody reads them: they are freed here and not on the data path.
     retired: Vec<Arc<Generation>>,
     watch: watch::Watch,
+    /// How the files looked from which the configuration in force was read.
+    in_force: picture::Picture,
     names: Names,
     signals: Signals,
     keeper: Keeper,
@@ -177,11 +179,11 @@ impl Control {
             return refused(why, vec![words]);
         }
         let (loaded, picture) = reading::settled(&path, self.watch.known()).await;
-        let emptied = why == CHANGED && picture.is_empty_at(&path);
+        let emptied = loaded.files.iter().take(loaded.parts).find(|part| picture.was_emptied(part, &self.in_force));
         self.watch.follow(picture);
-        if emptied {
-            // What a full disk leaves of a file is sound, and would close every route.
-            let words = format!("{} is empty; if that is meant, say so by `switchboard reload`", path.display());
+        if let Some(part) = emptied.filter(|_| why == CHANGED) {
+            // What a full disk leaves of a file is sound, and would close every route in it.
+            let words = format!("{} is empty; if that is meant, say so by `switchboard reload`", part.display());
             return refused(why, vec![words]);
         }
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
@@ -202,6 +204,7 @@ impl Control {
         let stands_in_the_same = loaded.scope == self.routes.registry.scope() || self.routes.registry.is_empty();
         if changes.changes.is_empty() && config == *current.config && stands_in_the_same {
             tracing::info!(why, "reload: nothing has changed");
+            self.in_force = self.watch.known().clone();
             self.routes.follow_file(&file);
             let stays = changes.to_string();
             return Reloaded::Same(warnings.into_iter().chain(stays.lines().map(str::to_owned)).collect());
@@ -210,6 +213,7 @@ impl Control {
             Ok(notes) => warnings.extend(notes),
             Err(error) => return refused(why, vec![error]),
         }
+        self.in_force = self.watch.known().clone();
         self.routes.follow_file(&file);
         for warning in &warnings {
             tracing::warn!("{warning}");

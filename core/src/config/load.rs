@@ -62,6 +62,8 @@ pub struct Loaded {
     pub scope: Scope,
     /// Every file that was asked for (the main one first), for the file watch; also where there are errors.
     pub files: Vec<PathBuf>,
+    /// How many of those, from the first on, are written in this language: the main one and those that it includes.
+    pub parts: usize,
 }
 
 /// A world without files and without an environment: for tests, fuzzing and texts that refer to nothing.
@@ -91,7 +93,7 @@ pub fn load(path: &Path, source: &mut dyn Source) -> Loaded {
             let file = report.file(path, String::new());
             report.error(Mark { file, line: 1, column: 1, width: 1 }, ErrorKind::Unreadable(words));
             let (errors, warnings) = report.finish();
-            Loaded { config: Err(errors), warnings, scope: Scope::default(), files: vec![path.to_owned()] }
+            Loaded { config: Err(errors), warnings, scope: Scope::default(), files: vec![path.to_owned()], parts: 1 }
         }
     }
 }
@@ -108,6 +110,7 @@ pub fn load_bytes(path: &Path, bytes: &[u8], source: &mut dyn Source) -> Loaded 
         include(&mut walk, &mut root, &mut files);
         raw::config(&mut walk, &root)
     });
+    let parts = files.len();
     files.append(&mut walk.files);
     let mut seen = BTreeSet::new();
     files.retain(|file| seen.insert(file.clone()));
@@ -116,7 +119,7 @@ pub fn load_bytes(path: &Path, bytes: &[u8], source: &mut dyn Source) -> Loaded 
         Some((config, context)) if errors.is_empty() => (Ok(Config { files: files.clone(), ..config }), Scope(context)),
         Some(_) | None => (Err(errors), Scope::default()),
     };
-    Loaded { config, warnings, scope, files }
+    Loaded { config, warnings, scope, files, parts }
 }
 
 impl Config {

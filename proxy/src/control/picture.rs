@@ -107,9 +107,10 @@ impl Picture {
         }
     }
 
-    /// Whether a file that was read has not a byte in it.
-    pub fn is_empty_at(&self, path: &Path) -> bool {
+    /// Whether a file that was read has not a byte in it, and had some before.
+    pub fn was_emptied(&self, path: &Path, before: &Self) -> bool {
         matches!(self.files.get(path), Some(Mark::File { size: 0, .. }))
+            && before.files.get(path).is_some_and(Mark::has_contents)
     }
 
     /// How long until every file has been left alone for long enough; zero where that is so already.
@@ -167,6 +168,20 @@ mod tests {
         check(file(9, 1), file(0, 2), true);
         check(file(9, 1), Mark::Missing, true);
         check(file(9, 1), file(3, 2), false);
+        check(file(0, 1), file(0, 2), false);
+        check(Mark::Missing, file(0, 2), false);
+    }
+
+    #[test]
+    fn what_was_empty_before_was_not_emptied() {
+        let check = |before, now, expect| {
+            let path = Path::new("/a");
+            assert_eq!(picture(now).was_emptied(path, &picture(before)), expect, "{before:?} {now:?}");
+            assert!(!picture(now).was_emptied(path, &Picture::default()), "a file that was not there: {now:?}");
+        };
+        check(file(9, 1), file(0, 2), true);
+        check(file(9, 1), file(3, 2), false);
+        check(file(9, 1), Mark::Missing, false);
         check(file(0, 1), file(0, 2), false);
         check(Mark::Missing, file(0, 2), false);
     }

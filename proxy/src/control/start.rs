@@ -142,6 +142,7 @@ impl Started {
         let (admin, lines) = Admin::start(Arc::clone(&process), asks)?;
         lines.iter().for_each(|line| eprintln!("{line}"));
         let mut watch = watch::Watch::default();
+        let in_force = picture.clone();
         watch.follow(picture);
         for line in listeners.carry_out(plan, &process.workers) {
             eprintln!("{line}");
@@ -157,6 +158,7 @@ impl Started {
             path,
             retired,
             watch,
+            in_force,
             names,
             signals,
             keeper,

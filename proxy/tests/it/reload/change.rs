@@ -127,6 +127,31 @@ fn file_that_stays_empty_is_not_put_in_force() {
 }
 
 #[test]
+fn included_file_that_stays_empty_is_not_put_in_force() {
+    let proxy = Proxy::start(1, ONE);
+    let part = proxy.dir().write("part.yaml", "routes: { u.test: { respond: two } }\n");
+    let whole = |text: &str| format!("include: [part.yaml, none.yaml]\nroutes: {{ t.test: {{ respond: {text} }} }}\n");
+    // One that was never more than empty is no news.
+    proxy.dir().write("none.yaml", "");
+    proxy.write_config(&whole("one"));
+    poll("the part in force", || (proxy.get("u.test", "/").text() == "two").then_some(()));
+    std::fs::write(&part, "").unwrap();
+    assert!(proxy.wait_log("is empty").contains("part.yaml"));
+    // Nor does it come into force with the next change of another file.
+    proxy.write_config(&whole("new"));
+    poll("a second refusal", || {
+        (proxy.log().iter().filter(|line| line.contains("is empty")).count() > 1).then_some(())
+    });
+    assert_eq!(
+        (proxy.get("u.test", "/").text(), proxy.get("t.test", "/").text()),
+        ("two".to_owned(), "one".to_owned())
+    );
+    let answer = run(proxy.dir().path(), &["reload", "-c", proxy.config().to_str().unwrap()]);
+    assert!(answer.status.success(), "{answer:?}");
+    assert_eq!((proxy.get("u.test", "/").status(), proxy.get("t.test", "/").text()), (404, "new".to_owned()));
+}
+
+#[test]
 fn signal_and_command() {
     on_workers(|workers| {
         let proxy = Proxy::start(workers, ONE);
