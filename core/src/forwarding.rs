@@ -10,6 +10,7 @@
 
 mod chain;
 mod connection;
+mod names;
 mod peer;
 mod request;
 mod response;
@@ -18,6 +19,7 @@ mod write;
 use crate::http1;
 use crate::reason::Reason;
 
+pub(crate) use names::{HOP_BY_HOP, Names};
 pub use peer::{Peer, Scheme};
 pub use request::{Arrival, Hop, RequestPlan, examine, write_request};
 pub use response::{Persistence, ResponseHop, ResponsePlan, examine_response, write_response};

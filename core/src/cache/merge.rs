@@ -4,26 +4,12 @@ use super::entry::Entry;
 use super::freshness::{Arrival, Freshness};
 use super::{lines, store, tags};
 use crate::config;
+use crate::forwarding::{HOP_BY_HOP, Names};
 use crate::http1::ResponseHead;
 use crate::message::{Field, Name};
 
 /// Never stored: they are for one connection, or written anew for each answer.
-const fn is_hop(name: Name) -> bool {
-    matches!(
-        name,
-        Name::Connection
-            | Name::KeepAlive
-            | Name::ProxyConnection
-            | Name::ContentLength
-            | Name::TransferEncoding
-            | Name::Te
-            | Name::Trailer
-            | Name::Upgrade
-            | Name::ProxyAuthorization
-            | Name::ProxyAuthenticate
-            | Name::ProxyAuthenticationInfo
-    )
-}
+const UNSTORED: Names = HOP_BY_HOP.and(&[Name::Trailer]);
 
 /// What describes the stored bytes themselves: a head that comes without them changes nothing of it.
 const OF_THE_BYTES: &[&[u8]] = &[b"content-encoding", b"content-range", b"content-md5", b"etag"];
@@ -92,7 +78,7 @@ pub fn freshened(
 
 fn keeps(field: &Field, bytes: &[u8], withheld: &[Box<[u8]>]) -> bool {
     let name = field.name.of(bytes);
-    !field.dropped && !is_hop(field.name_id) && !withheld.iter().any(|held| name.eq_ignore_ascii_case(held))
+    !field.dropped && !UNSTORED.has(field.name_id) && !withheld.iter().any(|held| name.eq_ignore_ascii_case(held))
 }
 
 fn updates(field: &Field, bytes: &[u8], withheld: &[Box<[u8]>]) -> bool {

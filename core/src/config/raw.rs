@@ -2,7 +2,8 @@
 //!
 //! `load` calls it with the joined tree of all files. Everything is optional, unknown keys are refused, and it never
 //! stops at the first error: what can't be read is reported and left out, and `load` throws the result away.
-//! The readers here are the words of the language (a text, a switch, a time-out); the submodules are its sentences.
+//! What is here finds keys, texts and the shapes of values; `words` has the words of the language (a switch, a time-out),
+//! the other submodules are its sentences.
 
 mod acme;
 mod admin;
@@ -28,16 +29,16 @@ mod tls;
 mod tracing;
 mod upstream;
 mod websocket;
+mod words;
 
 use super::report::Report;
 use super::schema::{Object, Status};
 use super::suggest::nearest;
 use super::text::{Entry, Map, Mark, Node, Value};
-use super::value::{Fault, Read, amount};
+use super::value::{Fault, Read};
 use super::{Cidr, Config, ErrorKind, Redis, Source, Upstream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// How many unknown names get a "did you mean": each is compared with every known one.
 const MOST_SUGGESTIONS: usize = 200;
@@ -316,76 +317,6 @@ impl<'a> Walk<'a> {
     fn wrong(&mut self, node: &Node, expected: &'static str, mend: impl Into<String>) {
         let text = written(node);
         self.fault(node, &text, Fault::Value { expected, mend: mend.into() });
-    }
-
-    /// Reads one of some words.
-    fn word<T: Clone>(&mut self, node: &Node, what: &'static str, words: &[(&'static str, T)]) -> Option<T> {
-        self.value(node, what, |text| match words.iter().find(|(word, _)| *word == text) {
-            Some((_, value)) => Ok(value.clone()),
-            None => {
-                let known = words.iter().map(|(word, _)| *word);
-                super::value::fault(
-                    what,
-                    match nearest(text, known.clone()) {
-                        Some(meant) => format!("did you mean `{meant}`?"),
-                        None => format!("write {}", known.collect::<Vec<_>>().join(", ")),
-                    },
-                )
-            }
-        })
-    }
-
-    /// Reads `true`, `on`, `false` or `off`.
-    fn switch(&mut self, node: &Node) -> Option<bool> {
-        self.value(node, "a switch", |text| match text {
-            "true" | "on" => Ok(true),
-            "false" | "off" => Ok(false),
-            "yes" | "Yes" | "y" | "1" | "True" | "TRUE" | "On" => super::value::fault("a switch", "write true"),
-            "no" | "No" | "n" | "0" | "False" | "FALSE" | "Off" => super::value::fault("a switch", "write false"),
-            _ => super::value::fault("a switch", "write true or false"),
-        })
-    }
-
-    /// Reads a time-out; the inner `None` is `off`.
-    fn timeout(&mut self, node: &Node) -> Option<Option<Duration>> {
-        self.value(node, "a time-out", |text| match text {
-            "off" | "false" => Ok(None),
-            _ if amount::means_none(text) || text == "unlimited" => {
-                super::value::fault("a time-out", "no time-out is written `off`")
-            }
-            _ => amount::duration(text).map(Some),
-        })
-    }
-
-    /// Reads a time that may be zero, and that always ends.
-    fn span(&mut self, node: &Node) -> Option<Duration> {
-        self.value(node, "a duration", |text| match text {
-            "off" | "false" | "unlimited" => {
-                super::value::fault("a duration", "it has to end some time; write 24h, say")
-            }
-            "0" => super::value::fault("a duration", "the unit is missing; write 0s for at once"),
-            _ => amount::duration(text),
-        })
-    }
-
-    /// Reads a size of at least one byte; the inner `None` is `unlimited`.
-    fn size_or_unlimited(&mut self, node: &Node) -> Option<Option<u64>> {
-        self.value(node, "a size", |text| match text {
-            "unlimited" => Ok(None),
-            "off" | "false" => super::value::fault("a size", "no limit is written `unlimited`"),
-            _ if amount::means_none(text) => super::value::fault("a size", "no limit is written `unlimited`"),
-            _ => amount::size(text).map(Some),
-        })
-    }
-
-    /// Reads a count of at least one; the inner `None` is the word for no limit.
-    fn count_or(&mut self, node: &Node, none: &'static str) -> Option<Option<u64>> {
-        self.value(node, "a count", |text| match text {
-            _ if text == none || (none == "off" && matches!(text, "false" | "unlimited")) => Ok(None),
-            "off" | "false" | "unlimited" => super::value::fault("a count", format!("no limit is written `{none}`")),
-            _ if amount::means_none(text) => super::value::fault("a count", format!("no limit is written `{none}`")),
-            _ => amount::count(text, 1, u32::MAX.into()).map(Some),
-        })
     }
 }
 

@@ -4,8 +4,8 @@
 //! the body will be delimited. It adds nothing to what an upstream says of itself: `Server` and `Date` pass as they are.
 
 use super::connection::{Options, drop_nominated};
-use super::write::{Names, framing_line, kept_lines, line, via_line};
-use super::{Framing, Rejected};
+use super::write::{framing_line, kept_lines, line, via_line};
+use super::{Framing, HOP_BY_HOP, Rejected};
 use crate::message::{Fields, Name, Version};
 use crate::reason::Reason;
 
@@ -75,20 +75,6 @@ pub struct ResponsePlan<'a> {
     pub lines: &'a [u8],
 }
 
-/// The lines of an answer that are written anew or end here.
-const REWRITTEN: Names = Names::of(&[
-    Name::Connection,
-    Name::KeepAlive,
-    Name::ProxyConnection,
-    Name::ContentLength,
-    Name::TransferEncoding,
-    Name::Te,
-    Name::Upgrade,
-    Name::ProxyAuthorization,
-    Name::ProxyAuthenticate,
-    Name::ProxyAuthenticationInfo,
-]);
-
 /// Appends the head of an answer to `out`, up to and with the empty line. The version is always 1.1, our own, whatever
 /// the two ends speak (RFC 9112 §2.3).
 pub fn write_response(out: &mut Vec<u8>, fields: &Fields, bytes: &[u8], plan: &ResponsePlan<'_>) {
@@ -97,7 +83,7 @@ pub fn write_response(out: &mut Vec<u8>, fields: &Fields, bytes: &[u8], plan: &R
     super::write::decimal(out, u64::from(plan.status));
     // The space stands also before an empty phrase (RFC 9112 §4).
     line(out, b" ", plan.phrase);
-    let rewritten = REWRITTEN
+    let rewritten = HOP_BY_HOP
         .with(Name::XRequestId, plan.request_id.is_some())
         .with(Name::ContentLength, plan.framing != Framing::Declared);
     kept_lines(out, fields, bytes, rewritten);

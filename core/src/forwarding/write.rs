@@ -4,36 +4,8 @@
 
 use std::net::IpAddr;
 
-use super::{Framing, PSEUDONYM};
-use crate::message::{Fields, Name, Span, Version};
-
-/// A set of field names as a bit mask, so that the writers test one bit per line.
-#[derive(Clone, Copy)]
-pub(super) struct Names(u64);
-
-impl Names {
-    /// Makes a set; a list with more names than bits would not compile, for it is evaluated in constants.
-    pub(super) const fn of(list: &[Name]) -> Self {
-        let mut bits = 0;
-        let mut at = 0;
-        while at < list.len() {
-            bits |= 1_u64 << list[at] as u32;
-            at += 1;
-        }
-        Self(bits)
-    }
-
-    /// The set with a name more or less.
-    pub(super) const fn with(self, name: Name, present: bool) -> Self {
-        let rest = self.0 & !(1 << name as u32);
-        Self(rest | (present as u64) << name as u32)
-    }
-
-    /// Tells whether `name` is in it.
-    pub(super) const fn has(self, name: Name) -> bool {
-        self.0 >> name as u32 & 1 == 1
-    }
-}
+use super::{Framing, Names, PSEUDONYM};
+use crate::message::{Fields, Span, Version};
 
 /// Copies the lines that are neither dropped nor in `rewritten`. Adjacent ones go as one run: a head where nothing is
 /// touched is one copy.

@@ -8,6 +8,7 @@ use std::io::Write as _;
 
 use super::edits::{is_own, line};
 use crate::config;
+use crate::forwarding::{HOP_BY_HOP, Names};
 use crate::message::{Fields, Name};
 use crate::route::Facts;
 use crate::snapshot::UpstreamId;
@@ -101,30 +102,22 @@ pub fn told_lines(answer: &Fields, bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Whether a field of the request goes into the question. What makes an answer conditional, partial or compressed, and
-/// what belongs to a body, a connection or an upgrade, would mean something else there.
+/// What belongs to a body, a connection or an upgrade would mean something else in the question.
+const ELSEWHERE: Names = HOP_BY_HOP.and(&[
+    Name::Host,
+    Name::Trailer,
+    Name::Expect,
+    Name::ContentType,
+    Name::MaxForwards,
+    Name::XRequestId,
+    Name::Http2Settings,
+]);
+
+/// Whether a field of the request goes into the question. What makes an answer conditional, partial or compressed does not.
 fn passes(id: Name, name: &[u8]) -> bool {
     let lower = name.to_ascii_lowercase();
-    let belongs_elsewhere = matches!(
-        id,
-        Name::Host
-            | Name::Connection
-            | Name::KeepAlive
-            | Name::ProxyConnection
-            | Name::ContentLength
-            | Name::TransferEncoding
-            | Name::Te
-            | Name::Trailer
-            | Name::Upgrade
-            | Name::Expect
-            | Name::ContentType
-            | Name::ProxyAuthorization
-            | Name::MaxForwards
-            | Name::XRequestId
-            | Name::Http2Settings
-    );
     let kinds: [&[u8]; 5] = [b"if-", b"content-", b"sec-websocket-", b"x-original-", b"accept-encoding"];
-    !belongs_elsewhere
+    !ELSEWHERE.has(id)
         && lower != b"range"
         && !std::str::from_utf8(&lower).is_ok_and(is_own)
         && !kinds.iter().any(|kind| lower.starts_with(kind))

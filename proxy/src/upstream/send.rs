@@ -214,11 +214,7 @@ impl Sending<'_> {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(reset(None))),
                 Poll::Ready(Ok(read)) => {
                     desk.answer_input.fill(read);
-                    if !self.heard {
-                        self.heard = true;
-                        self.since = record.clock(self.attempt.worker);
-                        record.first_byte(self.since);
-                    }
+                    self.hear(record);
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(reset(Some(error)))),
             }
@@ -237,17 +233,22 @@ impl Sending<'_> {
         loop {
             ready!(upstream.poll_head(context, desk, self.attempt.limits.fields))
                 .map_err(|error| reset(Some(error)))?;
-            if !self.heard {
-                self.heard = true;
-                self.since = record.clock(self.attempt.worker);
-                record.first_byte(self.since);
-            }
+            self.hear(record);
             if !is_interim(desk.answer.status) {
                 return Poll::Ready(Ok(()));
             }
             interim.relay(context, self.attempt.client, desk)?;
             self.attempt.worker.counters.status(100);
             self.since = self.attempt.worker.deadlines.about_now();
+        }
+    }
+
+    /// Notes that something of the answer is there, and when the first of it was.
+    fn hear(&mut self, record: &mut Record) {
+        if !self.heard {
+            self.heard = true;
+            self.since = record.clock(self.attempt.worker);
+            record.first_byte(self.since);
         }
     }
 

@@ -222,9 +222,7 @@ pub(super) fn outlier(walk: &mut Walk<'_>, node: &Node) -> Option<Option<Outlier
     if let Some(count) = fields.value("failures").and_then(|node| walk.count_or(node, "off")) {
         outlier.failures = count.map(|count| u32::try_from(count).unwrap_or(u32::MAX));
     }
-    if let Some(time) = fields.value("latency").and_then(|node| walk.timeout(node)) {
-        outlier.latency = time;
-    }
+    walk.timeout_over(&fields, "latency", &mut outlier.latency);
     for (key, place) in [("hold", &mut outlier.hold), ("max_hold", &mut outlier.max_hold)] {
         if let Some(time) = fields.value(key).and_then(|node| walk.value(node, "a duration", pause)) {
             *place = time;

@@ -77,9 +77,7 @@ fn timeouts(walk: &mut Walk<'_>, node: &Node, mut timeouts: Timeouts) -> Timeout
         ("keep_alive", &mut timeouts.keep_alive),
     ];
     for (key, place) in places {
-        if let Some(time) = fields.value(key).and_then(|node| walk.timeout(node)) {
-            *place = time;
-        }
+        walk.timeout_over(&fields, key, place);
     }
     timeouts
 }

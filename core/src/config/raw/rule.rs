@@ -303,9 +303,7 @@ pub(super) fn timeouts(walk: &mut Walk<'_>, node: &Node, outer: Timeouts) -> Tim
         ("write", &mut timeouts.write),
         ("total", &mut timeouts.total),
     ] {
-        if let Some(time) = fields.value(key).and_then(|node| walk.timeout(node)) {
-            *place = time;
-        }
+        walk.timeout_over(&fields, key, place);
     }
     timeouts
 }

@@ -141,9 +141,7 @@ fn timeouts(walk: &mut Walk<'_>, node: &Node) -> Timeouts {
         ("write", &mut timeouts.write),
         ("total", &mut timeouts.total),
     ] {
-        if let Some(time) = fields.value(key).and_then(|node| walk.timeout(node)) {
-            *place = time;
-        }
+        walk.timeout_over(&fields, key, place);
     }
     timeouts
 }
@@ -200,9 +198,7 @@ fn limits(walk: &mut Walk<'_>, node: &Node) -> Limits {
     if let Some(count) = fields.value("requests_per_connection").and_then(|node| walk.count_or(node, "unlimited")) {
         limits.requests_per_connection = narrow(count);
     }
-    if let Some(age) = fields.value("connection_age").and_then(|node| walk.timeout(node)) {
-        limits.connection_age = age;
-    }
+    walk.timeout_over(&fields, "connection_age", &mut limits.connection_age);
     limits
 }
 

@@ -3,25 +3,15 @@
 //! Written for each attempt from what `examine` found. It reads no field that `examine` has not judged.
 
 use super::{Hop, Told};
-use crate::forwarding::write::{Names, address, framing_line, kept_lines, line, number_line, via_line};
-use crate::forwarding::{Framing, Peer};
+use crate::forwarding::write::{address, framing_line, kept_lines, line, number_line, via_line};
+use crate::forwarding::{Framing, HOP_BY_HOP, Names, Peer};
 use crate::message::{Fields, Name, Span, Version};
 use crate::policy::edits::HeadEdits;
 
 /// The lines of a request that are written anew or end here.
-const REWRITTEN: Names = Names::of(&[
+const REWRITTEN: Names = HOP_BY_HOP.and(&[
     Name::Host,
-    Name::Connection,
-    Name::KeepAlive,
-    Name::ProxyConnection,
-    Name::ContentLength,
-    Name::TransferEncoding,
-    Name::Te,
-    Name::Upgrade,
     Name::Http2Settings,
-    Name::ProxyAuthorization,
-    Name::ProxyAuthenticate,
-    Name::ProxyAuthenticationInfo,
     Name::Forwarded,
     Name::XForwardedFor,
     Name::XForwardedProto,

@@ -120,9 +120,7 @@ pub(super) fn security(walk: &mut Walk<'_>, node: &Node) -> Option<Option<Securi
         return walk.switch(node).map(|on| on.then_some(headers));
     };
     let fields = walk.fields(node, &SECURITY)?;
-    if let Some(time) = fields.value("hsts").and_then(|node| walk.timeout(node)) {
-        headers.hsts = time;
-    }
+    walk.timeout_over(&fields, "hsts", &mut headers.hsts);
     if let Some(node) = fields.value("frame") {
         let words = [("deny", Some("DENY")), ("sameorigin", Some("SAMEORIGIN")), ("off", None), ("false", None)];
         headers.frame = walk.word(node, "who may frame pages", &words).flatten();
