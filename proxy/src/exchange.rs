@@ -161,7 +161,7 @@ async fn exchange(
     let mut interim = Interim::new(desk.request.version, admitted.hop.expect_continue);
     let mut upstream = match reach(connection, desk, record, &admitted, upstream, upload, &mut interim).await {
         Ok(upstream) => upstream,
-        Err(error) if admitted.session.is_none() => return Err(error),
+        Err(error) if admitted.session.is_none() || interim.owes() => return Err(interim.or(error)),
         Err(error) => {
             return Box::pin(resume::instead(connection, desk, record, admitted.session.as_deref(), error)).await;
         }
@@ -171,9 +171,11 @@ async fn exchange(
     upload.forget();
     record.upstream_status = desk.answer.status;
     if desk.answer.status == 101 {
+        interim.settled()?;
         return switch::switch_protocols(connection, desk, record, &admitted, upload, upstream).await; // 502
     }
-    answer::relay(connection, desk, record, &admitted, upload, upstream, &mut interim).await
+    let relayed = answer::relay(connection, desk, record, &admitted, upload, upstream, &mut interim).await;
+    relayed.map_err(|error| interim.or(error))
 }
 
 /// Asks who is there, and then the rest of the policies. `Some` is the answer of a service that was asked.
@@ -257,7 +259,6 @@ async fn reach(
                 let cookie = bonds.as_ref().map_or_else(Vec::new, |bonds| bonds.set(attempts.last_place(), desk));
                 return Ok(answer::Upstream { connection: kept, permit, cookie, place: None, fill: None });
             }
-            // An answer of ours would begin in the middle of an interim head that the client does not take.
             Err(_) if interim.owes() => return Err(ProxyError::gone()),
             Err(error) => {
                 // 502, 504, or another try

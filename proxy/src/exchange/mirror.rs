@@ -176,7 +176,9 @@ impl Copy {
         {
             let mut body = BodyDecoder::new(framing, trailers);
             let read = read_body(&deadline, &mut asked, &kept.transport, &mut body, rule.timeouts.idle).await;
-            if read.is_ok() && body.is_done() && asked.answer.keep_alive && framing != Framing::Close {
+            // An answer may come before the body is there: what is left of that would be read as the next request.
+            let clean = read.is_ok_and(|read| read.is_clean) && upload.is_whole();
+            if clean && asked.answer.keep_alive && framing != Framing::Close {
                 put_back(&worker, kept, &permit);
             }
         }

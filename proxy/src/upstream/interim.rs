@@ -101,6 +101,20 @@ impl Interim {
         !self.pending.is_empty()
     }
 
+    /// What becomes of an error: an answer about it would begin in the middle of an interim head that the client does not
+    /// take, and so would anything else that is not written behind it. Then the client is as good as gone.
+    pub fn or(&self, error: ProxyError) -> ProxyError {
+        if self.owes() { ProxyError::gone() } else { error }
+    }
+
+    /// Makes sure that the client has taken everything, before an answer that does not begin with what it has not taken.
+    ///
+    /// # Errors
+    /// `client_gone`
+    pub fn settled(&self) -> Result<(), ProxyError> {
+        if self.owes() { Err(ProxyError::gone()) } else { Ok(()) }
+    }
+
     /// What the client has not taken yet: it stands before the final head.
     pub fn take_pending(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.pending)

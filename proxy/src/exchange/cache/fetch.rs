@@ -72,6 +72,7 @@ impl Fetch {
         let mut interim = Interim::new(desk.request.version, admitted.hop.expect_continue);
         let begun = connection.worker.deadlines.about_now();
         let reached = reach(connection, desk, record, admitted, self.upstream, upload, &mut interim).await;
+        let reached = reached.map_err(|error| interim.or(error));
         restore(desk);
         let now = connection.worker.deadlines.about_now();
         let upstream = match reached {
@@ -86,17 +87,21 @@ impl Fetch {
         record.upstream_status = desk.answer.status;
         if desk.answer.status == 304 && asks {
             let whole = desk.answer_input.filled().len() == desk.answer.len;
-            if desk.answer.keep_alive && whole && !interim.owes() {
+            if desk.answer.keep_alive && whole && upload.is_whole() {
                 keep(connection, upstream);
             }
+            interim.settled()?;
             return self.renewed(connection, desk, record, admitted, begun).await;
         }
         if is_error(desk.answer.status) && self.stands_in(now) && !interim.owes() {
             drop(self.lead.take());
             return self.hit(connection, desk, record, admitted, now, "stale-if-error").await;
         }
-        let upstream = self.take(connection, desk, record, upstream, begun)?;
-        answer::relay(connection, desk, record, admitted, upload, upstream, &mut interim).await
+        let relayed = match self.take(connection, desk, record, upstream, begun) {
+            Ok(upstream) => answer::relay(connection, desk, record, admitted, upload, upstream, &mut interim).await,
+            Err(error) => Err(error),
+        };
+        relayed.map_err(|error| interim.or(error))
     }
 
     /// Makes the request ask about what is stored, where that is possible. What the client asks itself is kept for then.

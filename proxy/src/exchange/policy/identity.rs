@@ -228,13 +228,21 @@ async fn question(
         .map_err(|error| ProxyError::upstream(Reason::UpstreamBadResponse, error.detail()))?;
     let mut body = BodyDecoder::new(framing, trailers);
     let deadline = &connection.deadline;
-    let passed = read_body(deadline, asked, &kept.transport, &mut body, rule.timeouts.idle).await?;
-    if body.is_done() && asked.answer.keep_alive && framing != Framing::Close {
+    let read = read_body(deadline, asked, &kept.transport, &mut body, rule.timeouts.idle).await?;
+    if read.is_clean && asked.answer.keep_alive && framing != Framing::Close {
         let spent =
             crate::exchange::answer::Upstream { connection: kept, permit, cookie: Vec::new(), place: None, fill: None };
         crate::exchange::keep(connection, spent);
     }
-    Ok(passed)
+    Ok(read.bytes)
+}
+
+/// What was read of a body.
+pub(in crate::exchange) struct ReadBody {
+    /// As much of it as was taken.
+    bytes: Vec<u8>,
+    /// It came whole, and nothing behind it: the connection is where the next answer begins.
+    pub(in crate::exchange) is_clean: bool,
 }
 
 /// Reads what there is of a body, up to [`MOST_BODY`]; a longer one is cut off, and its connection is not used again.
@@ -244,7 +252,7 @@ pub(in crate::exchange) async fn read_body(
     transport: &crate::transport::Transport,
     body: &mut BodyDecoder,
     patience: Option<std::time::Duration>,
-) -> Result<Vec<u8>, ProxyError> {
+) -> Result<ReadBody, ProxyError> {
     let bad = || ProxyError::upstream(Reason::UpstreamBadResponse, "The answer about who asks is malformed.");
     let mut whole = Vec::new();
     let mut piece = asked.answer_input.filled().get(asked.answer.len..).unwrap_or_default().to_vec();
@@ -252,8 +260,9 @@ pub(in crate::exchange) async fn read_body(
         let decoded = body.decode(&mut piece).map_err(|_| bad())?;
         whole.extend_from_slice(piece.get(..decoded.produced).unwrap_or_default());
         if decoded.done || whole.len() >= MOST_BODY {
+            let is_clean = decoded.done && decoded.consumed == piece.len();
             whole.truncate(MOST_BODY);
-            return Ok(whole);
+            return Ok(ReadBody { bytes: whole, is_clean });
         }
         piece.resize(8 * 1024, 0);
         deadline.set_in(patience);
@@ -269,7 +278,7 @@ pub(in crate::exchange) async fn read_body(
         let read = read.await.map_err(|error| bad().because(error))?;
         piece.truncate(read);
         if read == 0 {
-            return if body.finish_on_eof() { Ok(whole) } else { Err(bad()) };
+            return if body.finish_on_eof() { Ok(ReadBody { bytes: whole, is_clean: false }) } else { Err(bad()) };
         }
     }
 }

@@ -81,6 +81,19 @@ impl Origin {
         Self::serve(place, None, script, move || listener.accept().map(|(s, _)| Wire::from_tcp(s)))
     }
 
+    /// Starts an origin whose connections leave little room in the kernel on the other end too: segments as on a real
+    /// network, and a small window.
+    pub(crate) fn start_tight(script: impl Fn(&mut Wire, usize) + Send + Sync + 'static) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.set_tcp_mss(536).unwrap();
+        socket.set_recv_buffer_size(2 * 1024).unwrap();
+        socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+        socket.listen(64).unwrap();
+        let listener = TcpListener::from(socket);
+        let place = Place::Tcp(listener.local_addr().unwrap());
+        Self::serve(place, None, script, move || listener.accept().map(|(s, _)| Wire::from_tcp(s)))
+    }
+
     /// Starts an origin on a unix socket.
     pub(crate) fn start_unix(script: impl Fn(&mut Wire, usize) + Send + Sync + 'static) -> Self {
         let dir = TempDir::new();

@@ -75,6 +75,45 @@ fn copies_go_elsewhere_and_hurt_nobody() {
 }
 
 #[test]
+fn copy_that_is_answered_before_its_body_is_there_leaves_no_connection() {
+    on_workers(|workers| {
+        // Answers a head at once, and takes its body only when it is told to.
+        let go = std::sync::Arc::new(std::sync::Barrier::new(2));
+        let told = std::sync::Arc::clone(&go);
+        let shadow = Origin::start_tight(move |wire, number| {
+            while wire.request_head().is_some() {
+                wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+                if number == 0 {
+                    told.wait();
+                    return drop(wire.rest());
+                }
+            }
+        });
+        let origin = Origin::ok();
+        let proxy = Proxy::start(
+            workers,
+            &format!(
+                "upstreams: {{ shadow: [\"{}\"] }}\nroutes:\n  m.test: {{ to: \"{}\", mirror: shadow }}\n  \
+                 s.test: shadow\n",
+                shadow.address(),
+                origin.address()
+            ),
+        );
+        let body = "x".repeat(64_000);
+        let post = format!("POST /m HTTP/1.1\r\nHost: m.test\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let mut client = proxy.send(post);
+        assert_eq!(client.response().status(), 200);
+        let _ = shadow.wait_head(0);
+        // On the connection of the copy they would stand in the middle of its body.
+        let victims: Vec<u16> = (0..30).map(|_| proxy.get("s.test", "/victim").status()).collect();
+        go.wait();
+        shadow.wait_ended(0);
+        assert!(victims.iter().all(|status| *status == 200), "{victims:?}");
+        assert!(!String::from_utf8_lossy(&shadow.received_by(0)).contains("/victim"));
+    });
+}
+
+#[test]
 fn attacks_are_refused_or_logged() {
     on_workers(|workers| {
         let origin = Origin::ok();

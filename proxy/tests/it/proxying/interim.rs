@@ -1,6 +1,7 @@
 //! Interim answers, early answers, and clients that end their direction first.
 
-use crate::harness::{Ending, Origin, Pair, on_workers};
+use crate::harness::{Ending, Origin, Pair, Wire, on_workers, poll_for};
+use std::time::Duration;
 
 const EXPECT: &str = "POST /e HTTP/1.1\r\nHost: t.test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
 
@@ -166,4 +167,55 @@ fn client_that_resets_while_the_origin_works() {
         origin.wait_all_ended();
         assert_eq!(proxy.wait_access_of("/gone")["reason"], "client_gone");
     });
+}
+
+/// Origins with long hints before each of these answers, which a client that reads nothing does not take.
+fn half_taken(more: &str, answer: &'static str) {
+    on_workers(|workers| {
+        let link = "l".repeat(14_000);
+        let hints = format!("HTTP/1.1 103 Early Hints\r\nLink: {link}\r\nLink: {link}\r\n\r\n");
+        let origin = Origin::start(move |wire, _| {
+            while let Some(head) = wire.request_head() {
+                match () {
+                    () if head.field("x-first").is_some() => wire.offer(
+                        "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nCache-Control: no-cache\r\nContent-Length: 2\r\n\r\nok",
+                    ),
+                    () => wire.offer(format!("{hints}{hints}{answer}")),
+                }
+            }
+        });
+        let proxy = crate::harness::Proxy::start(
+            workers,
+            &format!("routes:\n  t.test: {{ to: \"{}\"{more} }}\n", origin.address()),
+        );
+        assert_eq!(
+            proxy.ask("GET /a HTTP/1.1\r\nHost: t.test\r\nX-First: 1\r\nConnection: close\r\n\r\n").status(),
+            200
+        );
+        let mut client = Wire::connect_narrow(proxy.address());
+        client.offer("GET /a HTTP/1.1\r\nHost: t.test\r\n\r\n".repeat(150));
+        client.offer("GET /a HTTP/1.1\r\nHost: t.test\r\nConnection: close\r\n\r\n");
+        // Until nothing moves any more: the proxy waits for the client, or has given it up.
+        let mut last = 0;
+        while poll_for(Duration::from_millis(300), || (origin.received().len() != last).then_some(())).is_some() {
+            last = origin.received().len();
+        }
+        let bytes = client.rest();
+        let text = String::from_utf8_lossy(&bytes);
+        for head in
+            text.match_indices("HTTP/1.1 ").map(|(at, _)| text.get(at.saturating_sub(1)..at).unwrap_or_default())
+        {
+            assert_ne!(head, "l", "an answer begins inside of another one's head");
+        }
+    });
+}
+
+#[test]
+fn answer_of_our_own_never_begins_inside_of_hints_that_are_half_taken() {
+    half_taken("", "HTTP/1.1 200 OK\r\nConnection: set-cookie\r\nSet-Cookie: a=b\r\nContent-Length: 2\r\n\r\nok");
+}
+
+#[test]
+fn stored_answer_never_begins_inside_of_hints_that_are_half_taken() {
+    half_taken(", cache: true", "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nCache-Control: no-cache\r\n\r\n");
 }
