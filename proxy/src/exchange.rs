@@ -230,7 +230,8 @@ async fn reach(
             Ok(permit) => permit,
             Err(error) => {
                 // 503, or another look
-                Box::pin(hold::wait(connection, desk, rule, &mut attempts, ends, error)).await?;
+                let failed = (hold::Failed::Pick, error);
+                Box::pin(hold::wait(connection, desk, rule, &mut attempts, ends, failed)).await?;
                 continue;
             }
         };

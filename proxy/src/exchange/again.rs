@@ -7,7 +7,7 @@ use std::time::Duration;
 use switchboard_core::moment::Moment;
 use switchboard_core::snapshot::Rule;
 
-use super::hold;
+use super::hold::{self, Failed};
 use super::upload::Upload;
 use crate::desk::Desk;
 use crate::error::ProxyError;
@@ -39,7 +39,7 @@ pub async fn again(
     match attempts.again(error, &admitted.rule, nature) {
         Ok(later) => repeat(connection, upload, later, ends).await,
         Err(error) if replayable => {
-            hold::wait(connection, desk, &admitted.rule, attempts, ends, error).await?;
+            hold::wait(connection, desk, &admitted.rule, attempts, ends, (Failed::Attempt, error)).await?;
             upload.rewind();
             Ok(())
         }

@@ -30,6 +30,15 @@ struct Wish {
     turn: bool,
 }
 
+/// What failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// A pick: whoever ends an exchange calls those who wait for a turn.
+    Pick,
+    /// An attempt at an endpoint that was picked. What this machine lacked for it, nobody calls for.
+    Attempt,
+}
+
 /// Waits until it makes sense to pick again.
 ///
 /// # Errors
@@ -40,9 +49,9 @@ pub async fn wait(
     rule: &Rule,
     attempts: &mut Attempts,
     ends: Moment,
-    error: ProxyError,
+    (failed, error): (Failed, ProxyError),
 ) -> Result<(), ProxyError> {
-    let Some(wish) = wish(rule, attempts, &error) else { return Err(error) };
+    let Some(wish) = wish(rule, attempts, failed, &error) else { return Err(error) };
     let worker = &connection.worker;
     let refused = error.reason == Reason::ConnectRefused;
     let hold = match attempts.hold.take().filter(|hold| hold.ticket.is_of(&wish.line)) {
@@ -93,10 +102,10 @@ pub async fn wait(
 }
 
 /// What this request may wait for where it failed like this.
-fn wish(rule: &Rule, attempts: &Attempts, error: &ProxyError) -> Option<Wish> {
+fn wish(rule: &Rule, attempts: &Attempts, failed: Failed, error: &ProxyError) -> Option<Wish> {
     let live = attempts.live()?;
     match error.reason {
-        Reason::Overloaded => {
+        Reason::Overloaded if failed == Failed::Pick => {
             let bounds = attempts.generation().snapshot.upstream(attempts.upstream()).limits;
             let (most, patience) = (bounds.queue, bounds.queue_timeout);
             (most > 0).then(|| Wish { line: Arc::clone(&live.queue), patience, most, room: u64::MAX, turn: true })

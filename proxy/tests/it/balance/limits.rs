@@ -1,6 +1,6 @@
 //! `max_requests`, `limits` and the queue: who is above waits for a turn, in order, within bounds.
 
-use super::{GET, OK, group};
+use super::{GET, OK, dead, group};
 use crate::harness::{Origin, Wire, assert_own_answer, on_workers, poll};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -118,5 +118,25 @@ fn the_full_are_passed_over() {
         (0..6).for_each(|_| assert_eq!(proxy.ask(GET).text(), "quick"));
         tell.send(()).unwrap();
         assert_eq!(first.response().text(), "ok");
+    });
+}
+
+/// What the machine lacks for a connection is no turn to wait for: who waited would look at once, for ever.
+#[test]
+fn who_meets_a_machine_without_descriptors_is_told_at_once() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    on_workers(|workers| {
+        let (_socket, address) = dead();
+        let proxy = group(workers, &[address.to_string()], "", "");
+        let mut client = proxy.send(GET);
+        assert_own_answer(&client.response(), 502, "connect_refused");
+        let pid = Pid::from_raw(i32::try_from(proxy.pid()).unwrap());
+        let few = Rlimit { current: Some(3), maximum: rustix::process::getrlimit(Resource::Nofile).maximum };
+        let before = prlimit(pid, Resource::Nofile, few).unwrap();
+        client.send(GET);
+        assert_own_answer(&client.response(), 503, "overloaded");
+        prlimit(pid, Resource::Nofile, before).unwrap();
+        client.send(GET);
+        assert_own_answer(&client.response(), 502, "connect_refused");
     });
 }
