@@ -132,6 +132,15 @@ impl Transport {
         }
     }
 
+    /// How many of the bytes that were offered last and not taken are on their way all the same: whoever would rather not
+    /// send them comes too late for these.
+    pub fn under_way(&self) -> usize {
+        match self {
+            Self::Tls(stream) => stream.under_way(),
+            Self::Plain(_) | Self::Stream(_) | Self::Nobody => 0,
+        }
+    }
+
     /// Writes once, and lets the kernel wait for what follows at once, where that saves a packet.
     pub fn poll_write_more(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {

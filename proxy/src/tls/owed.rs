@@ -59,6 +59,11 @@ impl Owed {
         self.at > 0 || self.records.iter().any(|record| record.plain > 0)
     }
 
+    /// Plaintext that a caller has still to be told of: it is in records already, or has gone.
+    pub(super) fn uncounted(&self) -> usize {
+        self.progress + self.records.iter().map(|record| record.plain - record.counted).sum::<usize>()
+    }
+
     /// What it has still to take.
     pub(super) fn rest(&self) -> &[u8] {
         self.wire.get(self.at..).unwrap_or_default()
@@ -111,6 +116,7 @@ mod tests {
             let mut gone = 0;
             for &(sent, expect) in steps {
                 owed.advance(sent);
+                assert_eq!(gone + owed.uncounted(), plain);
                 gone += owed.take_progress();
                 assert_eq!(gone, expect, "after {sent} more of {records:?}");
             }

@@ -170,6 +170,11 @@ impl TlsStream {
         }
     }
 
+    /// As [`Transport::under_way`](crate::transport::Transport::under_way).
+    pub fn under_way(&self) -> usize {
+        self.state.borrow().owed.uncounted()
+    }
+
     /// Encrypts what is offered, up to a bound, and sends it in one system call with what TLS has to say itself. `None`
     /// where the socket did not take all: the rest is owed.
     fn send(&self, state: &mut State, slices: &[IoSlice<'_>]) -> io::Result<Option<usize>> {

@@ -11,6 +11,9 @@ use super::lane::Lane;
 use crate::deadline::Deadlines;
 use crate::transport::Transport;
 
+/// One record of TLS (RFC 8446 §5.1).
+const LITTLE: usize = 16 * 1024;
+
 /// One direction.
 #[derive(Debug)]
 pub(super) struct Flow {
@@ -184,15 +187,16 @@ impl Flow {
         lane: &mut Lane,
     ) -> Result<bool, Stop> {
         let mut taken = 0;
-        if self.pending.is_empty() && !bytes.is_empty() {
-            taken = match sink.poll_write(context, &[IoSlice::new(bytes)]) {
-                Poll::Pending => 0,
+        while self.pending.is_empty() && taken < bytes.len() {
+            let rest = bytes.get(taken..).unwrap_or_default();
+            match sink.poll_write(context, &[IoSlice::new(at_once(rest, lane.is_lossy()))]) {
+                Poll::Pending => break,
                 Poll::Ready(Err(_)) => return Err(Stop::SinkFailed),
-                Poll::Ready(Ok(taken)) => taken,
-            };
+                Poll::Ready(Ok(more)) => taken += more,
+            }
         }
         if taken < bytes.len() {
-            lane.keep(before, &mut self.pending, bytes, taken);
+            lane.keep(before, &mut self.pending, bytes, taken, sink.under_way());
         }
         Ok(!self.pending.is_empty())
     }
@@ -206,8 +210,9 @@ impl Flow {
         clock: &Deadlines,
         mut lane: Option<&mut Lane>,
     ) -> Poll<Result<(), Stop>> {
+        let lossy = lane.as_ref().is_some_and(|lane| lane.is_lossy());
         while !self.pending.is_empty() {
-            match sink.poll_write(context, &[IoSlice::new(&self.pending)]) {
+            match sink.poll_write(context, &[IoSlice::new(at_once(&self.pending, lossy))]) {
                 Poll::Pending => {
                     self.stalled_since.get_or_insert_with(|| clock.now());
                     return Poll::Pending;
@@ -228,4 +233,11 @@ impl Flow {
         self.pending = Vec::new();
         Poll::Ready(Ok(()))
     }
+}
+
+/// What is offered at once. Little where some may be left out later: what TLS has encrypted by then can't be.
+#[inline]
+fn at_once(bytes: &[u8], lossy: bool) -> &[u8] {
+    let most = if lossy { LITTLE } else { bytes.len() };
+    bytes.get(..most).unwrap_or(bytes)
 }

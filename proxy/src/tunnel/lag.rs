@@ -29,6 +29,11 @@ impl Lag {
         (on_lag != OnLag::Backpressure).then(|| Box::new(Self { on_lag, most, backlog: None, dropped: 0, over: false }))
     }
 
+    /// Whether some of what is pending may be left out.
+    pub(super) fn is_lossy(&self) -> bool {
+        self.on_lag == OnLag::DropOldest
+    }
+
     /// Whether more may be read while `pending` bytes wait for the sink.
     pub(super) fn reads_on(&self, pending: usize) -> bool {
         match self.on_lag {
@@ -39,8 +44,16 @@ impl Lag {
     }
 
     /// Takes bytes that go on behind what is pending. `before` is where their scanner stood before them. Where nothing was
-    /// pending, the sink may have `taken` some of them already.
-    pub(super) fn add(&mut self, before: &Scanner, pending: &mut Vec<u8>, bytes: &[u8], taken: usize) {
+    /// pending, the sink may have `taken` some of them already. The first `under_way` bytes of what is pending then can't be
+    /// left out.
+    pub(super) fn add(
+        &mut self,
+        before: &Scanner,
+        pending: &mut Vec<u8>,
+        bytes: &[u8],
+        taken: usize,
+        under_way: usize,
+    ) {
         let row = pending.len();
         pending.extend_from_slice(bytes.get(taken..).unwrap_or_default());
         match self.on_lag {
@@ -50,6 +63,7 @@ impl Lag {
                 let backlog = self.backlog.get_or_insert_with(|| Backlog::after(before));
                 backlog.add(row, bytes);
                 backlog.take(taken);
+                backlog.pin(under_way);
                 while pending.len() > self.most
                     && let Some(range) = backlog.leave_out()
                 {

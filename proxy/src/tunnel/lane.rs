@@ -101,17 +101,31 @@ impl Lane {
         !self.sealed && self.lag.as_ref().is_some_and(|lag| lag.reads_on(pending))
     }
 
+    /// Whether some of what is pending may be left out later.
+    #[inline]
+    pub(super) fn is_lossy(&self) -> bool {
+        self.lag.as_ref().is_some_and(|lag| lag.is_lossy())
+    }
+
     /// The scanner as it stands, where what comes next may have to be told apart once the sink is slow.
     #[inline]
     pub(super) fn mark(&self) -> Option<Scanner> {
         if self.lag.is_some() { Some(self.scanner.clone()) } else { None }
     }
 
-    /// Keeps what the sink did not take: of `bytes`, whose scanner stood at `before`, all but the first `taken`.
+    /// Keeps what the sink did not take: of `bytes`, whose scanner stood at `before`, all but the first `taken`. The sink
+    /// has so much `under_way` of what is pending then.
     #[cold]
-    pub(super) fn keep(&mut self, before: &Scanner, pending: &mut Vec<u8>, bytes: &[u8], taken: usize) {
+    pub(super) fn keep(
+        &mut self,
+        before: &Scanner,
+        pending: &mut Vec<u8>,
+        bytes: &[u8],
+        taken: usize,
+        under_way: usize,
+    ) {
         let Some(lag) = &mut self.lag else { return };
-        lag.add(before, pending, bytes, taken);
+        lag.add(before, pending, bytes, taken, under_way);
         if lag.is_over() && !self.noted.lags {
             self.noted.lags = true;
             self.noted.any = true;

@@ -24,7 +24,7 @@ pub(crate) use proxy::{Proxy, run};
 pub(crate) use python::{Python, python_judge};
 pub(crate) use redis::Redis;
 pub(crate) use temp::TempDir;
-pub(crate) use wire::{Ending, Wire};
+pub(crate) use wire::{Ending, Wire, narrow};
 
 use std::time::{Duration, Instant};
 

@@ -114,6 +114,18 @@ impl Backlog {
         }
     }
 
+    /// The first `bytes` of the row can't be left out any more: they are on their way, though not counted as gone yet.
+    pub fn pin(&mut self, bytes: usize) {
+        let mut from = 0;
+        for piece in &mut self.pieces {
+            if from >= bytes {
+                break;
+            }
+            piece.lossy = false;
+            from += piece.bytes;
+        }
+    }
+
     /// Whether [`Self::leave_out`] would find something.
     #[must_use]
     pub fn is_lossy(&self) -> bool {
@@ -191,6 +203,24 @@ mod tests {
         check(&[frame(0x01, b'a', 3), frame(0x89, b'p', 1), frame(0x80, b'd', 3), plain(b'b')], 0, "apd");
         check(&[plain(b'b'), frame(0x01, b'a', 3)], 0, "a");
         check(&[plain(b'b'), plain(b'a')[..4].to_vec()], 0, "a");
+    }
+
+    #[test]
+    fn what_is_on_its_way_stays() {
+        let frames = [frame(0x81, b'a', 5), frame(0x81, b'b', 9), frame(0x81, b'c', 2)];
+        for (pinned, stays) in [(0, 0), (1, 1), (7, 1), (8, 2), (18, 2), (19, 3), (99, 3)] {
+            let mut backlog = Backlog::after(&Scanner::new(Sender::Server, 0));
+            let mut row = Vec::new();
+            for frame in &frames {
+                backlog.add(row.len(), frame);
+                row.extend_from_slice(frame);
+            }
+            backlog.pin(pinned);
+            while let Some(range) = backlog.leave_out() {
+                row.drain(range);
+            }
+            assert_eq!(row, frames[..stays].concat(), "{pinned} bytes are on their way");
+        }
     }
 
     #[test]

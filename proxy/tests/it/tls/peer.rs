@@ -1,10 +1,11 @@
 //! Certificates of a test's own, and a client that can say anything in its handshake.
 
-use crate::harness::{PATIENCE, TempDir};
+use crate::harness::{PATIENCE, TempDir, narrow};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
+use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -58,7 +59,7 @@ impl Authority {
     }
 
     /// A client that trusts this authority and shows `identity`, if any. Sessions are kept from one use to the next.
-    pub(super) fn client(&self, identity: Option<&str>) -> Arc<ClientConfig> {
+    pub(crate) fn client(&self, identity: Option<&str>) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.path("ca.pem")).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -76,11 +77,22 @@ impl Authority {
 }
 
 /// A connection over TLS.
-pub(super) struct Secure(StreamOwned<ClientConnection, TcpStream>);
+pub(crate) struct Secure(StreamOwned<ClientConnection, TcpStream>);
 
 /// Shakes hands as `name`.
 pub(super) fn connect(at: SocketAddr, name: &str, config: &Arc<ClientConfig>) -> io::Result<Secure> {
-    let mut socket = TcpStream::connect(at)?;
+    over(TcpStream::connect(at)?, name, config)
+}
+
+/// The same with little room for what it is sent.
+pub(crate) fn connect_narrow(at: SocketAddr, name: &str, config: &Arc<ClientConfig>) -> io::Result<Secure> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    narrow(&SockRef::from(&socket));
+    socket.connect(&at.into())?;
+    over(socket.into(), name, config)
+}
+
+fn over(mut socket: TcpStream, name: &str, config: &Arc<ClientConfig>) -> io::Result<Secure> {
     socket.set_read_timeout(Some(PATIENCE))?;
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let mut session = ClientConnection::new(Arc::clone(config), name).unwrap();
@@ -113,6 +125,11 @@ impl Secure {
                 return Ok((status.ok_or(io::ErrorKind::UnexpectedEof)?, text));
             }
         }
+    }
+
+    /// Both directions of it.
+    pub(crate) const fn bytes(&mut self) -> &mut (impl io::Read + io::Write) {
+        &mut self.0
     }
 
     /// The DER of the certificate that was shown.

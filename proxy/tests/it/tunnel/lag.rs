@@ -1,8 +1,10 @@
 //! Readers that are too slow: what `websocket.on_lag` does, and what all tunnels together may hold (`limits.tunnel_memory`).
 
 use super::life::{handing_out, tunnel};
-use crate::harness::ws::{CLOSE, TEXT, expect_close, frame, next_frame, open};
+use crate::harness::ws::{CLOSE, TEXT, expect_close, frame, next_frame, open, upgrade};
 use crate::harness::{Origin, PATIENCE, Pair, Proxy, Wire, on_workers, poll};
+use crate::tls::peer::{Authority, connect_narrow};
+use std::io::{Read as _, Write as _};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -53,6 +55,53 @@ fn drop_oldest_leaves_out_whole_messages() {
         let line = proxy.wait_access_of("/ws");
         assert_eq!(line["dropped"].as_u64(), Some(u64::from(count) - seen.len() as u64), "{line}");
         assert!(line["lag_ms"].is_number(), "{line}");
+    });
+}
+
+/// TLS has begun to send what it has encrypted: that can't be left out, or what follows stands at a wrong place. Messages of
+/// one length would not show it.
+#[test]
+fn drop_oldest_cuts_nothing_out_of_what_tls_has_encrypted() {
+    let authority = Authority::new();
+    authority.issue("t", &["t.test"]);
+    on_workers(|workers| {
+        let (origin, take) = handing_out();
+        let text = format!(
+            "listen: {{ bind: 127.0.0.1:0, tls: {{ certificates: {} }} }}\n\
+             routes:\n  t.test: {{ to: \"{}\", websocket: {{ on_lag: drop_oldest }} }}\n",
+            authority.pair("t"),
+            origin.address()
+        );
+        let proxy = Proxy::start(workers, &text);
+        let mut secure = connect_narrow(proxy.address(), "t.test", &authority.client(None)).unwrap();
+        let client = secure.bytes();
+        client.write_all(upgrade("t.test", "/ws", "").as_bytes()).unwrap();
+        let mut server = take.recv_timeout(PATIENCE).unwrap();
+        let (count, length) = (9000_u32, |number: u32| 600 + (number % 1009 * 7919 % 800) as usize);
+        let payload = |number: u32| [&number.to_be_bytes()[..], &vec![b'.'; length(number)]].concat();
+        for number in 0..count {
+            server.send(frame(TEXT, &payload(number), false));
+        }
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            client.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        let (mut seen, mut last) = (0, None);
+        while last != Some(count - 1) {
+            let mut start = [0; 8];
+            client.read_exact(&mut start).unwrap();
+            let number = u32::from_be_bytes(start[4..].try_into().unwrap());
+            let expect = frame(TEXT, &payload(number), false);
+            assert_eq!(start[..], expect[..8], "the frame after {last:?}");
+            let mut rest = vec![0; expect.len() - 8];
+            client.read_exact(&mut rest).unwrap();
+            assert!(rest == expect[8..], "torn: {number} after {last:?}");
+            assert!(last < Some(number), "out of order");
+            (seen, last) = (seen + 1, Some(number));
+        }
+        assert!(seen < count, "nothing was left out");
     });
 }
 
