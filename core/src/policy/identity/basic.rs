@@ -1,0 +1,142 @@
+//! `basic_auth`: names and the hashes of their passwords, which credentials were right lately, and who guesses.
+//!
+//! The hashing is done elsewhere: it takes its time. No password is kept.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use super::{scheme, unauthorized};
+use crate::config;
+use crate::message::{Fields, Name};
+use crate::moment::Moment;
+use crate::policy::Refusal;
+use crate::policy::cells::{Cells, Pace};
+use crate::reason::Reason;
+
+/// Credentials that were found right lately, at most so many, and for how long. Both chosen.
+const REMEMBERED: usize = 1024;
+const REMEMBERED_FOR: Duration = Duration::from_mins(5);
+
+/// Wrong passwords of one client: so many at once, then one each time. Chosen: a person errs less, a machine more.
+const WRONG_AT_ONCE: u32 = 10;
+const WRONG_EACH: Duration = Duration::from_secs(6);
+
+/// The longest `Authorization` that is read.
+const LONGEST: usize = 1024;
+
+/// Names and the hashes of their passwords.
+#[derive(Debug)]
+pub struct Basic {
+    realm: Box<str>,
+    users: BTreeMap<Box<str>, Arc<str>>,
+    verified: Mutex<BTreeMap<[u8; 32], Moment>>,
+    wrong: Cells,
+}
+
+/// What a request says of itself, and what it has to agree with.
+pub struct Attempt {
+    /// The password as it came.
+    pub password: Vec<u8>,
+    /// The hash to hold it against: a stranger's name gets another's, so that it takes as long.
+    pub hash: Arc<str>,
+    /// Nobody has this name: whatever the hash says, it is wrong.
+    pub stranger: bool,
+    digest: [u8; 32],
+}
+
+impl Basic {
+    pub(super) fn compile(written: &config::BasicAuth) -> Self {
+        let users = written.users.iter().map(|(name, hash)| (name.as_str().into(), hash.0.as_str().into()));
+        Self {
+            realm: written.realm.as_str().into(),
+            users: users.collect(),
+            verified: Mutex::default(),
+            wrong: Cells::with_keys(4096),
+        }
+    }
+
+    /// Reads the credentials of a request (RFC 7617). `seed` is the process's own; `None` is one that was found right
+    /// not long ago.
+    ///
+    /// # Errors
+    ///
+    /// `unauthorized` where there are none; `rate_limited` where this client was wrong too often.
+    pub fn attempt(
+        &self,
+        fields: &Fields,
+        bytes: &[u8],
+        client: u64,
+        seed: u64,
+        now: Moment,
+    ) -> Result<Option<Attempt>, Refusal> {
+        let mut lines = fields.named(Name::Authorization);
+        let (Some(field), None) = (lines.next(), lines.next()) else { return Err(self.refusal()) };
+        let text = scheme(field.value.of(bytes), b"basic").filter(|text| text.len() <= LONGEST);
+        let pair = text.and_then(|text| STANDARD.decode(text).ok()).ok_or_else(|| self.refusal())?;
+        let colon = pair.iter().position(|&byte| byte == b':').ok_or_else(|| self.refusal())?;
+        let (name, password) = (pair.get(..colon).unwrap_or_default(), pair.get(colon + 1..).unwrap_or_default());
+        let digest = digest(seed, name, password);
+        if self.remembered().get(&digest).is_some_and(|until| now < *until) {
+            return Ok(None);
+        }
+        if let Some(wait) = self.wrong.wait(client, Pace::new(1, WRONG_EACH, WRONG_AT_ONCE), now) {
+            let seconds = wait.as_secs() + 1;
+            let mut refusal = Refusal::new(Reason::RateLimited, "This client has sent too many wrong passwords.");
+            refusal.fields.push(("retry-after", seconds.to_string()));
+            return Err(refusal);
+        }
+        let known = std::str::from_utf8(name).ok().and_then(|name| self.users.get(name));
+        let hash = known.or_else(|| self.users.values().next()).cloned().unwrap_or_default();
+        Ok(Some(Attempt { password: password.to_vec(), hash, stranger: known.is_none(), digest }))
+    }
+
+    /// Remembers what came of an attempt.
+    ///
+    /// # Errors
+    ///
+    /// `unauthorized` where it was wrong.
+    pub fn settle(&self, attempt: &Attempt, right: bool, client: u64, now: Moment) -> Result<(), Refusal> {
+        if !right || attempt.stranger {
+            let _ = self.wrong.take(client, Pace::new(1, WRONG_EACH, WRONG_AT_ONCE), now);
+            return Err(self.refusal());
+        }
+        let mut remembered = self.remembered();
+        if remembered.len() >= REMEMBERED {
+            remembered.clear();
+        }
+        remembered.insert(attempt.digest, now + REMEMBERED_FOR);
+        Ok(())
+    }
+
+    fn remembered(&self) -> std::sync::MutexGuard<'_, BTreeMap<[u8; 32], Moment>> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refusal(&self) -> Refusal {
+        let challenge = format!("Basic realm=\"{}\", charset=\"UTF-8\"", self.realm);
+        unauthorized("This route asks for a name and a password that are known here.", challenge)
+    }
+}
+
+fn digest(seed: u64, name: &[u8], password: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(seed.to_ne_bytes());
+    hash.update((name.len() as u64).to_ne_bytes());
+    hash.update(name);
+    hash.update(password);
+    hash.finalize().into()
+}
+
+/// Whether a password has this `{SHA}` hash, as `htpasswd -s` makes it. The comparison takes the same time wherever
+/// they differ.
+#[must_use]
+pub fn has_sha(password: &[u8], hash: &str) -> bool {
+    use sha1::Digest as _;
+    let own = STANDARD.encode(sha1::Sha1::digest(password));
+    own.len() == hash.len() && own.bytes().zip(hash.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
