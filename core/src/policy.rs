@@ -1,8 +1,7 @@
 //! The policies of a rule, compiled into one chain whose order is fixed: what refuses, then what edits.
 //!
 //! The snapshot holds a chain only for rules that have policies; the exchange asks it while it admits a request and
-//! again when an answer's head is written. Everything here is decided from the request's facts: nothing waits, counts
-//! or looks anything up outside.
+//! again when an answer's head is written. All is decided from the request's facts: nothing waits, counts or looks outside.
 
 pub mod cells;
 pub mod claims;
@@ -21,6 +20,7 @@ pub mod places;
 mod rewrite;
 #[cfg(test)]
 mod tests;
+pub mod who;
 
 use crate::config::{self, CookieFlags, Policies};
 use crate::message::Fields;
@@ -87,8 +87,8 @@ pub struct Notes {
     pub secure: bool,
     /// The key of a limit, while it is looked up.
     pub key: Vec<u8>,
-    /// Lines that say who asks, each with its CRLF.
-    pub who: Vec<u8>,
+    /// Who was let in.
+    pub who: who::Who,
     /// A handshake offered `bearer` and nothing that the upstream could agree to.
     pub bearer: bool,
 }
@@ -326,7 +326,7 @@ impl Chain {
         let Notes { up, up_lines, who, .. } = notes;
         up_lines.clear();
         self.up.apply(fields, bytes, up, up_lines);
-        up_lines.extend_from_slice(who);
+        up_lines.extend_from_slice(&who.lines);
     }
 
     /// Whether `request_headers` names a line that the proxy writes itself: see [`HeadEdits::strip_own`].

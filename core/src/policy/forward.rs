@@ -6,7 +6,10 @@
 
 use std::io::Write as _;
 
+use sha2::{Digest as _, Sha256};
+
 use super::edits::{is_own, line};
+use super::who::Who;
 use crate::config;
 use crate::forwarding::{HOP_BY_HOP, Names};
 use crate::message::{Fields, Name};
@@ -83,13 +86,29 @@ impl Forward {
     }
 
     /// Writes the lines that the service says of the user.
-    pub fn copy(&self, answer: &Fields, bytes: &[u8], out: &mut Vec<u8>) {
+    pub fn copy(&self, answer: &Fields, bytes: &[u8], who: &mut Who) {
         for (_, name) in &self.copies {
             for field in answer.matching(bytes, name.as_bytes()) {
-                line(out, name.as_bytes(), field.value.of(bytes));
+                line(&mut who.lines, name.as_bytes(), field.value.of(bytes));
             }
         }
     }
+}
+
+/// Notes what a service that has let a request pass may have known the user by. It alone knows by which of the fields of
+/// its question: all count that any two requests of one user don't differ in.
+pub fn prove(fields: &Fields, bytes: &[u8], who: &mut Who) {
+    let mut digest = Sha256::new();
+    for field in fields.all().iter().filter(|field| !field.dropped) {
+        let (name, value) = (field.name.of(bytes).to_ascii_lowercase(), field.value.of(bytes));
+        if passes(field.name_id, &name) && !is_passing(&name) {
+            for part in [&name, value] {
+                digest.update((part.len() as u64).to_be_bytes());
+                digest.update(part);
+            }
+        }
+    }
+    who.prove(&[digest.finalize().as_slice()]);
 }
 
 /// Writes the lines of a refusal that the client gets.
@@ -121,4 +140,47 @@ fn passes(id: Name, name: &[u8]) -> bool {
         && lower != b"range"
         && !std::str::from_utf8(&lower).is_ok_and(is_own)
         && !kinds.iter().any(|kind| lower.starts_with(kind))
+}
+
+/// Whether a field, in lower case, says how or why something is asked now, and not by whom.
+fn is_passing(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 14] = [
+        b"accept",
+        b"accept-language",
+        b"baggage",
+        b"cache-control",
+        b"dnt",
+        b"last-event-id",
+        b"origin",
+        b"pragma",
+        b"priority",
+        b"referer",
+        b"save-data",
+        b"traceparent",
+        b"tracestate",
+        b"user-agent",
+    ];
+    NAMES.contains(&name) || [&b"sec-ch-"[..], b"sec-fetch-"].iter().any(|kind| name.starts_with(kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::fixture::Request;
+
+    #[test]
+    fn by_what_a_service_may_have_known_a_user() {
+        let proof = |lines: &[(&str, &str)]| {
+            let request = lines.iter().fold(Request::get("h"), |request, (name, value)| request.with(name, value));
+            let mut who = Who::default();
+            prove(&request.fields, &request.head, &mut who);
+            who.proof().to_vec()
+        };
+        let ann = proof(&[("Cookie", "u=ann"), ("accept", "a")]);
+        assert_eq!(proof(&[("Cookie", "u=ann"), ("Last-Event-ID", "7"), ("sec-fetch-mode", "cors")]), ann);
+        for other in [("cookie", "u=bob"), ("cookie2", "u=ann"), ("authorization", "u=ann"), ("x-key", "1")] {
+            assert_ne!(proof(&[other, ("accept", "a")]), ann, "{other:?}");
+        }
+        assert_ne!(proof(&[("cookie", "u=ann"), ("x-key", "1")]), ann);
+    }
 }

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::Refusal;
 use super::forward::Forward;
 use super::jwt::Jwt;
+use super::who::Who;
 use crate::config::{self, Policies, WayKind};
 use crate::message::{Fields, Name};
 use crate::reason::Reason;
@@ -161,7 +162,7 @@ impl Keys {
     /// # Errors
     ///
     /// `unauthorized` where there is none, or not exactly one, or one that nobody has.
-    pub fn check(&self, fields: &mut Fields, bytes: &[u8]) -> Result<(), Refusal> {
+    pub fn check(&self, fields: &mut Fields, bytes: &[u8], who: &mut Who) -> Result<(), Refusal> {
         let named = |field: &&mut crate::message::Field| {
             !field.dropped
                 && field.name_id == self.id
@@ -179,6 +180,7 @@ impl Keys {
         if key.is_empty() || self.hashes.binary_search(&hash).is_err() {
             return Err(self.refusal("wrong_key"));
         }
+        who.prove(&[&hash]);
         field.dropped = true;
         Ok(())
     }

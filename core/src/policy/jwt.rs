@@ -10,6 +10,7 @@ use super::Refusal;
 use super::claims::Claims;
 use super::edits::line;
 use super::identity::scheme;
+use super::who::Who;
 use crate::config::{self, Protocol, TokenAlgorithm, TokenKeys, TokenPlace};
 use crate::message::{Fields, Name};
 use crate::reason::Reason;
@@ -186,16 +187,25 @@ impl Jwt {
     /// # Errors
     ///
     /// `internal` where one would break its line (case 76).
-    pub fn tell(&self, claims: &Claims, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    pub fn tell(&self, claims: &Claims, who: &mut Who) -> Result<(), Refusal> {
         for (claim, _, name) in &self.told {
             let Some(text) = claims.text(claim) else { continue };
             if text.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
                 let detail = "A claim has a line end or a NUL in it, and was not sent.";
                 return Err(Refusal::new(Reason::Internal, detail));
             }
-            line(out, name.as_bytes(), text.trim().as_bytes());
+            line(&mut who.lines, name.as_bytes(), text.trim().as_bytes());
         }
         Ok(())
+    }
+}
+
+/// Notes whose token was verified: its subject, which is one of its issuer's alone (RFC 7519 §4.1.2). One that names nobody
+/// stands for itself.
+pub fn prove(claims: &Claims, token: &[u8], who: &mut Who) {
+    match claims.text("sub").filter(|subject| !subject.is_empty()) {
+        Some(subject) => who.prove(&[claims.text("iss").unwrap_or_default().as_bytes(), subject.as_bytes()]),
+        None => who.prove(&[token]),
     }
 }
 

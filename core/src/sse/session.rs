@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::sse::SessionKey;
 use crate::message::{Fields, Name};
+use crate::policy::who::Who;
 
 /// A session's name: a digest, so that no secret of a client's is kept.
 pub type SessionId = [u8; 32];
@@ -17,14 +18,14 @@ pub struct Asker<'a> {
     pub head: &'a [u8],
     /// The target as it came.
     pub target: &'a [u8],
-    /// The lines that identities have added: who it is, as the endpoint is told.
-    pub who: &'a [u8],
+    /// Whom the rule's identities have found; `None` where it has none.
+    pub who: Option<&'a Who>,
     /// The fingerprint of the client's certificate; empty without one.
     pub certificate: &'a [u8],
 }
 
-/// Names a request's session: its host and target, whoever asks (`Authorization`, identities, certificate), and the value of
-/// `key`. `None` where it has no such value, or several: nothing is shared by those who have none.
+/// Names a request's session: its host and target, whoever asks (`Authorization`, what identities accepted and what they say
+/// of it, certificate), and the value of `key`. `None` where it has no such value, or several: nothing is shared by those who have none.
 ///
 /// A field is more easily made up than a cookie is guessed: where sessions are told apart by one, all cookies count too.
 #[must_use]
@@ -48,7 +49,8 @@ pub fn session(asker: &Asker<'_>, key: &SessionKey) -> Option<SessionId> {
         SessionKey::Header(_) => all(Name::Cookie),
     };
     let mut digest = Sha256::new();
-    for part in [value, &cookies, target, &all(Name::Host), &all(Name::Authorization), who, certificate] {
+    let (lines, proof) = who.map_or((&[][..], &[][..]), |who| (&who.lines, who.proof()));
+    for part in [value, &cookies, target, &all(Name::Host), &all(Name::Authorization), lines, proof, certificate] {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part);
     }
@@ -68,38 +70,43 @@ mod tests {
 
     const LIMITS: HeadLimits = HeadLimits { head: 4096, field: 1024, fields: 20, target: 1024 };
 
-    fn of(lines: &str, target: &str, who: &str, certificate: &str, key: &SessionKey) -> Option<SessionId> {
+    fn of(lines: &str, target: &str, who: Option<&Who>, certificate: &str, key: &SessionKey) -> Option<SessionId> {
         let bytes = format!("GET {target} HTTP/1.1\r\nHost: t.test\r\n{lines}\r\n").into_bytes();
         let mut head = RequestHead::default();
         head.parse(&bytes, &LIMITS).unwrap();
         let target = head.target.of(&bytes);
-        let (who, certificate) = (who.as_bytes(), certificate.as_bytes());
+        let certificate = certificate.as_bytes();
         session(&Asker { fields: &head.fields, head: &bytes, target, who, certificate }, key)
     }
 
     #[test]
     fn never_two_principals_in_one_session() {
         let cookie = SessionKey::Cookie("sid".to_owned());
-        let one = of("Cookie: a=1; sid=x; b=2\r\n", "/e", "", "", &cookie);
+        let one = of("Cookie: a=1; sid=x; b=2\r\n", "/e", None, "", &cookie);
         assert!(one.is_some());
-        assert_eq!(of("Cookie: b=3\r\nCookie: sid=x\r\n", "/e", "", "", &cookie), one, "other cookies come and go");
+        assert_eq!(of("Cookie: b=3\r\nCookie: sid=x\r\n", "/e", None, "", &cookie), one, "other cookies come and go");
+        let told = Who::of(b"x-user: eve\r\n", &[]);
+        let [by_key, by_another] = [b"1", b"2"].map(|key| Who::of(b"", &[key]));
         for (lines, target, who, certificate) in [
-            ("Cookie: sid=y\r\n", "/e", "", ""),
-            ("Cookie: sid=x\r\n", "/e?topic=2", "", ""),
-            ("Cookie: sid=x\r\nAuthorization: Bearer t\r\n", "/e", "", ""),
-            ("Cookie: sid=x\r\n", "/e", "x-user: eve\r\n", ""),
-            ("Cookie: sid=x\r\n", "/e", "", "fingerprint"),
+            ("Cookie: sid=y\r\n", "/e", None, ""),
+            ("Cookie: sid=x\r\n", "/e?topic=2", None, ""),
+            ("Cookie: sid=x\r\nAuthorization: Bearer t\r\n", "/e", None, ""),
+            ("Cookie: sid=x\r\n", "/e", Some(&told), ""),
+            ("Cookie: sid=x\r\n", "/e", Some(&by_key), ""),
+            ("Cookie: sid=x\r\n", "/e", None, "fingerprint"),
         ] {
             let other = of(lines, target, who, certificate, &cookie);
-            assert!(other.is_some() && other != one, "{lines} {target} {who} {certificate}");
+            assert!(other.is_some() && other != one, "{lines} {target} {who:?} {certificate}");
         }
+        let by = |who| of("Cookie: sid=x\r\n", "/e", Some(who), "", &cookie);
+        assert_ne!(by(&by_key), by(&by_another));
         for lines in ["", "Cookie: sid=\r\n", "Cookie: sid=x; sid=y\r\n", "Cookie: xsid=x\r\n", "Cookie: sid2=x\r\n"] {
-            assert_eq!(of(lines, "/e", "", "", &cookie), None, "{lines}");
+            assert_eq!(of(lines, "/e", None, "", &cookie), None, "{lines}");
         }
         let header = SessionKey::Header("x-session".to_owned());
-        let one = of("X-Session: x\r\nCookie: auth=1\r\n", "/e", "", "", &header);
+        let one = of("X-Session: x\r\nCookie: auth=1\r\n", "/e", None, "", &header);
         assert!(one.is_some());
-        assert_ne!(of("X-Session: x\r\nCookie: auth=2\r\n", "/e", "", "", &header), one);
-        assert_eq!(of("Cookie: auth=1\r\n", "/e", "", "", &header), None);
+        assert_ne!(of("X-Session: x\r\nCookie: auth=2\r\n", "/e", None, "", &header), one);
+        assert_eq!(of("Cookie: auth=1\r\n", "/e", None, "", &header), None);
     }
 }

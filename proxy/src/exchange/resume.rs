@@ -43,12 +43,18 @@ pub struct Session {
 /// Finds the session of a request for an event stream; nothing where its rule keeps none, or the request names none.
 pub fn session(connection: &Connection, desk: &mut Desk, record: &Record, admitted: &Admitted) -> Option<Rc<Session>> {
     let resume = admitted.rule.sse.as_ref()?.resume.as_ref()?;
-    Session::open(connection, desk, record, resume).map(Rc::new)
+    Session::open(connection, desk, record, admitted, resume).map(Rc::new)
 }
 
 impl Session {
     #[cold]
-    fn open(connection: &Connection, desk: &mut Desk, record: &Record, resume: &Resume) -> Option<Self> {
+    fn open(
+        connection: &Connection,
+        desk: &mut Desk,
+        record: &Record,
+        admitted: &Admitted,
+        resume: &Resume,
+    ) -> Option<Self> {
         let worker = &connection.worker;
         let rule = record.rule.and_then(|id| record.generation.rules.get(id.index()))?;
         let bytes = desk.input.filled();
@@ -61,7 +67,7 @@ impl Session {
             fields,
             head: bytes,
             target: desk.request.target.of(bytes),
-            who: &desk.notes.who,
+            who: admitted.identity().map(|_| &desk.notes.who),
             certificate: certificate.map_or(&[], |certificate| &certificate.fingerprint.0),
         };
         let id = sse::session::session(&asker, &resume.key)?;

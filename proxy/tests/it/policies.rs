@@ -13,6 +13,6 @@ mod limits;
 mod load;
 mod shared;
 mod targets;
-mod tokens;
+pub(crate) mod tokens;
 mod versions;
 mod ways;

@@ -3,9 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{Fault, Jwt, hide_subprotocol};
+use super::{Fault, Jwt, hide_subprotocol, prove};
 use crate::config::Config;
-use crate::policy::{Chain, claims::Claims};
+use crate::policy::{Chain, claims::Claims, who::Who};
 use crate::reason::Reason;
 use crate::snapshot::Snapshot;
 use crate::snapshot::fixture::Request;
@@ -91,11 +91,11 @@ fn what_a_token_says() {
 fn claims_become_fields_and_clients_say_nothing_in_them() {
     with("claims_to_headers: {sub: X-User, roles: x-roles, n: x-n, o: x-o}", |jwt| {
         let claims = Claims::new(serde_json::json!({"sub": "ann", "roles": ["a", "b"], "n": 7, "o": {}}));
-        let mut out = Vec::new();
-        jwt.tell(&claims, &mut out).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "x-n: 7\r\nx-roles: a,b\r\nx-user: ann\r\n");
+        let mut who = Who::default();
+        jwt.tell(&claims, &mut who).unwrap();
+        assert_eq!(String::from_utf8(who.lines).unwrap(), "x-n: 7\r\nx-roles: a,b\r\nx-user: ann\r\n");
         let broken = Claims::new(serde_json::json!({"sub": "a\r\nx-admin: 1"}));
-        assert_eq!(jwt.tell(&broken, &mut Vec::new()).unwrap_err().reason, Reason::Internal);
+        assert_eq!(jwt.tell(&broken, &mut Who::default()).unwrap_err().reason, Reason::Internal);
         let request = Request::get("h").with("X-USER", "root").with("x-other", "1");
         let mut fields = request.fields.clone();
         jwt.forget_claims(&mut fields, &request.head);
@@ -139,5 +139,27 @@ fn a_token_is_no_subprotocol_upstream() {
         assert_eq!(hide_subprotocol(&mut fields, &request.head, &mut out), agreed, "{offered}");
         assert_eq!(String::from_utf8(out).unwrap(), left);
         assert!(fields.matching(&request.head, b"sec-websocket-protocol").next().is_none());
+    }
+}
+
+#[test]
+fn whose_a_token_is() {
+    let proof = |claims: serde_json::Value, token: &[u8]| {
+        let mut who = Who::default();
+        prove(&Claims::new(claims), token, &mut who);
+        who.proof().to_vec()
+    };
+    let ann = proof(serde_json::json!({"iss": "me", "sub": "ann"}), b"1");
+    assert_eq!(proof(serde_json::json!({"iss": "me", "sub": "ann", "exp": 9}), b"2"), ann, "a token that was renewed");
+    for claims in [
+        serde_json::json!({"iss": "me", "sub": "bob"}),
+        serde_json::json!({"iss": "you", "sub": "ann"}),
+        serde_json::json!({"sub": "ann"}),
+        serde_json::json!({"iss": "mea", "sub": "nn"}),
+    ] {
+        assert_ne!(proof(claims.clone(), b"1"), ann, "{claims}");
+    }
+    for nobody in [serde_json::json!({"iss": "me"}), serde_json::json!({"sub": ""}), serde_json::json!({"sub": {}})] {
+        assert_ne!(proof(nobody.clone(), b"1"), proof(nobody.clone(), b"2"), "{nobody}");
     }
 }

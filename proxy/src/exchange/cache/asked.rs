@@ -120,6 +120,6 @@ fn space(desk: &Desk, admitted: &Admitted, plan: &Plan) -> u64 {
     hasher.write(&[0]);
     hasher.write(&desk.notes.up_lines);
     hasher.write(&[0]);
-    hasher.write(&desk.notes.who);
+    hasher.write(&desk.notes.who.lines);
     plan.space ^ hasher.finish()
 }

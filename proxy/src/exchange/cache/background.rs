@@ -32,7 +32,7 @@ pub(super) fn refresh(connection: &Connection, desk: &Desk, record: &Record, adm
     own.request_id.clone_from(&desk.request_id);
     own.target.clone_from(&desk.target);
     own.notes.up_lines.clone_from(&desk.notes.up_lines);
-    own.notes.who.clone_from(&desk.notes.who);
+    own.notes.who.lines.clone_from(&desk.notes.who.lines);
     let mut notes = Record::start(&worker);
     notes.generation = Rc::clone(&record.generation);
     notes.rule = record.rule;

@@ -7,7 +7,7 @@ use switchboard_core::answer::Answer;
 use switchboard_core::http1::{BodyDecoder, Framing, HeadLimits};
 use switchboard_core::message::Version;
 use switchboard_core::moment::Moment;
-use switchboard_core::policy::forward::{Forward, told_lines};
+use switchboard_core::policy::forward::{Forward, prove, told_lines};
 use switchboard_core::policy::identity::{Basic, Identity, Way, has_sha};
 use switchboard_core::reason::Reason;
 use tokio::sync::Semaphore;
@@ -73,10 +73,12 @@ pub async fn identify(
     }
     let mut refused = None;
     for way in &identity.any {
+        let mark = desk.notes.who.mark();
         match ask(connection, desk, record, admitted, way).await {
             Ok(()) => return Ok(None),
             Err(why) => refused = Some(why),
         }
+        desk.notes.who.go_back(mark);
     }
     refused.map_or(Ok(None), told)
 }
@@ -101,8 +103,8 @@ async fn ask(
             Ok(certificate.check(shown.map(ClientCertificate::shown))?)
         }
         Way::Keys(keys) => {
-            let Desk { input, request, .. } = desk;
-            Ok(keys.check(&mut request.fields, input.filled())?)
+            let Desk { input, request, notes, .. } = desk;
+            Ok(keys.check(&mut request.fields, input.filled(), &mut notes.who)?)
         }
         Way::Jwt(jwt) => Ok(token::verify(connection, desk, record, admitted, jwt).await?),
         Way::Basic(basic) => verify(connection, desk, record, basic).await,
@@ -166,6 +168,7 @@ async fn forwarded(
         let bytes = asked.answer_input.filled();
         if (200..300).contains(&status) {
             forward.copy(&asked.answer.fields, bytes, &mut desk.notes.who);
+            prove(&desk.request.fields, desk.input.filled(), &mut desk.notes.who);
             return None;
         }
         let mut lines = Vec::new();

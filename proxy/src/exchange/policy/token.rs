@@ -4,7 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use switchboard_core::policy::claims::{Claims, NONE};
-use switchboard_core::policy::jwt::{Fault, Jwt, hide_subprotocol};
+use switchboard_core::policy::jwt::{Fault, Jwt, hide_subprotocol, prove};
 use switchboard_core::reason::Reason;
 
 use crate::desk::Desk;
@@ -34,9 +34,10 @@ pub async fn verify(
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     jwt.judge(&claims, now)?;
     jwt.tell(&claims, &mut desk.notes.who)?;
+    prove(&claims, &found.text, &mut desk.notes.who);
     if found.subprotocol {
         let Desk { input, request, notes, .. } = &mut *desk;
-        notes.bearer = hide_subprotocol(&mut request.fields, input.filled(), &mut notes.who);
+        notes.bearer = hide_subprotocol(&mut request.fields, input.filled(), &mut notes.who.lines);
     }
     desk.claims = claims;
     Ok(())

@@ -36,6 +36,7 @@ const secret = { kty: "oct", k: b("secret"), kid: "s", alg: "HS256" };
 out("old", JSON.stringify({ keys: [a.jwk, e.jwk, d.jwk, secret] }));
 out("rotated", JSON.stringify({ keys: [n.jwk] }));
 out("rs", sign(a, {}, good));
+out("bob", sign(a, {}, { ...good, sub: "bob" }));
 out("ps", sign(a, { alg: "PS256" }, good));
 out("es", sign(e, {}, good));
 out("ed", sign(d, {}, good));
@@ -54,16 +55,16 @@ out("tampered", sign(a, {}, good).replace(/\.[^.]*\./, "." + b({ ...good, sub: "
 out("breaking", sign(a, {}, { ...good, sub: "ann\r\nx-role: root" }));
 "#;
 
-struct Signed(Vec<(String, String)>);
+pub(crate) struct Signed(Vec<(String, String)>);
 
 impl Signed {
-    fn new(judge: &Path) -> Self {
+    pub(crate) fn new(judge: &Path) -> Self {
         let node = Node::run(judge, SIGNER, &[]);
         let line = |at| node.wait_line(at).split_once(' ').map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Self((0..19).map(|at| line(at).unwrap()).collect())
+        Self((0..20).map(|at| line(at).unwrap()).collect())
     }
 
-    fn of(&self, name: &str) -> &str {
+    pub(crate) fn of(&self, name: &str) -> &str {
         &self.0.iter().find(|(known, _)| known == name).unwrap_or_else(|| panic!("no {name}")).1
     }
 
@@ -128,6 +129,27 @@ fn tokens_that_count_and_tokens_that_do_not() {
         let claims = [("authorization", bearer.as_str()), ("x-user", "root")];
         assert_eq!(over_h2(&proxy, ("GET", "t.test", "/p"), &claims, b""), 200);
         assert_eq!(origin.wait_request(5).all("x-user"), ["ann"]);
+    });
+}
+
+#[test]
+fn a_way_that_fails_tells_the_upstream_nothing() {
+    let Some(judge) = websocket_judge("a_way_that_fails_tells_the_upstream_nothing") else { return };
+    let signed = Signed::new(&judge);
+    on_workers(|workers| {
+        let (origin, place) = (Origin::ok(), crate::harness::TempDir::new());
+        let jwks = place.write("keys.json", signed.of("old")).display().to_string();
+        let users = place.write("users", "ann:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n").display().to_string();
+        let yaml = format!(
+            "routes:\n  t.test:\n    to: \"{}\"\n    auth: {{ any: [jwt, basic_auth] }}\n    basic_auth: {{ file: {users} }}\n    \
+             jwt: {{ jwks: {jwks}, from: [{{ cookie: t }}], claims_to_headers: {{ iss: x-issuer, sub: x-user }} }}\n",
+            origin.address(),
+        );
+        let proxy = Proxy::start(workers, &yaml);
+        // Its issuer is told before it is found that its subject can't be.
+        let lines = format!("Cookie: t={}\r\nAuthorization: Basic YW5uOnBhc3N3b3Jk\r\n", signed.of("breaking"));
+        assert_eq!(ask(&proxy, "t.test", &lines).status(), 200);
+        assert!(!origin.wait_request(0).has("x-issuer"));
     });
 }
 

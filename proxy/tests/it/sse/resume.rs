@@ -30,8 +30,13 @@ struct Resuming {
 
 impl Resuming {
     fn new(workers: usize, resume: &str) -> Self {
+        Self::with(workers, resume, "")
+    }
+
+    fn with(workers: usize, resume: &str, policies: &str) -> Self {
         let (origin, take) = streaming(CHUNKED);
-        let rule = format!("routes:\n  t.test: {{ to: \"{}\", sse: {{ resume: {resume} }} }}\n", origin.address());
+        let address = origin.address();
+        let rule = format!("routes:\n  t.test: {{ to: \"{address}\", sse: {{ resume: {resume} }} {policies} }}\n");
         Self { proxy: Proxy::start(workers, &rule), origin, take, asked: 0 }
     }
 
@@ -118,6 +123,62 @@ fn nobody_gets_what_was_sent_to_another() {
         let (mut client, _server, asked) = resuming.open(&get("/e", "alice", "1"));
         assert_eq!(asked.as_deref(), Some("2"));
         expect_all(&mut client, &event(2));
+    });
+}
+
+/// One session's name, and two who were let in by what the endpoint is told nothing of.
+#[track_caller]
+fn check_two(resuming: &mut Resuming, ann: &str, bob: &str) {
+    let get = |who: &str, last: &str| format!("GET /e HTTP/1.1\r\nHost: t.test\r\nX-Session: x\r\n{who}\r\n{last}\r\n");
+    let (mut client, mut server, _) = resuming.open(&get(ann, ""));
+    server.send(chunk(&[event(1), event(2)].concat()));
+    expect_all(&mut client, &[event(1), event(2)].concat());
+    let (mut other, mut server, asked) = resuming.open(&get(bob, "Last-Event-ID: 1\r\n"));
+    assert_eq!(asked.as_deref(), Some("1"), "{bob}");
+    server.send(chunk(&event(7)));
+    expect_all(&mut other, &event(7));
+    let (mut client, _server, asked) = resuming.open(&get(ann, "Accept: */*\r\nLast-Event-ID: 1\r\n"));
+    assert_eq!(asked.as_deref(), Some("2"), "{ann}");
+    expect_all(&mut client, &event(2));
+}
+
+const BY_HEADER: &str = "{ key: { header: x-session } }";
+
+#[test]
+fn two_keys_are_two() {
+    on_workers(|workers| {
+        let dir = crate::harness::TempDir::new();
+        let hashes = "ann: 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\n\
+                      bob: b3a8e0e1f9ab1bfe3a36f231f676f78bb30a519d2b21e6c530c0eee8ebb4a5d0\n";
+        let keys = format!(", api_keys: {{ file: {} }}", dir.write("keys", hashes).display());
+        check_two(&mut Resuming::with(workers, BY_HEADER, &keys), "X-Api-Key: secret", "X-Api-Key: 456");
+    });
+}
+
+#[test]
+fn two_that_a_service_lets_in_are_two() {
+    on_workers(|workers| {
+        let service = Origin::start(|wire, _| {
+            while wire.request().is_some() {
+                wire.offer("HTTP/1.1 204 No Content\r\n\r\n");
+            }
+        });
+        let forward = format!(", forward_auth: {{ url: \"http://{}/\" }}", service.address());
+        check_two(&mut Resuming::with(workers, BY_HEADER, &forward), "X-Token: ann", "X-Token: bob");
+        check_two(&mut Resuming::with(workers, KEY, &forward), "Cookie: sid=x; u=ann", "Cookie: sid=x; u=bob");
+    });
+}
+
+#[test]
+fn two_subjects_are_two() {
+    let Some(judge) = crate::harness::websocket_judge("two_subjects_are_two") else { return };
+    let signed = crate::policies::tokens::Signed::new(&judge);
+    on_workers(|workers| {
+        let dir = crate::harness::TempDir::new();
+        let keys = dir.write("keys.json", signed.of("old"));
+        let jwt = format!(", jwt: {{ jwks: {}, from: [{{ cookie: tk }}] }}", keys.display());
+        let cookie = |name: &str| format!("Cookie: sid=x; tk={}", signed.of(name));
+        check_two(&mut Resuming::with(workers, KEY, &jwt), &cookie("rs"), &cookie("bob"));
     });
 }
 
