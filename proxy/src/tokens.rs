@@ -32,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct KeySet {
     keys: ArcSwap<Vec<Key>>,
+    /// Whether there is a URL to ask again.
+    fetched: bool,
     /// Somebody misses a key, or nobody wants the set any more.
     missed: Arc<Notify>,
     /// Counts the attempts to fetch.
@@ -59,6 +61,7 @@ impl KeySet {
     pub fn open(source: &TokenKeys) -> Arc<Self> {
         let set = Arc::new(Self {
             keys: ArcSwap::default(),
+            fetched: matches!(source, TokenKeys::Url(_)),
             missed: Arc::default(),
             turns: watch::Sender::new(0),
             tried: AtomicU64::new(0),
@@ -111,8 +114,12 @@ impl KeySet {
         }
     }
 
-    /// Has the set fetched again, unless that was done a moment ago. Returns whether it is worth another look.
+    /// Has the set fetched again, unless that was done a moment ago, or it is a file's: a reload reads that. Returns whether
+    /// it is worth another look.
     pub async fn renew(&self, worker: &Worker) -> bool {
+        if !self.fetched {
+            return false;
+        }
         let tried = Duration::from_millis(self.tried.load(Ordering::Relaxed));
         if !tried.is_zero() && self.opened.elapsed().saturating_sub(tried) < INTERVAL {
             return false;
