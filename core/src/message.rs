@@ -43,6 +43,14 @@ pub struct Field {
     pub dropped: bool,
 }
 
+impl Field {
+    /// Whether it has this name, which is also its id's where that is a known one. `bytes` is the head's buffer.
+    #[must_use]
+    pub fn is_called(&self, bytes: &[u8], id: Name, name: &str) -> bool {
+        self.name_id == id && (id != Name::Other || self.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()))
+    }
+}
+
 /// The field lines of one head, in order. Reused from message to message: clearing keeps the capacity.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields {

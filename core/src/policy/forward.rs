@@ -12,7 +12,7 @@ use super::edits::{is_own, line};
 use super::who::Who;
 use crate::config;
 use crate::forwarding::{HOP_BY_HOP, Names};
-use crate::message::{Fields, Name};
+use crate::message::{Field, Fields, Name};
 use crate::route::Facts;
 use crate::snapshot::UpstreamId;
 
@@ -74,15 +74,9 @@ impl Forward {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// Takes the client's own word for the user away.
-    pub fn forget_claims(&self, fields: &mut Fields, bytes: &[u8]) {
-        for field in fields.all_mut() {
-            let same = |(id, name): &(Name, Box<str>)| {
-                *id == field.name_id
-                    && (*id != Name::Other || field.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()))
-            };
-            field.dropped |= self.copies.iter().any(same);
-        }
+    /// Whether a line of the request says what only the service may say.
+    pub(super) fn tells(&self, field: &Field, bytes: &[u8]) -> bool {
+        self.copies.iter().any(|(id, name)| field.is_called(bytes, *id, name))
     }
 
     /// Writes the lines that the service says of the user.

@@ -12,7 +12,7 @@ use super::forward::Forward;
 use super::jwt::Jwt;
 use super::who::Who;
 use crate::config::{self, Policies, WayKind};
-use crate::message::{Fields, Name};
+use crate::message::{Field, Fields, Name};
 use crate::reason::Reason;
 
 pub use basic::{Attempt, Basic, has_sha};
@@ -69,6 +69,28 @@ impl Identity {
             Way::Jwt(jwt) => Some(jwt),
             Way::Certificate(_) | Way::Keys(_) | Way::Basic(_) | Way::Forward(_) => None,
         })
+    }
+
+    /// Takes away what the client says of itself in the fields that ways write: before they look, all but what they may
+    /// know it by; once they have looked, that too.
+    pub fn forget_claims(&self, fields: &mut Fields, bytes: &[u8], looked: bool) {
+        for field in fields.all_mut() {
+            field.dropped |= self.tells(field, bytes) && (looked || !self.reads(field, bytes));
+        }
+    }
+
+    fn tells(&self, field: &Field, bytes: &[u8]) -> bool {
+        self.ways().any(|way| match way {
+            Way::Forward(forward) => forward.tells(field, bytes),
+            Way::Jwt(jwt) => jwt.tells(field, bytes),
+            Way::Certificate(_) | Way::Keys(_) | Way::Basic(_) => false,
+        })
+    }
+
+    /// Whether credentials stand in this field.
+    fn reads(&self, field: &Field, bytes: &[u8]) -> bool {
+        matches!(field.name_id, Name::Authorization | Name::Cookie | Name::SecWebSocketProtocol)
+            || self.ways().any(|way| matches!(way, Way::Keys(keys) if keys.reads(field, bytes)))
     }
 
     /// The ways in words.
@@ -163,11 +185,7 @@ impl Keys {
     ///
     /// `unauthorized` where there is none, or not exactly one, or one that nobody has.
     pub fn check(&self, fields: &mut Fields, bytes: &[u8], who: &mut Who) -> Result<(), Refusal> {
-        let named = |field: &&mut crate::message::Field| {
-            !field.dropped
-                && field.name_id == self.id
-                && (self.id != Name::Other || field.name.of(bytes).eq_ignore_ascii_case(self.header.as_bytes()))
-        };
+        let named = |field: &&mut Field| !field.dropped && self.reads(field, bytes);
         let mut lines = fields.all_mut().iter_mut().filter(named);
         let (Some(field), None) = (lines.next(), lines.next()) else { return Err(self.refusal("no_key")) };
         let value = field.value.of(bytes);
@@ -183,6 +201,10 @@ impl Keys {
         who.prove(&[&hash]);
         field.dropped = true;
         Ok(())
+    }
+
+    fn reads(&self, field: &Field, bytes: &[u8]) -> bool {
+        field.is_called(bytes, self.id, &self.header)
     }
 
     fn refusal(&self, error: &str) -> Refusal {
@@ -210,6 +232,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::snapshot::Snapshot;
+    use crate::snapshot::fixture::Request;
 
     fn with<T>(policies: &str, test: impl FnOnce(Option<&Identity>) -> T) -> T {
         let text = format!("routes: {{ h: {{ to: \":1\", {policies} }} }}");
@@ -244,6 +267,31 @@ mod tests {
             "forward_auth and (client_cert or jwt), else 401",
         );
         check("client_cert: off", "");
+    }
+
+    #[test]
+    fn what_a_client_says_of_itself_is_forgotten_but_what_it_is_known_by_is_read_first() {
+        let jwt = "jwt: { jwks: http://keys.test/, claims_to_headers: { sub: x-user, a: authorization } }";
+        let forward = "forward_auth: { url: http://auth.test/, copy_headers: [x-user, cookie] }";
+        let check = |policies: &str, read: &[&str], sent: &[&str]| {
+            let request = ["x-user", "x-Other", "Authorization", "Cookie", "host"];
+            let request = request.iter().fold(Request::get("h"), |request, name| request.with(name, "1"));
+            let mut fields = request.fields.clone();
+            for (looked, expect) in [(false, read), (true, sent)] {
+                with(policies, |identity| identity.unwrap().forget_claims(&mut fields, &request.head, looked));
+                let left = fields.all().iter().filter(|field| !field.dropped && field.name_id != Name::Host);
+                let left: Vec<&[u8]> = left.map(|field| field.name.of(&request.head)).collect();
+                assert_eq!(left, expect.iter().map(|name| name.as_bytes()).collect::<Vec<_>>(), "{policies} {looked}");
+            }
+        };
+        check(jwt, &["x-Other", "Authorization", "Cookie"], &["x-Other", "Cookie"]);
+        check(forward, &["x-Other", "Authorization", "Cookie"], &["x-Other", "Authorization"]);
+        check(&format!("{jwt}, {forward}"), &["x-Other", "Authorization", "Cookie"], &["x-Other"]);
+        check(
+            "client_cert: true",
+            &["x-user", "x-Other", "Authorization", "Cookie"],
+            &["x-user", "x-Other", "Authorization", "Cookie"],
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::edits::line;
 use super::identity::scheme;
 use super::who::Who;
 use crate::config::{self, Protocol, TokenAlgorithm, TokenKeys, TokenPlace};
-use crate::message::{Fields, Name};
+use crate::message::{Field, Fields, Name};
 use crate::reason::Reason;
 use crate::route::{Facts, values};
 
@@ -112,15 +112,9 @@ impl Jwt {
         }
     }
 
-    /// Takes the client's own word for what claims say away.
-    pub fn forget_claims(&self, fields: &mut Fields, bytes: &[u8]) {
-        for field in fields.all_mut() {
-            let same = |(_, id, name): &(String, Name, Box<str>)| {
-                *id == field.name_id
-                    && (*id != Name::Other || field.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()))
-            };
-            field.dropped |= self.told.iter().any(same);
-        }
+    /// Whether a line of the request says what only claims may say.
+    pub(super) fn tells(&self, field: &Field, bytes: &[u8]) -> bool {
+        self.told.iter().any(|(_, id, name)| field.is_called(bytes, *id, name))
     }
 
     /// Finds the token, in the first of its places that has one.
@@ -186,12 +180,13 @@ impl Jwt {
     ///
     /// # Errors
     ///
-    /// `internal` where one would break its line (case 76).
+    /// `internal` where one is no value of a field (case 76).
     pub fn tell(&self, claims: &Claims, who: &mut Who) -> Result<(), Refusal> {
         for (claim, _, name) in &self.told {
             let Some(text) = claims.text(claim) else { continue };
-            if text.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-                let detail = "A claim has a line end or a NUL in it, and was not sent.";
+            // All that RFC 9110 §5.5 forbids in a value, and not only what would end its line.
+            if text.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
+                let detail = "A claim has a control character in it, and was not sent.";
                 return Err(Refusal::new(Reason::Internal, detail));
             }
             line(&mut who.lines, name.as_bytes(), text.trim().as_bytes());

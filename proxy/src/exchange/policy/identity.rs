@@ -58,14 +58,19 @@ pub async fn identify(
 ) -> Result<Option<Box<Answer>>, ProxyError> {
     // Whatever comes of it, what a client says of itself in these fields never counts.
     desk.claims.clear();
-    for way in identity.ways() {
-        let Desk { input, request, .. } = &mut *desk;
-        match way {
-            Way::Forward(forward) => forward.forget_claims(&mut request.fields, input.filled()),
-            Way::Jwt(jwt) => jwt.forget_claims(&mut request.fields, input.filled()),
-            Way::Certificate(_) | Way::Keys(_) | Way::Basic(_) => {}
-        }
-    }
+    identity.forget_claims(&mut desk.request.fields, desk.input.filled(), false);
+    let verdict = prove_all(connection, desk, record, admitted, identity).await;
+    identity.forget_claims(&mut desk.request.fields, desk.input.filled(), true);
+    verdict
+}
+
+async fn prove_all(
+    connection: &Connection,
+    desk: &mut Desk,
+    record: &Record,
+    admitted: &Admitted,
+    identity: &Identity,
+) -> Result<Option<Box<Answer>>, ProxyError> {
     for way in &identity.all {
         if let Err(why) = ask(connection, desk, record, admitted, way).await {
             return told(why);

@@ -114,6 +114,35 @@ fn service() -> Origin {
 }
 
 #[test]
+fn a_service_may_replace_what_it_knows_the_user_by() {
+    on_workers(|workers| {
+        let service = Origin::start(|wire: &mut Wire, _| {
+            while let Some(request) = wire.request() {
+                wire.offer(match request.field("authorization") {
+                    Some("Bearer ann") => "HTTP/1.1 200 OK\r\nAuthorization: Bearer inner\r\nContent-Length: 0\r\n\r\n",
+                    Some("Bearer bob") => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+                    _ => "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
+                });
+            }
+        });
+        let origin = Origin::ok();
+        let yaml = format!(
+            "routes: {{ t.test: {{ to: \"{}\", forward_auth: {{ url: \"http://{}/\", copy_headers: [authorization] }} }} }}\n",
+            origin.address(),
+            service.address()
+        );
+        let proxy = Proxy::start(workers, &yaml);
+        assert_eq!(ask(&proxy, "t.test", "Authorization: Bearer eve\r\n").status(), 401);
+        origin.assert_untouched();
+        assert_eq!(ask(&proxy, "t.test", "Authorization: Bearer ann\r\n").status(), 200);
+        assert_eq!(origin.wait_request(0).all("authorization"), ["Bearer inner"]);
+        // The client's own never goes up, also where the service says nothing.
+        assert_eq!(ask(&proxy, "t.test", "Authorization: Bearer bob\r\n").status(), 200);
+        assert!(!origin.wait_request(1).has("authorization"));
+    });
+}
+
+#[test]
 fn case_073_a_service_says_who_the_user_is_and_nobody_else() {
     on_workers(|workers| {
         let (origin, service) = (Origin::ok(), service());
