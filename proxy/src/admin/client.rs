@@ -25,7 +25,7 @@ const MOST: u64 = 256 << 20;
 pub enum Place {
     /// Its unix socket.
     Unix(PathBuf),
-    /// Its address, and the token for what changes something.
+    /// Its address, and the token for what needs one.
     Tcp(SocketAddr, Option<PathBuf>),
 }
 
@@ -95,8 +95,10 @@ pub fn ask_with(
         }
         Place::Tcp(address, token) => {
             let token = match token {
-                Some(path) if method != "GET" => Some(read_token(path)?),
-                Some(_) | None => None,
+                // Most of what is looked at needs none.
+                Some(path) if method == "GET" => read_token(path).ok(),
+                Some(path) => Some(read_token(path)?),
+                None => None,
             };
             let bearer = token.map(|token| format!("authorization: Bearer {}\r\n", token.as_str())).unwrap_or_default();
             let stream = TcpStream::connect_timeout(address, PATIENCE)?;

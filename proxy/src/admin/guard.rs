@@ -1,8 +1,8 @@
 //! Who may ask the admin plane, decided before anything else looks at a request.
 //!
 //! A page in a browser on this machine can send requests to 127.0.0.1 too, by a name that it made point there or without
-//! one: `Host`, `Origin` and `Sec-Fetch-*` tell it from our own. What changes something needs the token besides. Over
-//! the unix socket the file's mode has decided already.
+//! one: `Host`, `Origin` and `Sec-Fetch-*` tell it from our own. What changes something, or shows secrets, needs the token
+//! besides. Over the unix socket the file's mode has decided already.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,18 +47,25 @@ impl Guessing {
     }
 }
 
+/// What shows what the configuration keeps to itself: `explain` says what is sent upstream, keys and all. The router takes
+/// paths as they are, so these are all their spellings.
+const CONFIDES: &[&str] = &["/v1/explain"];
+
 /// Lets a request through or refuses it, and writes down what changes something.
 pub(super) async fn guard(State(plane): State<Arc<Plane>>, request: Request, next: Next) -> Response {
     let via = request.extensions().get::<Via>().copied();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let changes = !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let confides = CONFIDES.contains(&path.as_str());
     let refused = match via {
         Some(Via::Unix(_)) => body_is_json(request.headers(), changes).err(),
         Some(Via::Tcp(bound, _)) => match check(&request, bound, changes) {
-            Ok(()) if changes && !plane.token.is_borne_by(request.headers().get(header::AUTHORIZATION)) => {
+            Ok(())
+                if (changes || confides) && !plane.token.is_borne_by(request.headers().get(header::AUTHORIZATION)) =>
+            {
                 let guesses = plane.guessing.one_more();
                 tokio::time::sleep(DELAY * u32::try_from(guesses.min(10)).unwrap_or(10)).await;
-                Some(wrong_token(guesses))
+                Some(wrong_token(guesses, changes))
             }
             checked => checked.err(),
         },
@@ -118,8 +125,10 @@ fn check(request: &Request, bound: SocketAddr, changes: bool) -> Result<(), Refu
     body_is_json(headers, changes)
 }
 
-fn wrong_token(guesses: u64) -> Refusal {
-    let words = "changes need `Authorization: Bearer TOKEN`; the token lies in the state directory, in admin-token";
+fn wrong_token(guesses: u64, changes: bool) -> Refusal {
+    let what =
+        if changes { "changes need" } else { "this shows what the configuration keeps to itself; over TCP it needs" };
+    let words = format!("{what} `Authorization: Bearer TOKEN`; the token lies in the state directory, in admin-token");
     match guesses {
         ..=GUESSES => Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", words),
         _ => Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_guesses", "too many wrong tokens; wait a minute"),

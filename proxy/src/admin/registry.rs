@@ -18,6 +18,7 @@ use switchboard_core::config::{Clash, Config, Route, RouteKey, Scope};
 use switchboard_core::snapshot::Compiler;
 
 use super::answer::Refusal;
+pub(super) use entry::mask;
 pub(crate) use entry::{Entry, State};
 use journal::{Journal, framed};
 pub(crate) use members::{Member, Members, Place};

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::Plane;
 use super::answer::{Refusal, stopping};
 use super::registry::{Change, Registry, What};
+use super::server::Via;
 use crate::control::Ask;
 use crate::control::routes::Asked;
 use crate::generation::Generation;
@@ -110,23 +111,28 @@ async fn change(
 /// `GET /v1/routes`
 pub(super) async fn list(
     State(plane): State<Arc<Plane>>,
+    Extension(via): Extension<Via>,
     filter: Result<Query<Filter>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<Value>, Refusal> {
     let Query(filter) =
         filter.map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, "bad_query", error.body_text()))?;
-    let routes = look(&plane, move |registry, generation| all(registry, generation, &filter)).await?;
+    let routes = look(&plane, move |registry, generation| all(registry, generation, &filter, via.is_tcp())).await?;
     Ok(Json(json!({ "routes": routes })))
 }
 
 /// `GET /v1/routes/{key}`
-pub(super) async fn show(State(plane): State<Arc<Plane>>, Path(key): Path<String>) -> Result<Response, Refusal> {
+pub(super) async fn show(
+    State(plane): State<Arc<Plane>>,
+    Extension(via): Extension<Via>,
+    Path(key): Path<String>,
+) -> Result<Response, Refusal> {
     let key =
         RouteKey::parse(&key).map_err(|words| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", words))?;
     let name = key.to_string();
     let found = look(&plane, move |registry, generation| {
         let now = SystemTime::now();
         match (registry.entry(&key), generation.config.routes.get(&key)) {
-            (Some(entry), _) => Some((entry.shown(&key, now, true), Some(entry.etag()))),
+            (Some(entry), _) => Some((entry.shown(&key, now, via.is_tcp()), Some(entry.etag()))),
             (None, Some(route)) => Some((of_file(&key, route), None)),
             (None, None) => None,
         }
@@ -141,7 +147,7 @@ pub(super) async fn show(State(plane): State<Arc<Plane>>, Path(key): Path<String
     Ok(response)
 }
 
-fn all(registry: &Registry, generation: &Generation, filter: &Filter) -> Vec<Value> {
+fn all(registry: &Registry, generation: &Generation, filter: &Filter, masked: bool) -> Vec<Value> {
     let now = SystemTime::now();
     let source = |name: &str| filter.source.as_ref().is_none_or(|wanted| wanted == name);
     let prefix = |key: &str| filter.prefix.as_ref().is_none_or(|prefix| key.starts_with(prefix.as_str()));
@@ -151,7 +157,7 @@ fn all(registry: &Registry, generation: &Generation, filter: &Filter) -> Vec<Val
         let owned = filter.owner.as_ref().is_none_or(|owner| entry.owner.as_ref() == Some(owner));
         source("registry") && owned && prefix(&key.to_string())
     });
-    file.chain(registered.map(|(key, entry)| entry.shown(key, now, true))).collect()
+    file.chain(registered.map(|(key, entry)| entry.shown(key, now, masked))).collect()
 }
 
 /// A route of the file, in short: what each rule does.

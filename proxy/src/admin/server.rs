@@ -43,6 +43,13 @@ pub(super) enum Via {
     Tcp(SocketAddr, SocketAddr),
 }
 
+impl Via {
+    /// Whether it came to an address, where every user of this machine can ask.
+    pub(super) const fn is_tcp(self) -> bool {
+        matches!(self, Self::Tcp(..))
+    }
+}
+
 /// Opens the unix socket, 0600.
 pub(super) fn unix(path: &Path, router: Router) -> io::Result<AbortHandle> {
     crate::listener::bind::remove_stale(path)?;

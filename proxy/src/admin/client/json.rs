@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::Answer;
+use crate::admin::registry::mask;
 
 /// What a proxy answered.
 #[derive(Clone, Debug)]
@@ -132,7 +133,12 @@ fn line(route: &Value) -> String {
         (Value::Object(map), _) if map.len() == 1 && map.get("to").is_some_and(Value::is_string) => {
             word_of(&route["route"]["to"])
         }
-        (route, _) => route.to_string(),
+        (route, _) => {
+            // One line among others, on whoever's screen: `show` and `export` have it whole.
+            let mut route = route.clone();
+            mask(&mut route);
+            route.to_string()
+        }
     };
     format!("{}  {}  {}  {}  {lease}  {target}", word("key"), word("source"), word("state"), word("owner"))
 }

@@ -12,6 +12,11 @@ use crate::admin::answer::Refusal;
 const SECRETS: &[&str] =
     &["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "password", "token", "secret"];
 
+/// Names of what holds names and values: no one knows which of them are keys of somebody, so no value is shown.
+const HOLDERS: &[&str] = &["request_headers", "response_headers", "headers", "cookies", "query", "claims"];
+
+const MASK: &str = "•••";
+
 /// A registered route.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
@@ -115,20 +120,46 @@ impl Entry {
     }
 }
 
-/// Hides the values that stand under the name of a secret.
-fn mask(value: &mut Value) {
+/// Hides what may be a secret: by the name that it stands under, by what holds it, and the user info of URLs.
+pub(in crate::admin) fn mask(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (name, value) in map.iter_mut() {
-                match SECRETS.contains(&name.to_ascii_lowercase().as_str()) && !value.is_object() {
-                    true => *value = json!("•••"),
-                    false => mask(value),
+                let name = name.to_ascii_lowercase();
+                match value.is_object() {
+                    true if HOLDERS.contains(&name.as_str()) => hide(value),
+                    false if SECRETS.contains(&name.as_str()) => *value = json!(MASK),
+                    true | false => mask(value),
                 }
             }
         }
         Value::Array(items) => items.iter_mut().for_each(mask),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::String(text) => {
+            if let Some(cut) = without_user(text) {
+                *text = cut;
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// Hides every value, and shows the names. Under `remove` stand names alone.
+fn hide(value: &mut Value) {
+    match value {
+        Value::Object(map) => map.iter_mut().filter(|(name, _)| *name != "remove").for_each(|(_, value)| hide(value)),
+        Value::Array(items) => items.iter_mut().for_each(hide),
+        Value::String(_) | Value::Number(_) => *value = json!(MASK),
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+/// A URL without `user:password@`; `None` for what has none.
+fn without_user(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let (_, host) = authority.rsplit_once('@')?;
+    Some(format!("{scheme}://{MASK}@{host}{path}"))
 }
 
 /// What is wrong with a body, each error with its place.
@@ -157,4 +188,37 @@ pub(super) fn replayed(record: &[u8]) -> Option<(RouteKey, Option<String>, u64)>
     let record: Value = serde_json::from_slice(record).ok()?;
     let key = RouteKey::parse(record["key"].as_str()?).ok()?;
     Some((key, record["body"].as_str().map(str::to_owned), record["version"].as_u64().unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_184_values_that_may_be_secrets_are_masked() {
+        let check = |body: &str, expect: &str| {
+            let mut value: Value = serde_json::from_str(body).unwrap();
+            mask(&mut value);
+            assert_eq!(value.to_string(), serde_json::from_str::<Value>(expect).unwrap().to_string(), "{body}");
+        };
+        check(r#"{"to": ":9", "respond": "x", "status": 200}"#, r#"{"to": ":9", "respond": "x", "status": 200}"#);
+        check(r#"{"password": "p", "Cookie": ["c"]}"#, r#"{"password": "•••", "Cookie": "•••"}"#);
+        check(
+            r#"{"request_headers": {"set": {"x-upstream-key": "S", "x-n": 1}, "add": {"a": ["S"]}, "remove": ["b"]}}"#,
+            r#"{"request_headers": {"set": {"x-upstream-key": "•••", "x-n": "•••"}, "add": {"a": ["•••"]}, "remove": ["b"]}}"#,
+        );
+        check(
+            r#"{"when": {"cookies": {"sid": "S"}, "headers": {"x-auth-token": {"regex": "S"}, "x": true}, "query": {"k": "S"}}}"#,
+            r#"{"when": {"cookies": {"sid": "•••"}, "headers": {"x-auth-token": {"regex": "•••"}, "x": true}, "query": {"k": "•••"}}}"#,
+        );
+        check(r#"{"cors": {"headers": ["x-a"]}}"#, r#"{"cors": {"headers": ["x-a"]}}"#);
+        for (url, expect) in [
+            ("redis://:S@127.0.0.1:6379/1", "redis://•••@127.0.0.1:6379/1"),
+            ("http://u:p@ss@h/x@y", "http://•••@h/x@y"),
+            ("http://h/x@y", "http://h/x@y"),
+            ("a@b", "a@b"),
+        ] {
+            check(&json!([{ "store": url }]).to_string(), &json!([{ "store": expect }]).to_string());
+        }
+    }
 }

@@ -226,3 +226,24 @@ fn a_validator_from_outside_finds_the_document_sound() {
     let (sound, _) = says("broken.json", &document.replacen("\"responses\": {", "\"responses\": {\"abc\": 1,", 1));
     assert!(!sound, "the validator takes anything");
 }
+
+#[test]
+fn case_184_what_is_sent_upstream_is_shown_to_nobody_without_the_token() {
+    let route = "{ to: \":9\", request_headers: { set: { authorization: Bearer s3cret } } }";
+    let proxy = Proxy::start(1, &format!("{ADMIN}routes: {{ t.test: {route} }}\n"));
+    let line = "GET /v1/explain?url=http://t.test/";
+    let stranger = ask(&proxy, line, &[]);
+    assert_eq!(stranger.status(), 401);
+    assert!(json(&stranger)["error"]["message"].as_str().unwrap().contains("admin-token"), "{}", stranger.text());
+    assert!(!stranger.text().contains("s3cret"));
+    assert_eq!(ask(&proxy, line, &["Authorization: Bearer wrong"]).status(), 401);
+    assert_eq!(ask(&proxy, "GET http://localhost/v1/explain?url=t.test", &[]).status(), 401);
+    assert_eq!(ask(&proxy, "GET /v1/expl%61in?url=t.test", &[]).status(), 404);
+    let bearer = format!("Authorization: Bearer {}", proxy.token());
+    assert!(ask(&proxy, line, &[&bearer]).text().contains("Bearer s3cret"));
+    let admin = proxy.admin().to_string();
+    for way in [&[][..], &["--admin", &admin]] {
+        let (code, said) = command(&proxy, &[&["explain", "--online", "http://t.test/"], way].concat());
+        assert!(code == 0 && said.contains("Bearer s3cret"), "{way:?}: {said}");
+    }
+}
