@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::{Query, State};
@@ -81,7 +81,7 @@ async fn lease(plane: &Plane, key: &str) -> Result<String, Refusal> {
     routes::look(plane, move |registry, _| {
         let Some(entry) = registry.entry(&key) else { return "stands in the configuration file".to_owned() };
         let owner = entry.owner.as_ref().map_or_else(String::new, |owner| format!(" by {owner}"));
-        match entry.ends.map(|ends| ends.duration_since(SystemTime::now()).unwrap_or_default()) {
+        match entry.ends.map(|ends| ends.saturating_duration_since(Instant::now())) {
             Some(left) => format!("is registered{owner}; its lease ends in {} s unless renewed", left.as_secs()),
             None => format!("is registered{owner}, until it is removed"),
         }

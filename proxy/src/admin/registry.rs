@@ -10,7 +10,7 @@ mod members;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -28,8 +28,8 @@ pub use members::{NoChange, Wish};
 #[derive(Debug)]
 pub struct Registry {
     entries: BTreeMap<RouteKey, Entry>,
-    /// When leases end, in order.
-    ends: BTreeSet<(SystemTime, RouteKey)>,
+    /// When leases end, in order. Not by the clock on the wall: a step of it would end them all.
+    ends: BTreeSet<(Instant, RouteKey)>,
     members: Members,
     scope: Scope,
     version: u64,
@@ -92,7 +92,7 @@ impl Registry {
     ///
     /// # Errors
     /// When the file can't be read or written.
-    pub fn open(path: &Path, scope: Scope, now: SystemTime) -> io::Result<Self> {
+    pub fn open(path: &Path, scope: Scope, now: Instant) -> io::Result<Self> {
         let (journal, found) = Journal::open(path)?;
         if let Some(complaint) = found.complaint {
             tracing::warn!("registered routes: {complaint}");
@@ -137,12 +137,12 @@ impl Registry {
     }
 
     /// When the next lease ends.
-    pub fn next_end(&self) -> Option<SystemTime> {
+    pub fn next_end(&self) -> Option<Instant> {
         self.ends.first().map(|(at, _)| *at)
     }
 
     /// The changes that end leases which are over.
-    pub fn over(&self, now: SystemTime) -> Vec<Change> {
+    pub fn over(&self, now: Instant) -> Vec<Change> {
         let over = self.ends.iter().take_while(|(at, _)| *at <= now);
         over.map(|(_, key)| Change {
             key: key.to_string(),
@@ -163,7 +163,7 @@ impl Registry {
         change: &Change,
         batch: &mut Batch,
         config: &Config,
-        now: SystemTime,
+        now: Instant,
     ) -> Result<Outcome, Refusal> {
         let key = RouteKey::parse(&change.key)
             .map_err(|words| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", words))?;
@@ -352,7 +352,7 @@ impl Registry {
     }
 
     /// Takes a record of the journal.
-    fn replay(&mut self, record: &[u8], now: SystemTime) {
+    fn replay(&mut self, record: &[u8], now: Instant) {
         if self.members.replay(record) {
             return;
         }

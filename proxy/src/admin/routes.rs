@@ -1,7 +1,7 @@
 //! `/v1/routes`: the routes that are registered, and those of the file.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Instant;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -130,7 +130,7 @@ pub(super) async fn show(
         RouteKey::parse(&key).map_err(|words| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", words))?;
     let name = key.to_string();
     let found = look(&plane, move |registry, generation| {
-        let now = SystemTime::now();
+        let now = Instant::now();
         match (registry.entry(&key), generation.config.routes.get(&key)) {
             (Some(entry), _) => Some((entry.shown(&key, now, via.is_tcp()), Some(entry.etag()))),
             (None, Some(route)) => Some((of_file(&key, route), None)),
@@ -148,7 +148,7 @@ pub(super) async fn show(
 }
 
 fn all(registry: &Registry, generation: &Generation, filter: &Filter, masked: bool) -> Vec<Value> {
-    let now = SystemTime::now();
+    let now = Instant::now();
     let source = |name: &str| filter.source.as_ref().is_none_or(|wanted| wanted == name);
     let prefix = |key: &str| filter.prefix.as_ref().is_none_or(|prefix| key.starts_with(prefix.as_str()));
     let file = generation.config.routes.iter().filter(|_| source("file") && filter.owner.is_none());

@@ -3,7 +3,7 @@
 //! A change is in force when its answer goes: every worker looks at the published generation for each request.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use switchboard_core::config::{Config, Scope};
@@ -76,7 +76,7 @@ impl Routes {
     /// In words, when it can't be used.
     pub fn open(config: &Config, scope: &Scope) -> Result<Self, String> {
         let path = journal_of(config);
-        let registry = Registry::open(&path, scope.clone(), SystemTime::now())
+        let registry = Registry::open(&path, scope.clone(), Instant::now())
             .map_err(|error| format!("registered routes: {}: {error}", path.display()))?;
         if !registry.is_empty() {
             tracing::info!(routes = registry.len(), "registered routes were taken up again");
@@ -124,10 +124,7 @@ impl Routes {
     /// Waits until a lease is over; for ever where none ends.
     pub(super) async fn lease_ends(&self) {
         match self.registry.next_end() {
-            Some(end) => {
-                let left = end.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
-                tokio::time::sleep(left).await;
-            }
+            Some(end) => tokio::time::sleep_until(end.into()).await,
             None => std::future::pending().await,
         }
     }
@@ -154,7 +151,7 @@ impl Control {
 
     /// Ends the leases that are over.
     pub(super) fn end_leases(&mut self) {
-        let over = self.routes.registry.over(SystemTime::now());
+        let over = self.routes.registry.over(Instant::now());
         for change in &over {
             tracing::info!(route = %change.key, "the lease of a route is over");
         }
@@ -165,11 +162,10 @@ impl Control {
     fn make(&mut self, asked: Vec<Asked>) {
         let current = self.process.generation.load_full();
         let config = Arc::clone(&current.config);
-        let wall = SystemTime::now();
         let mut batch = Batch::default();
         let mut results = Vec::with_capacity(asked.len());
         for asked in asked {
-            let result = self.routes.registry.apply(&asked.change, &mut batch, &config, wall);
+            let result = self.routes.registry.apply(&asked.change, &mut batch, &config, Instant::now());
             results.push((asked, result));
         }
         let written = self.routes.registry.write(&mut batch);

@@ -1,6 +1,6 @@
 //! One registered route: as it was sent, as it was read, and as it is shown.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -27,7 +27,7 @@ pub(crate) struct Entry {
     pub(crate) owner: Option<String>,
     pub(crate) ttl: Option<Duration>,
     /// When its lease ends.
-    pub(crate) ends: Option<SystemTime>,
+    pub(crate) ends: Option<Instant>,
     pub(crate) state: State,
     version: u64,
 }
@@ -44,13 +44,13 @@ pub(crate) enum State {
 }
 
 impl Entry {
-    pub(super) fn new(body: String, read: Registered, version: u64, now: SystemTime) -> Self {
+    pub(super) fn new(body: String, read: Registered, version: u64, now: Instant) -> Self {
         let (owner, ttl) = (read.owner.clone(), read.ttl);
         Self { body, read: Some(read), owner, ttl, ends: ttl.map(|ttl| now + ttl), state: State::InForce, version }
     }
 
     /// An entry of the journal.
-    pub(super) fn replayed(key: &RouteKey, body: String, version: u64, scope: &Scope, now: SystemTime) -> Self {
+    pub(super) fn replayed(key: &RouteKey, body: String, version: u64, scope: &Scope, now: Instant) -> Self {
         let mut entry =
             Self { body, read: None, owner: None, ttl: None, ends: None, state: State::Invalid(Vec::new()), version };
         entry.read_in(key, scope);
@@ -73,7 +73,7 @@ impl Entry {
         }
     }
 
-    pub(super) fn renewed(mut self, now: SystemTime) -> Self {
+    pub(super) fn renewed(mut self, now: Instant) -> Self {
         self.ends = self.ttl.map(|ttl| now + ttl);
         self
     }
@@ -83,7 +83,7 @@ impl Entry {
     }
 
     /// For people and programs. Secrets are shown to whoever could read the journal anyway.
-    pub(crate) fn shown(&self, key: &RouteKey, now: SystemTime, masked: bool) -> Value {
+    pub(crate) fn shown(&self, key: &RouteKey, now: Instant, masked: bool) -> Value {
         let mut route: Value = serde_json::from_str(&self.body).unwrap_or(Value::Null);
         if let Value::Object(map) = &mut route {
             map.remove("owner");
@@ -97,7 +97,7 @@ impl Entry {
         if masked {
             mask(&mut route);
         }
-        let left = self.ends.map(|ends| ends.duration_since(now).unwrap_or(Duration::ZERO).as_secs_f64());
+        let left = self.ends.map(|ends| ends.saturating_duration_since(now).as_secs_f64());
         let (state, errors) = match &self.state {
             State::InForce => ("in_force", None),
             State::Hidden => ("hidden", None),
