@@ -54,7 +54,6 @@ pub struct Control {
     /// How the files looked from which the configuration in force was read.
     in_force: picture::Picture,
     names: Names,
-    signals: Signals,
     keeper: Keeper,
     admin: Admin,
     weights: weights::Weights,
@@ -103,16 +102,16 @@ pub enum Ask {
 
 impl Control {
     /// Runs until the proxy has ended. Returns the exit code.
-    pub async fn run(mut self, mut asks: mpsc::Receiver<Ask>) -> u8 {
+    pub(crate) async fn run(mut self, mut asks: mpsc::Receiver<Ask>, mut signals: Signals) -> u8 {
         let mut housekeeping = tokio::time::interval(Duration::from_secs(1));
         housekeeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             // A branch that is not taken is dropped, and starts anew the next time round: each bears that.
             tokio::select! {
-                _ = self.signals.terminate.recv() => break,
-                _ = self.signals.interrupt.recv() => break,
-                _ = self.signals.hangup.recv() => drop(self.reload("SIGHUP").await),
-                _ = self.signals.user1.recv() => self.reopen_logs(),
+                _ = signals.terminate.recv() => break,
+                _ = signals.interrupt.recv() => break,
+                _ = signals.hangup.recv() => drop(self.reload("SIGHUP").await),
+                _ = signals.user1.recv() => self.reopen_logs(),
                 () = self.watch.changed() => drop(self.reload(CHANGED).await),
                 Some(ask) = asks.recv() => self.answer(ask, &mut asks).await,
                 () = self.routes.lease_ends() => self.end_leases(),
@@ -123,9 +122,31 @@ impl Control {
                 }
             }
         }
-        let code = drain::drain(&self.process, &mut self.signals).await;
+        let code = self.leave(&mut asks, &mut signals).await;
         self.admin.close();
         code
+    }
+
+    /// Drains, and answers meanwhile whoever looks: a drain may take long, and it is then that somebody wants to know.
+    async fn leave(&mut self, asks: &mut mpsc::Receiver<Ask>, signals: &mut Signals) -> u8 {
+        let process = Arc::clone(&self.process);
+        let mut drained = std::pin::pin!(drain::drain(&process, signals));
+        loop {
+            tokio::select! {
+                code = &mut drained => return code,
+                Some(ask) = asks.recv() => self.answer_leaving(ask),
+            }
+        }
+    }
+
+    fn answer_leaving(&mut self, ask: Ask) {
+        match ask {
+            Ask::Look(look) => look(&self.routes.registry, &self.process.generation.load()),
+            Ask::Synced(result) => self.synced(result),
+            Ask::Compacted(written) => self.compacted(written),
+            // Nothing is changed any more. Who asked learns that from the answer that doesn't come.
+            Ask::Change(_) | Ask::Reload(_) | Ask::Weight { .. } | Ask::Member(_) => {}
+        }
     }
 
     async fn answer(&mut self, ask: Ask, more: &mut mpsc::Receiver<Ask>) {

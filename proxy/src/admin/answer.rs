@@ -36,7 +36,7 @@ impl IntoResponse for Refusal {
 
 /// Answers where the control thread is gone or going.
 pub(super) fn stopping() -> Refusal {
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the proxy is stopping")
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the proxy is stopping; nothing is changed any more")
 }
 
 /// Answers a path that there isn't.

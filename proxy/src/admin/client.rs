@@ -113,9 +113,16 @@ fn read_token(path: &Path) -> io::Result<Token> {
 }
 
 fn exchange(mut stream: impl Read + Write, request: &str) -> io::Result<Answer> {
-    stream.write_all(request.as_bytes())?;
+    let late = |error: io::Error| match error.kind() {
+        // The system's word for it is "temporarily unavailable", which is not what happened.
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            io::Error::new(io::ErrorKind::TimedOut, format!("none within {} s", PATIENCE.as_secs()))
+        }
+        _ => error,
+    };
     let mut answer = String::new();
-    stream.take(MOST).read_to_string(&mut answer)?;
+    stream.write_all(request.as_bytes()).map_err(late)?;
+    stream.take(MOST).read_to_string(&mut answer).map_err(late)?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
     let status = head.split(' ').nth(1).and_then(|text| text.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
     let line = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));

@@ -160,12 +160,11 @@ impl Started {
             watch,
             in_force,
             names,
-            signals,
             keeper,
             admin,
             weights,
         };
-        Ok(control.run(inbox).await)
+        Ok(control.run(inbox, signals).await)
     }
 }
 

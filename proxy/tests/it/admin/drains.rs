@@ -2,7 +2,7 @@
 
 use super::{ADMIN, ask, change, json};
 use crate::harness::ws::{CLOSE, agree, expect_close, frame, open};
-use crate::harness::{Origin, Proxy, Wire, on_workers, poll};
+use crate::harness::{Origin, Proxy, Wire, on_workers, poll, run};
 
 /// A proxy with two open WebSockets on the route `t.test`.
 fn with_two(workers: usize) -> (Proxy, Origin, [Wire; 2]) {
@@ -68,4 +68,28 @@ fn two_drains_of_the_same_streams_count_each_for_itself() {
             poll("all have ended", || (left(&proxy, id) == 0).then_some(()));
         }
     });
+}
+
+#[test]
+fn who_looks_is_answered_while_the_proxy_drains_and_who_changes_is_told() {
+    let (mut proxy, _origin, clients) = with_two(1);
+    let config = proxy.config().display().to_string();
+    proxy.signal("TERM");
+    poll("the drain to begin", || (ask(&proxy, "GET /ready", &[]).status() == 503).then_some(()));
+    assert_eq!(json(&ask(&proxy, "GET /v1/routes", &[]))["routes"][0]["key"], "t.test");
+    for command in [&["route", "list"][..], &["endpoint", "list"], &["explain", "--online", "http://t.test/"]] {
+        let output = run(proxy.dir().path(), &[command, &["-c", &config]].concat());
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            output.status.success() && said.contains("t.test") || said.contains("127.0.0.1"),
+            "{command:?}: {said}"
+        );
+    }
+    for line in ["POST /v1/reload", "PUT /v1/routes/b.test", "DELETE /v1/routes/t.test"] {
+        let answer = change(&proxy, line, r#"{"respond": "b"}"#);
+        assert_eq!(answer.status(), 503, "{line}");
+        assert!(answer.text().contains("stopping"), "{}", answer.text());
+    }
+    drop(clients);
+    assert_eq!(proxy.wait_exit().code(), Some(0));
 }
