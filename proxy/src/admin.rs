@@ -25,6 +25,7 @@ mod token;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
@@ -44,7 +45,8 @@ const MOST_BODY: usize = 8 << 20;
 pub(crate) struct Plane {
     process: Arc<Process>,
     asks: mpsc::Sender<Ask>,
-    token: Token,
+    /// Another one holds after a reload that names another file.
+    token: ArcSwap<Token>,
     guessing: guard::Guessing,
     drains: drains::Drains,
 }
@@ -52,12 +54,33 @@ pub(crate) struct Plane {
 /// The admin plane of a running proxy, as the control thread holds it.
 #[derive(Debug)]
 pub struct Admin {
-    process: Arc<Process>,
-    asks: mpsc::Sender<Ask>,
+    plane: Arc<Plane>,
+    router: Router,
     state_dir: PathBuf,
     settings: config::Admin,
     socket: PathBuf,
-    open: Vec<AbortHandle>,
+    unix: Option<AbortHandle>,
+    tcp: Option<AbortHandle>,
+}
+
+/// What a configuration wants opened: bound, and nothing accepted from it yet. Dropped, it leaves nothing behind.
+#[derive(Debug)]
+pub struct Opening {
+    settings: config::Admin,
+    token: Token,
+    /// Where it is another one than before.
+    unix: Option<server::Unix>,
+    tcp: Tcp,
+    /// What was asked for by nobody, and can't be had.
+    pub notes: Vec<String>,
+}
+
+/// What becomes of the address.
+#[derive(Debug)]
+enum Tcp {
+    Stays,
+    Closes,
+    Opens(std::net::TcpListener),
 }
 
 /// Where the unix socket of a configuration is.
@@ -87,66 +110,107 @@ impl Admin {
     /// In words: the socket or the token can't be made, or an address that was written is taken.
     pub fn start(process: Arc<Process>, asks: mpsc::Sender<Ask>) -> Result<(Self, Vec<String>), String> {
         let config = process.generation.load().config.clone();
-        let (settings, state_dir) = (config.admin.clone(), config.state_dir.clone());
-        let mut admin = Self { process, asks, state_dir, settings, socket: socket_of(&config), open: Vec::new() };
-        let lines = admin.open(&config)?;
+        let socket = socket_of(&config);
+        let (opening, state_dir) = (open(None, &config, &socket)?, config.state_dir.clone());
+        for note in &opening.notes {
+            tracing::warn!("{note}");
+        }
+        let plane = Arc::new(Plane {
+            process,
+            asks,
+            token: ArcSwap::from_pointee(opening.token.clone()),
+            guessing: guard::Guessing::default(),
+            drains: drains::Drains::default(),
+        });
+        let (router, settings) = (router(Arc::clone(&plane)), opening.settings.clone());
+        let mut admin = Self { plane, router, state_dir, settings, socket, unix: None, tcp: None };
+        let lines = admin.settle(opening);
         Ok((admin, lines))
     }
 
-    /// Follows a configuration that was put in force. What can't be opened is logged, and stays closed.
-    pub fn follow(&mut self, config: &config::Config) {
+    /// Opens what a configuration wants that is about to be put in force; `None` where it wants nothing new. What is open
+    /// stays so until [`Admin::settle`].
+    ///
+    /// # Errors
+    /// As [`Admin::start`].
+    pub fn prepare(&self, config: &config::Config) -> Result<Option<Opening>, String> {
         if config.admin == self.settings {
-            return;
+            return Ok(None);
         }
-        self.close();
-        self.settings = config.admin.clone();
         let config = config::Config { state_dir: self.state_dir.clone(), ..config.clone() };
-        self.socket = socket_of(&config);
-        match self.open(&config) {
-            Ok(lines) => lines.iter().for_each(|line| eprintln!("{line}")),
-            Err(error) => tracing::error!("the admin plane is closed until the next reload: {error}"),
+        open(Some(self), &config, &socket_of(&config)).map(Some)
+    }
+
+    /// Takes into use what was opened, and closes what it replaces. Returns the lines to print.
+    pub fn settle(&mut self, opening: Opening) -> Vec<String> {
+        let Opening { settings, token, unix, tcp, notes: _ } = opening;
+        self.settings = settings;
+        self.plane.token.store(Arc::new(token));
+        if let Some(unix) = unix {
+            if let Some(old) = self.unix.take() {
+                old.abort();
+                let _ = std::fs::remove_file(&self.socket);
+            }
+            self.socket = unix.path.clone();
+            self.unix = unix.serve(self.router.clone());
+        }
+        if matches!(tcp, Tcp::Stays) {
+            return Vec::new();
+        }
+        if let Some(old) = self.tcp.take() {
+            old.abort();
+        }
+        let Tcp::Opens(listener) = tcp else { return Vec::new() };
+        match server::serve_tcp(listener, self.router.clone()) {
+            Ok((task, address)) => {
+                self.tcp = Some(task);
+                vec![format!("admin on {address}")]
+            }
+            Err(error) => {
+                tracing::error!(%error, "the address of the admin plane can't be used");
+                Vec::new()
+            }
         }
     }
 
     /// The way to ask the control thread.
     pub fn asks(&self) -> mpsc::Sender<Ask> {
-        self.asks.clone()
+        self.plane.asks.clone()
     }
 
     /// Closes everything; connections that are being answered go on.
     pub fn close(&mut self) {
-        self.open.drain(..).for_each(|task| task.abort());
+        [self.unix.take(), self.tcp.take()].into_iter().flatten().for_each(|task| task.abort());
         let _ = std::fs::remove_file(&self.socket);
     }
+}
 
-    fn open(&mut self, config: &config::Config) -> Result<Vec<String>, String> {
-        let path = token_of(config);
-        let token =
-            Token::read_or_make(&path).map_err(|error| format!("the admin token {}: {error}", path.display()))?;
-        let plane = Arc::new(Plane {
-            process: Arc::clone(&self.process),
-            asks: self.asks.clone(),
-            token,
-            guessing: guard::Guessing::default(),
-            drains: drains::Drains::default(),
-        });
-        let router = router(Arc::clone(&plane));
-        let socket = server::unix(&self.socket, router.clone())
-            .map_err(|error| format!("cannot open {}: {error}", self.socket.display()))?;
-        self.open.push(socket);
-        let Some(address) = self.settings.bind else { return Ok(Vec::new()) };
-        match server::tcp(address, router) {
-            Ok((task, address)) => {
-                self.open.push(task);
-                Ok(vec![format!("admin on {address}")])
-            }
-            Err(error) if self.settings.written => Err(error),
+/// Opens what `config` wants and `now` has not.
+fn open(now: Option<&Admin>, config: &config::Config, socket: &Path) -> Result<Opening, String> {
+    let settings = config.admin.clone();
+    let path = token_of(config);
+    let token = Token::read_or_make(&path).map_err(|error| format!("the admin token {}: {error}", path.display()))?;
+    let mut notes = Vec::new();
+    let tcp = match (settings.bind, now) {
+        (None, _) => Tcp::Closes,
+        (Some(address), Some(now)) if now.settings.bind == Some(address) && now.tcp.is_some() => Tcp::Stays,
+        (Some(address), _) => match server::bind_tcp(address) {
+            Ok(listener) => Tcp::Opens(listener),
+            Err(error) if settings.written => return Err(error),
             Err(error) => {
-                tracing::warn!("{error}; the admin plane is at {} alone", self.socket.display());
-                Ok(Vec::new())
+                notes.push(format!("{error}; the admin plane is at {} alone", socket.display()));
+                Tcp::Closes
             }
+        },
+    };
+    let unix = match now {
+        Some(now) if now.socket == *socket => None,
+        Some(_) | None => {
+            let bound = server::Unix::bind(socket);
+            Some(bound.map_err(|error| format!("cannot open {}: {error}", socket.display()))?)
         }
-    }
+    };
+    Ok(Opening { settings, token, unix, tcp, notes })
 }
 
 /// Everything that can be asked, each path once.

@@ -265,8 +265,9 @@ impl Control {
             true => Some(log::open(&config.log).map_err(|error| format!("log: {error}"))?),
             false => None,
         };
+        let mut admin = self.admin.prepare(&config)?;
         let now = switchboard_core::moment::Moment::ZERO + self.process.origin.elapsed();
-        let mut notes = Vec::new();
+        let mut notes = admin.as_mut().map(|opening| std::mem::take(&mut opening.notes)).unwrap_or_default();
         let (routes, said) = (&mut self.routes.registry, &mut notes);
         let written = config.clone();
         let overlay = |compiler: &mut Compiler| *said = routes.overlay(compiler, &written, scope);
@@ -291,7 +292,9 @@ impl Control {
             eprintln!("{line}");
         }
         self.process.sockets.store(Arc::new(self.listeners.open()));
-        self.admin.follow(&self.process.generation.load().config);
+        if let Some(opening) = admin {
+            self.admin.settle(opening).iter().for_each(|line| eprintln!("{line}"));
+        }
         self.free_retired();
         Ok(notes)
     }

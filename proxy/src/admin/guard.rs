@@ -61,7 +61,8 @@ pub(super) async fn guard(State(plane): State<Arc<Plane>>, request: Request, nex
         Some(Via::Unix(_)) => body_is_json(request.headers(), changes).err(),
         Some(Via::Tcp(bound, _)) => match check(&request, bound, changes) {
             Ok(())
-                if (changes || confides) && !plane.token.is_borne_by(request.headers().get(header::AUTHORIZATION)) =>
+                if (changes || confides)
+                    && !plane.token.load().is_borne_by(request.headers().get(header::AUTHORIZATION)) =>
             {
                 let guesses = plane.guessing.one_more();
                 tokio::time::sleep(DELAY * u32::try_from(guesses.min(10)).unwrap_or(10)).await;

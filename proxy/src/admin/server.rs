@@ -4,7 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ use hyper::service::Service as _;
 use hyper::{Request, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::fs::Mode;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -50,28 +52,58 @@ impl Via {
     }
 }
 
-/// Opens the unix socket, 0600.
-pub(super) fn unix(path: &Path, router: Router) -> io::Result<AbortHandle> {
-    crate::listener::bind::remove_stale(path)?;
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    let room = Arc::new(Semaphore::new(MOST));
-    let accept = async move {
-        while let Ok(place) = Arc::clone(&room).acquire_owned().await {
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    let user = stream.peer_cred().ok().map(|peer| peer.uid());
-                    serve(stream, Via::Unix(user), router.clone(), place);
-                }
-                Err(error) => pause(&error).await,
-            }
-        }
-    };
-    Ok(tokio::spawn(accept).abort_handle())
+/// A unix socket that is bound, and whose file goes with it as long as nobody serves it.
+#[derive(Debug)]
+pub(super) struct Unix {
+    /// Its file.
+    pub(super) path: PathBuf,
+    listener: Option<std::os::unix::net::UnixListener>,
 }
 
-/// Opens an address. An error names who has it.
-pub(super) fn tcp(address: SocketAddr, router: Router) -> Result<(AbortHandle, SocketAddr), String> {
+impl Unix {
+    /// Binds it, 0600.
+    pub(super) fn bind(path: &Path) -> io::Result<Self> {
+        crate::listener::bind::remove_stale(path)?;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        // The file takes its mode from the socket, less the umask: so at no moment may others connect.
+        rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+        rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        rustix::net::listen(&socket, 128)?;
+        Ok(Self { path: path.to_owned(), listener: Some(socket.into()) })
+    }
+
+    /// Answers who comes.
+    pub(super) fn serve(mut self, router: Router) -> Option<AbortHandle> {
+        let listener = UnixListener::from_std(self.listener.take()?);
+        let listener = listener.inspect_err(|error| tracing::error!(%error, "the admin socket can't be used")).ok()?;
+        let room = Arc::new(Semaphore::new(MOST));
+        let accept = async move {
+            while let Ok(place) = Arc::clone(&room).acquire_owned().await {
+                match listener.accept().await {
+                    Ok((stream, _)) => {
+                        let user = stream.peer_cred().ok().map(|peer| peer.uid());
+                        serve(stream, Via::Unix(user), router.clone(), place);
+                    }
+                    Err(error) => pause(&error).await,
+                }
+            }
+        };
+        Some(tokio::spawn(accept).abort_handle())
+    }
+}
+
+impl Drop for Unix {
+    fn drop(&mut self) {
+        if self.listener.is_some() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Binds an address. An error names who has it.
+pub(super) fn bind_tcp(address: SocketAddr) -> Result<std::net::TcpListener, String> {
     let told = |error: io::Error| match holder::of(address).into_iter().flatten().next() {
         Some(holder) if error.kind() == io::ErrorKind::AddrInUse => {
             format!("cannot listen on {address} for the admin plane: {} (process {}) has it", holder.name, holder.pid)
@@ -80,8 +112,13 @@ pub(super) fn tcp(address: SocketAddr, router: Router) -> Result<(AbortHandle, S
     };
     let listener = std::net::TcpListener::bind(address).map_err(told)?;
     listener.set_nonblocking(true).map_err(told)?;
-    let listener = TcpListener::from_std(listener).map_err(told)?;
-    let address = listener.local_addr().map_err(told)?;
+    Ok(listener)
+}
+
+/// Answers who comes to an address. Returns it with the port that it got.
+pub(super) fn serve_tcp(listener: std::net::TcpListener, router: Router) -> io::Result<(AbortHandle, SocketAddr)> {
+    let listener = TcpListener::from_std(listener)?;
+    let address = listener.local_addr()?;
     let room = Arc::new(Semaphore::new(MOST));
     let accept = async move {
         while let Ok(place) = Arc::clone(&room).acquire_owned().await {

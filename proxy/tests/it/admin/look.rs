@@ -3,6 +3,11 @@
 use super::{ADMIN, ask, json};
 use crate::harness::{Proxy, TempDir, Wire, on_workers, poll, run};
 
+fn mode(path: &std::path::Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
 const ROUTES: &str = "routes: { t.test: { respond: hello } }\n";
 
 #[test]
@@ -97,4 +102,40 @@ fn follows_a_reload() {
     assert_eq!(ask(&proxy, "GET /health", &[]).status(), 200);
     std::fs::write(proxy.config(), text.replace("admin: 127.0.0.1:0", "admin: off")).unwrap();
     poll("the address to be closed", || std::net::TcpStream::connect(proxy.admin()).is_err().then_some(()));
+}
+
+#[test]
+fn a_reload_that_moves_it_is_whole_or_refused() {
+    let proxy = Proxy::start(1, &format!("{ADMIN}{ROUTES}"));
+    let socket = proxy.dir().file("state/control.sock");
+    let reload = || {
+        let output =
+            run(proxy.dir().path(), &["reload", "--state-dir", &proxy.dir().file("state").display().to_string()]);
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let lives = || {
+        assert_eq!(ask(&proxy, "GET /health", &[]).status(), 200);
+        assert_eq!(mode(&socket), 0o600);
+    };
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let elsewhere = format!("admin: {}\n", taken.local_addr().unwrap());
+    std::fs::write(proxy.dir().file("open-token"), "t0ken\n").unwrap();
+    let wide = format!("admin: {{ bind: 127.0.0.1:0, token_file: {} }}\n", proxy.dir().file("open-token").display());
+    for (admin, word) in [(elsewhere, "has it"), (wide, "chmod 600")] {
+        proxy.write_config(&format!("{admin}{}", ROUTES.replace("hello", "new")));
+        let (done, said) = reload();
+        assert!(!done && said.contains(word), "{said}");
+        assert_eq!(proxy.get("t.test", "/").text(), "hello", "nothing of it is in force");
+        lives();
+    }
+    let (moved, token) = (proxy.dir().file("moved.sock"), proxy.dir().file("token"));
+    let admin =
+        format!("admin: {{ bind: 127.0.0.1:0, socket: {}, token_file: {} }}\n", moved.display(), token.display());
+    proxy.write_config(&format!("{admin}{ROUTES}"));
+    let (done, said) = reload();
+    assert!(done, "{said}");
+    assert_eq!(ask(&proxy, "GET /health", &[]).status(), 200, "the address is the same, and stays open");
+    assert!(!socket.exists() && moved.exists());
+    let token = format!("Authorization: Bearer {}", std::fs::read_to_string(token).unwrap().trim());
+    assert_eq!(ask(&proxy, "POST /v1/reload", &[&token]).status(), 200);
 }
