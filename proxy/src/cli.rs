@@ -109,8 +109,8 @@ enum Command {
     /// Looks at the routes of a running proxy, and changes them
     #[command(
         after_help = "Examples:\n  switchboard route add feat.localhost :3002 --owner ann --ttl 10m\n  switchboard route \
-                      list\n  switchboard route remove feat.localhost\n\nThe proxy is found by --admin, else by -c, else \
-                      by its state directory. Exit code 0 if it did as asked, 1 if not."
+                      list\n  switchboard route remove feat.localhost\n\nThe proxy is found by --admin, else by --state-dir, \
+                      else by -c. Exit code 0 if it did as asked, 1 if not."
     )]
     Route(route::Options),
     /// Looks at the endpoints of a running proxy, adds some and takes some out

@@ -116,7 +116,7 @@ fn exchange(mut stream: impl Read + Write, request: &str) -> io::Result<Answer> 
     let late = |error: io::Error| match error.kind() {
         // The system's word for it is "temporarily unavailable", which is not what happened.
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            io::Error::new(io::ErrorKind::TimedOut, format!("none within {} s", PATIENCE.as_secs()))
+            io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", PATIENCE.as_secs()))
         }
         _ => error,
     };

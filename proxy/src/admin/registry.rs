@@ -183,16 +183,16 @@ impl Registry {
                 Some(Entry::new(String::from_utf8_lossy(body).into_owned(), read, self.version, now))
             }
             What::Remove | What::End => None,
-            What::Renew => Some(before.clone().ok_or_else(|| missing(&key))?.renewed(now)),
+            What::Renew => Some(before.clone().ok_or_else(|| entry::missing(&key, config))?.renewed(now)),
         };
         if before.is_none() && after.is_none() {
-            return Err(missing(&key));
+            return Err(entry::missing(&key, config));
         }
         let outcome = match (&before, &after) {
             (None, Some(new)) => (StatusCode::CREATED, new),
             (_, Some(new)) => (StatusCode::OK, new),
             (Some(old), None) => (StatusCode::OK, old),
-            (None, None) => return Err(missing(&key)),
+            (None, None) => return Err(entry::missing(&key, config)),
         };
         let etag = after.as_ref().map(Entry::etag);
         let mut outcome = Outcome { status: outcome.0, body: outcome.1.shown(&key, now, true), etag };
@@ -376,10 +376,6 @@ pub fn write_new(path: &Path, records: &[u8]) -> io::Result<std::fs::File> {
 
 /// How long syncs are gathered.
 pub const GATHER: Duration = Duration::from_millis(10);
-
-fn missing(key: &RouteKey) -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, "no_such_route", format!("no route {key} is registered"))
-}
 
 fn precondition(change: &Change, there: Option<&Entry>) -> Result<(), Refusal> {
     let etag = there.map(Entry::etag);

@@ -41,7 +41,7 @@ pub(crate) fn drain(options: &Options) -> Result<u8, String> {
         }
         asked["code"] = code.into();
     }
-    let answer = options.which.ask("POST", "/v1/drains", Some(&asked))?;
+    let answer = options.which.ask("POST", "/v1/drains", Some(&asked.to_string()))?;
     if answer.status != 200 {
         answer.refusal().iter().for_each(|line| eprintln!("{line}"));
         return Ok(1);

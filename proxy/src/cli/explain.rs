@@ -104,7 +104,7 @@ pub(crate) fn explain(options: &Options) -> Result<u8, String> {
     if options.online {
         return online(options, &question);
     }
-    let path = options.which.config.require()?;
+    let path = options.which.file().require()?;
     let Some(config) = run::read_quietly(&path) else { return Ok(1) };
     let snapshot = Snapshot::compile(&config).map_err(|error| error.to_string())?;
     let paint = Paint::of_stdout();

@@ -33,7 +33,7 @@ pub(crate) fn purge(options: &Options) -> Result<u8, String> {
         (None, None, Some(tag)) => json!({ "tag": tag }),
         (None, None, None) => json!({ "all": options.all }),
     };
-    let answer = options.which.ask("POST", "/v1/cache/purge", Some(&asked))?;
+    let answer = options.which.ask("POST", "/v1/cache/purge", Some(&asked.to_string()))?;
     if answer.status != 200 {
         answer.refusal().iter().for_each(|line| eprintln!("{line}"));
         return Ok(1);

@@ -140,7 +140,8 @@ fn line(route: &Value) -> String {
             route.to_string()
         }
     };
-    format!("{}  {}  {}  {}  {lease}  {target}", word("key"), word("source"), word("state"), word("owner"))
+    let dry = if route["dry_run"] == true { "  (dry run: nothing has changed)" } else { "" };
+    format!("{}  {}  {}  {}  {lease}  {target}{dry}", word("key"), word("source"), word("state"), word("owner"))
 }
 
 fn word_of(value: &Value) -> String {

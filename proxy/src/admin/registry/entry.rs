@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
-use switchboard_core::config::{ConfigError, Registered, RouteKey, Scope};
+use switchboard_core::config::{Config, ConfigError, Registered, RouteKey, Scope};
 
 use crate::admin::answer::Refusal;
 
@@ -160,6 +160,16 @@ fn without_user(text: &str) -> Option<String> {
     let (authority, path) = rest.split_at(end);
     let (_, host) = authority.rsplit_once('@')?;
     Some(format!("{scheme}://{MASK}@{host}{path}"))
+}
+
+/// Says that a route is not registered, and where it stands instead.
+pub(super) fn missing(key: &RouteKey, config: &Config) -> Refusal {
+    if config.routes.contains_key(key) {
+        let words =
+            format!("{key} stands in the configuration file and is not registered; change it there, or take it out");
+        return Refusal::new(StatusCode::CONFLICT, "clash", words);
+    }
+    Refusal::new(StatusCode::NOT_FOUND, "no_such_route", format!("no route {key} is registered"))
 }
 
 /// What is wrong with a body, each error with its place.

@@ -1,7 +1,7 @@
 //! Registered routes: put, read, renewed, ended, kept; layered over the file; and never lost once acknowledged.
 
 use super::{ADMIN, ask, change, json};
-use crate::harness::{Message, Proxy, Wire, on_workers, poll, run};
+use crate::harness::{Message, Proxy, TempDir, Wire, on_workers, poll, run};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -160,7 +160,7 @@ fn the_file_and_the_registry_are_layers() {
 
 #[test]
 fn the_command_line_speaks_to_it() {
-    let proxy = Proxy::start(1, "routes: {}\n");
+    let proxy = Proxy::start(1, "routes: { file.test: { respond: file } }\n");
     let config = proxy.config().display().to_string();
     let route = |arguments: &[&str]| {
         let output = run(proxy.dir().path(), &[&["route"], arguments, &["-c", &config]].concat());
@@ -185,6 +185,14 @@ fn the_command_line_speaks_to_it() {
     let (code, text) = route(&["add", "t.test", "nobody"]);
     assert!(code == Some(1) && text.contains("there is no upstream `nobody`"), "{text}");
     assert_eq!(route(&["remove", "t.test"]).0, Some(1));
+    for (arguments, expect) in [
+        (&["remove", "file.test"][..], "stands in the configuration file"),
+        (&["add", "x.test", ":1", "--ttl", "10"], "--ttl 10: write a number and a unit"),
+        (&["add", "x.test", ":1", "--dry-run"], "(dry run: nothing has changed)"),
+    ] {
+        let (_, text) = route(arguments);
+        assert!(text.contains(expect), "{arguments:?}: {text}");
+    }
 }
 
 /// Sends a request and reads the answer; nothing where the other side ended before.
@@ -274,4 +282,35 @@ fn a_kill_in_the_midst_of_writes_loses_nothing() {
 #[ignore = "long: two hundred starts"]
 fn two_hundred_kills_lose_nothing() {
     kill_and_look(200);
+}
+
+#[test]
+fn the_command_line_names_the_mend_where_it_lacks_something() {
+    let proxy = Proxy::start(1, ADMIN);
+    let (elsewhere, state) = (TempDir::new(), proxy.dir().file("state").display().to_string());
+    let (admin, file) =
+        (proxy.admin().to_string(), elsewhere.write("broken.yaml", "routes: [\n").display().to_string());
+    let none = elsewhere.write("other.yaml", &format!("state_dir: {}\n", elsewhere.file("none").display()));
+    let none = none.display().to_string();
+    let said = |arguments: &[&str]| {
+        let output = run(elsewhere.path(), arguments);
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let url = format!("http://{admin}");
+    let socket = format!("{state}/control.sock");
+    for (arguments, code, expect) in [
+        (&["route", "add", "a.test", ":1", "--admin", &admin, "-c", &none][..], 1, "add --state-dir DIR"),
+        (&["route", "add", "a.test", ":1", "--admin", &admin, "-c", &none], 1, "none/admin-token: No such file"),
+        (&["drain", "a.test", "--admin", &admin, "-c", &file], 1, "give DIR/control.sock as --admin"),
+        (&["reload", "--admin", &url, "--state-dir", &state, "-c", &file], 0, "nothing has changed"),
+        (&["route", "add", "a.test", ":1", "--admin", &socket], 0, "a.test  registry"),
+        (&["route", "list", "--admin", &url, "-c", &file], 0, "a.test  registry"),
+        (&["route", "list", "--state-dir", &state, "-c", &file], 0, "a.test  registry"),
+        (&["route", "list", "-c", &file], 1, "name it with --state-dir DIR or --admin ADDRESS"),
+        (&["top", "--once", "-c", &file], 1, "name it with --state-dir DIR or --admin ADDRESS"),
+        (&["route", "list", "-c", &none], 1, "with --state-dir DIR or --admin ADDRESS"),
+    ] {
+        let (ended, text) = said(arguments);
+        assert!(ended == Some(code) && text.contains(expect), "{arguments:?}: {text}");
+    }
 }
