@@ -30,7 +30,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use switchboard_core::config;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
 use crate::control::Ask;
@@ -49,6 +49,8 @@ pub(crate) struct Plane {
     token: ArcSwap<Token>,
     guessing: guard::Guessing,
     drains: drains::Drains,
+    /// Places for streams of pictures.
+    pages: Arc<Semaphore>,
 }
 
 /// The admin plane of a running proxy, as the control thread holds it.
@@ -121,6 +123,7 @@ impl Admin {
             token: ArcSwap::from_pointee(opening.token.clone()),
             guessing: guard::Guessing::default(),
             drains: drains::Drains::default(),
+            pages: Arc::new(Semaphore::new(dashboard::PAGES)),
         });
         let (router, settings) = (router(Arc::clone(&plane)), opening.settings.clone());
         let mut admin = Self { plane, router, state_dir, settings, socket, unix: None, tcp: None };

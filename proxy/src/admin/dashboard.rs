@@ -14,15 +14,20 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::State;
-use axum::http::{HeaderName, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::IntoResponse;
 use hyper::body::Frame;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::Plane;
+use super::answer::Refusal;
 
 /// How often a picture is sent.
 const STEP: Duration = Duration::from_secs(1);
+
+/// Streams of pictures at once, on all sockets: half of the places of one.
+pub(super) const PAGES: usize = 32;
 
 /// How long workers get to say what is open, for a single picture.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -50,12 +55,16 @@ pub(super) async fn sign() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "image/svg+xml"), FRESH], include_str!("dashboard/page.svg"))
 }
 
-/// One picture after another, as server-sent events.
-pub(super) async fn events(State(plane): State<Arc<Plane>>) -> impl IntoResponse {
+/// One picture after another, as server-sent events. Of the places of a socket some stay for who asks and goes.
+pub(super) async fn events(State(plane): State<Arc<Plane>>) -> Result<impl IntoResponse, Refusal> {
+    let Ok(place) = Arc::clone(&plane.pages).try_acquire_owned() else {
+        let words = format!("{PAGES} pages are open already; close one, or ask /v1/picture");
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_pages", words));
+    };
     let mut steps = tokio::time::interval(STEP);
     // A page that was asleep needs the newest picture, not all of them.
     steps.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    ([(header::CONTENT_TYPE, "text/event-stream"), FRESH], Body::new(Pictures { plane, steps }))
+    Ok(([(header::CONTENT_TYPE, "text/event-stream"), FRESH], Body::new(Pictures { plane, steps, _place: place })))
 }
 
 /// One picture, for `switchboard top`.
@@ -69,6 +78,7 @@ pub(super) async fn picture_of_now(State(plane): State<Arc<Plane>>) -> impl Into
 struct Pictures {
     plane: Arc<Plane>,
     steps: Interval,
+    _place: OwnedSemaphorePermit,
 }
 
 impl HttpBody for Pictures {

@@ -102,6 +102,7 @@ impl Registry {
         for record in found.records {
             registry.replay(&record, now);
         }
+        registry.version = registry.version.max(entry::first_version());
         Ok(registry)
     }
 

@@ -139,3 +139,22 @@ fn a_reload_that_moves_it_is_whole_or_refused() {
     let token = format!("Authorization: Bearer {}", std::fs::read_to_string(token).unwrap().trim());
     assert_eq!(ask(&proxy, "POST /v1/reload", &[&token]).status(), 200);
 }
+
+#[test]
+fn open_pages_leave_room_for_who_asks_and_goes() {
+    let proxy = Proxy::start(1, &format!("{ADMIN}{ROUTES}"));
+    let mut pages: Vec<Wire> = (0..64).map(|_| Wire::connect(proxy.admin())).collect();
+    for page in &mut pages {
+        page.offer("GET /v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    }
+    let statuses: Vec<u16> = pages.iter_mut().map(|page| page.head().status()).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 32, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 503).count(), 32, "{statuses:?}");
+    assert_eq!(ask(&proxy, "GET /health", &[]).status(), 200);
+    drop(pages);
+    poll("a place to be free again", || {
+        let mut page = Wire::connect(proxy.admin());
+        page.offer("GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        (page.head().status() == 200).then_some(())
+    });
+}

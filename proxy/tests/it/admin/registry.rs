@@ -116,6 +116,26 @@ fn case_184_secrets_are_masked_and_edits_meet_their_version() {
 }
 
 #[test]
+fn case_184_an_etag_means_one_state_of_one_route_for_ever() {
+    let mut proxy = Proxy::start(1, ADMIN);
+    let text = std::fs::read_to_string(proxy.config()).unwrap();
+    let before = change(&proxy, "PUT /v1/routes/a.test", RESPOND).field("etag").unwrap().to_owned();
+    proxy.signal("KILL");
+    proxy.wait_exit();
+    // What a compaction or a damaged file may leave: nothing that tells which versions there were.
+    std::fs::remove_file(proxy.dir().file("state/registry.journal")).unwrap();
+    let again = Proxy::start_with(1, ADMIN, |command| {
+        std::fs::write(command.get_args().last().unwrap(), &text).unwrap();
+    });
+    for _ in 0..3 {
+        let put = keep_changing(&mut Wire::connect(again.admin()), &proxy.token(), "PUT /v1/routes/b.test", RESPOND);
+        assert_eq!(put.status(), 201);
+        assert_ne!(put.field("etag"), Some(&*before));
+        keep_changing(&mut Wire::connect(again.admin()), &proxy.token(), "DELETE /v1/routes/b.test", "");
+    }
+}
+
+#[test]
 fn leases_end_unless_they_are_renewed() {
     let proxy = Proxy::start(1, ADMIN);
     let start = Instant::now();
