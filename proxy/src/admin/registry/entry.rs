@@ -184,8 +184,7 @@ pub(super) fn invalid(errors: &[ConfigError]) -> Refusal {
 }
 
 /// Versions of routes that were removed are gone with a compaction, and must not be given again: an old `ETag` would mean
-/// another route. A start begins above all that earlier ones can have reached, as no
-/// change takes less than a microsecond.
+/// another route. A start begins above all that earlier ones can have reached, as no change takes less than a microsecond.
 pub(super) fn first_version() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX >> 1))
