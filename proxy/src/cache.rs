@@ -120,10 +120,14 @@ impl Store {
     /// Puts the second in the place of the first, if that is still there: nothing that was purged comes back.
     pub fn replace(&self, key: &[u8], old: &Arc<Stored>, new: Arc<Stored>, era: u64) {
         if let Some(disk) = &self.disk {
+            // By files alone the old one can't be told from others that the new one does not stand for.
+            if old.entry.vary != new.entry.vary {
+                disk.forget(key);
+            }
             disk.put(key, &new, era, new.entry.at);
         }
         self.change(key, |page| match page.has(old) {
-            true => page.with(Arc::clone(&new)),
+            true => page.without(old).with(Arc::clone(&new)),
             false => page.clone(),
         });
         self.unless_changed(key, era);

@@ -2,6 +2,7 @@
 
 use super::entry::Entry;
 use super::freshness::{Arrival, Freshness};
+use super::vary::Vary;
 use super::{lines, store, tags};
 use crate::config;
 use crate::forwarding::{HOP_BY_HOP, Names};
@@ -37,21 +38,71 @@ pub fn describes(entry: &Entry, head: &ResponseHead, bytes: &[u8]) -> bool {
     head.status == entry.status && same(b"etag") && same(b"last-modified") && same_length
 }
 
-/// Makes the entry that a 304, or a 200 to HEAD, makes of a stored one: its lines in the place of those of the same name,
-/// and freshness anew. `None` where what it says forbids that it be kept.
+/// What a 304, or a 200 to HEAD, makes of a stored answer.
+#[derive(Clone, Debug)]
+pub struct Renewal {
+    /// The stored answer with the lines of that head: what the one who asked is given.
+    pub entry: Entry,
+    /// Whether others are given it too.
+    pub fate: Fate,
+}
+
+/// What becomes of the stored answer. The words are for a `detail` of `Cache-Status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The new one takes its place.
+    Renewed,
+    /// It stays as it was: the new lines are for the one alone who asked.
+    Stays(&'static str),
+    /// It goes: nothing of the kind may be kept any more.
+    Goes(&'static str),
+}
+
+/// Puts a head's lines in the place of those of the same name, counts freshness anew, and decides as for an answer that
+/// comes whole whether that may be stored (RFC 9111 §3, §4.3.4): it is one more answer, to one more request.
 #[must_use]
 pub fn freshened(
     entry: &Entry,
+    asked: &store::Asked<'_>,
     head: &ResponseHead,
     bytes: &[u8],
     arrival: &Arrival,
     rules: &config::Cache,
-) -> Option<Entry> {
-    let (control, _) = store::directives(&head.fields, bytes);
-    if control.no_store || control.private {
-        return None;
+) -> Renewal {
+    let (said, _) = store::directives(&head.fields, bytes);
+    let Some(mut next) = merged(entry, head, bytes, &said.withheld) else {
+        return Renewal { entry: entry.clone(), fate: Fate::Goes("head") };
+    };
+    let (control, targeted) = store::directives(&next.fields, &next.head);
+    let freshness = Freshness::read(&next.fields, &next.head, next.status, (&control, targeted), arrival, rules);
+    next.terms = store::terms(&control, freshness, rules);
+    next.at = arrival.at;
+    next.tags = tags::of(&next.fields, &next.head);
+    let vary = Vary::read((&next.fields, &next.head), (asked.fields, asked.bytes));
+    // What the head itself says of storing counts, whatever it leaves standing for this cache (`CDN-Cache-Control`).
+    let for_nobody = store::for_nobody(next.status, &head.fields, bytes, &said)
+        .or_else(|| store::for_nobody(next.status, &next.fields, &next.head, &control));
+    let for_one = store::for_one(asked, &head.fields, bytes, &control, rules)
+        .or_else(|| store::for_one(asked, &next.fields, &next.head, &control, rules));
+    let fate = match (for_nobody, vary, for_one) {
+        (Some(why), _, _) => Fate::Goes(why),
+        (None, Err(_), _) => Fate::Goes("vary"),
+        (None, Ok(_), Some(why)) => Fate::Stays(why),
+        (None, Ok(vary), None) => {
+            next.vary = vary.with(&entry.vary);
+            return Renewal { entry: next, fate: Fate::Renewed };
+        }
+    };
+    // Nothing is withheld from the one whom it is for.
+    if let Some(whole) = merged(entry, head, bytes, &[]) {
+        (next.phrase, next.fields, next.head) = (whole.phrase, whole.fields, whole.head);
     }
-    let new: Vec<&Field> = head.fields.all().iter().filter(|field| updates(field, bytes, &control.withheld)).collect();
+    Renewal { entry: next, fate }
+}
+
+/// The stored answer with a head's lines; `None` where that can't be read back.
+fn merged(entry: &Entry, head: &ResponseHead, bytes: &[u8], withheld: &[Box<[u8]>]) -> Option<Entry> {
+    let new: Vec<&Field> = head.fields.all().iter().filter(|field| updates(field, bytes, withheld)).collect();
     let replaced = |name: &[u8]| new.iter().any(|field| field.name.of(bytes).eq_ignore_ascii_case(name));
     let mut out = begin(entry.status, entry.phrase.of(&entry.head));
     for field in entry.fields.all() {
@@ -64,16 +115,7 @@ pub fn freshened(
     new.iter().for_each(|field| out.extend_from_slice(field.line.of(bytes)));
     let mut next = entry.clone();
     put(&mut next, out);
-    if next.head.is_empty() {
-        return None;
-    }
-    let (control, targeted) = store::directives(&next.fields, &next.head);
-    let freshness = Freshness::read(&next.fields, &next.head, next.status, (&control, targeted), arrival, rules);
-    next.terms = store::terms(&control, freshness, rules);
-    next.at = arrival.at;
-    let tags = tags::of(&next.fields, &next.head);
-    next.tags = tags;
-    Some(next)
+    (!next.head.is_empty()).then_some(next)
 }
 
 fn keeps(field: &Field, bytes: &[u8], withheld: &[Box<[u8]>]) -> bool {

@@ -49,7 +49,10 @@ pub fn judge(
 ) -> Verdict {
     let fields = &head.fields;
     let (control, targeted) = directives(fields, bytes);
-    if let Some(why) = forbidden(asked, head.status, fields, bytes, &control, rules) {
+    let why = forbidden(asked, head.status, fields, bytes)
+        .or_else(|| for_nobody(head.status, fields, bytes, &control))
+        .or_else(|| for_one(asked, fields, bytes, &control, rules));
+    if let Some(why) = why {
         return Verdict::Pass(why);
     }
     let Ok(vary) = Vary::read((fields, bytes), (asked.fields, asked.bytes)) else { return Verdict::Pass("vary") };
@@ -100,33 +103,48 @@ pub(super) fn terms(control: &ResponseControl, freshness: Freshness, rules: &con
     }
 }
 
-fn forbidden(
-    asked: &Asked<'_>,
+/// What of an exchange has nothing to store.
+fn forbidden(asked: &Asked<'_>, status: u16, fields: &Fields, bytes: &[u8]) -> Option<&'static str> {
+    match () {
+        () if !may_answer(asked, fields, bytes) => Some("method"),
+        // Parts are passed on and never put together (docs/cache.md says why); a 304 has nothing to store.
+        () if status < 200 || matches!(status, 206 | 304) => Some("status"),
+        () => None,
+    }
+}
+
+/// Why an answer is for no cache like this one, whoever asked.
+pub(super) fn for_nobody(
     status: u16,
+    fields: &Fields,
+    bytes: &[u8],
+    control: &ResponseControl,
+) -> Option<&'static str> {
+    match () {
+        // Events are of the moment; who gets them stored would wait for the next in vain.
+        () if lines(fields, bytes, b"content-type").any(is_event_stream) => Some("event-stream"),
+        () if control.must_understand && !is_understood(status) => Some("must-understand"),
+        () if control.no_store && !control.must_understand => Some("no-store"),
+        () if control.private => Some("private"),
+        () => None,
+    }
+}
+
+/// Why an answer is for the one alone who asked.
+pub(super) fn for_one(
+    asked: &Asked<'_>,
     fields: &Fields,
     bytes: &[u8],
     control: &ResponseControl,
     rules: &config::Cache,
 ) -> Option<&'static str> {
-    let why = match () {
-        () if !may_answer(asked, fields, bytes) => "method",
-        // Parts are passed on and never put together (docs/cache.md says why); a 304 has nothing to store.
-        () if status < 200 || matches!(status, 206 | 304) => "status",
-        // Events are of the moment; who gets them stored would wait for the next in vain.
-        () if lines(fields, bytes, b"content-type").any(is_event_stream) => "event-stream",
-        () if asked.no_store => "request-no-store",
-        () if control.must_understand && !is_understood(status) => "must-understand",
-        () if control.no_store && !control.must_understand => "no-store",
-        () if control.private => "private",
-        () if !rules.set_cookie && lines(fields, bytes, b"set-cookie").next().is_some() => "set-cookie",
-        () if asked.authorized
-            && !(control.public || control.revalidate_for_all || control.s_maxage.number().is_some()) =>
-        {
-            "authorization"
-        }
-        () => return None,
-    };
-    Some(why)
+    let for_all = control.public || control.revalidate_for_all || control.s_maxage.number().is_some();
+    match () {
+        () if asked.no_store => Some("request-no-store"),
+        () if !rules.set_cookie && lines(fields, bytes, b"set-cookie").next().is_some() => Some("set-cookie"),
+        () if asked.authorized && !for_all => Some("authorization"),
+        () => None,
+    }
 }
 
 /// Whether the answer is one to a GET: it was, or it says itself that it is what a GET would get (RFC 9110 §9.3.3).

@@ -1,6 +1,7 @@
 //! Tables over the rules, through whole heads as an origin writes them.
 
 mod lines;
+mod renewal;
 
 use std::time::Duration;
 
@@ -59,11 +60,11 @@ fn request(lines: &str) -> (RequestHead, Vec<u8>) {
     (head, text.into_bytes())
 }
 
-fn stored_for(method: &str, code: u16, lines: &str, asks: &str, rules: &Cache) -> Verdict {
-    let (head, bytes) = answer(code, lines);
+/// What is asked with these lines.
+fn with_asked<T>(method: &str, asks: &str, then: impl FnOnce(&Asked<'_>) -> T) -> T {
     let (asking, asking_bytes) = request(asks);
     let control = RequestControl::read(super::lines(&asking.fields, &asking_bytes, b"cache-control"));
-    let asked = Asked {
+    then(&Asked {
         method: method.as_bytes(),
         authorized: asks.to_ascii_lowercase().contains("authorization:"),
         no_store: control.no_store,
@@ -71,8 +72,12 @@ fn stored_for(method: &str, code: u16, lines: &str, asks: &str, rules: &Cache) -
         fields: &asking.fields,
         bytes: &asking_bytes,
         space: 0,
-    };
-    judge(&asked, &head, &bytes, &arrival(), rules)
+    })
+}
+
+fn stored_for(method: &str, code: u16, lines: &str, asks: &str, rules: &Cache) -> Verdict {
+    let (head, bytes) = answer(code, lines);
+    with_asked(method, asks, |asked| judge(asked, &head, &bytes, &arrival(), rules))
 }
 
 pub(super) fn stored(lines: &str) -> Option<Entry> {

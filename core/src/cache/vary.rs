@@ -60,6 +60,16 @@ impl Vary {
         Ok(Self(by))
     }
 
+    /// The same and what another was chosen by, for the same request: a later head may tell answers further apart, but
+    /// one that has forgotten a field makes nobody's answer everybody's.
+    #[must_use]
+    pub fn with(mut self, other: &Self) -> Self {
+        let more = other.0.iter().filter(|(name, _)| self.0.iter().all(|(known, _)| known != name));
+        let more: Vec<Chosen> = more.cloned().collect();
+        self.0.extend(more);
+        self
+    }
+
     /// Makes it of what [`Vary::parts`] gave.
     #[must_use]
     pub fn from_parts(parts: Vec<Chosen>) -> Self {

@@ -2,10 +2,11 @@
 
 use super::super::control::RequestControl;
 use super::super::entry::Validator;
-use super::super::freshness::Arrival;
+use super::super::merge::Fate;
 use super::super::reuse::{Reuse, reuse};
 use super::super::{invalid, key, merge, status, tags};
-use super::{WALL, answer, second, stored};
+use super::renewal::renew;
+use super::{answer, second, stored};
 use crate::config::{Cache, QueryKey};
 
 #[test]
@@ -25,13 +26,9 @@ fn case_140_a_304_changes_lines_and_freshness_but_nothing_of_the_bytes() {
         "Cache-Control: max-age=1\nETag: \"a\"\nContent-Encoding: gzip\nContent-MD5: x\nX-Old: kept\nX-Test: 1\nX-Test: 2\nAge: 0",
     )
     .unwrap();
-    let (head, bytes) = answer(
-        304,
-        "Cache-Control: max-age=600\nETag: \"b\"\nContent-Encoding: br\nContent-MD5: y\nContent-Length: 9\nX-Test: 3\nX-New: 4\n\
-         Connection: X-Hop\nX-Hop: 5",
-    );
-    let asked = Arrival { asked: second(1010), at: second(1010), wall: WALL + 10 };
-    let next = merge::freshened(&entry, &head, &bytes, &asked, &Cache::default()).unwrap();
+    let lines = "Cache-Control: max-age=600\nETag: \"b\"\nContent-Encoding: br\nContent-MD5: y\nContent-Length: 9\n\
+         X-Test: 3\nX-New: 4\nConnection: X-Hop\nX-Hop: 5";
+    let next = renew(&entry, "GET", 304, lines, "", &Cache::default()).entry;
     for (name, expect) in [
         ("etag", Some("\"a\"")),
         ("content-encoding", Some("gzip")),
@@ -49,8 +46,8 @@ fn case_140_a_304_changes_lines_and_freshness_but_nothing_of_the_bytes() {
     assert_eq!(next.fields.all().iter().filter(|f| f.name.of(&next.head).eq_ignore_ascii_case(b"x-test")).count(), 1);
     assert_eq!(reuse(&next, &RequestControl::default(), second(1500)), Reuse::Fresh);
     assert_eq!(next.status, 200);
-    let (head, bytes) = answer(304, "Cache-Control: no-store");
-    assert!(merge::freshened(&entry, &head, &bytes, &asked, &Cache::default()).is_none());
+    let fate = renew(&entry, "GET", 304, "Cache-Control: no-store", "", &Cache::default()).fate;
+    assert_eq!(fate, Fate::Goes("no-store"));
 }
 
 #[test]

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use switchboard_core::cache::freshness::Arrival;
+use switchboard_core::cache::merge::{Fate, Renewal};
 use switchboard_core::cache::reuse::is_error;
 use switchboard_core::cache::status::{Course, Forwarded, write};
 use switchboard_core::cache::{Entry, Plan, Verdict, invalid, key, merge, store};
 use switchboard_core::forwarding;
-use switchboard_core::http1::Framing;
-use switchboard_core::message::Name;
+use switchboard_core::http1::{Framing, ResponseHead};
+use switchboard_core::message::{Fields, Name};
 use switchboard_core::moment::Moment;
 use switchboard_core::snapshot::UpstreamId;
 
@@ -141,23 +142,20 @@ impl Fetch {
         forwarding::examine_response(&mut desk.answer.fields, bytes)
             .map_err(|rejected| ProxyError::upstream(rejected.reason, rejected.detail))?;
         let arrival = arrival(begun, now);
-        let next = merge::freshened(&found.entry, &desk.answer, bytes, &arrival, &self.plan.rules);
-        let stored = next.is_some();
-        let given = match next {
-            Some(entry) => Arc::new(Stored { entry, body: found.body.clone(), forms: found.forms.clone() }),
-            None => Arc::clone(&found),
+        let (input, request) = (desk.input.filled(), &desk.request);
+        let asked = self.asked_of(request.method.of(input), &request.fields, input);
+        let renewal = merge::freshened(&found.entry, &asked, &desk.answer, bytes, &arrival, &self.plan.rules);
+        let (fate, given) = self.settle(&found, renewal);
+        let (stored, detail) = match fate {
+            Fate::Renewed => (true, ""),
+            Fate::Stays(why) | Fate::Goes(why) => (false, why),
         };
-        match stored {
-            true => self.store.replace(&self.asked.key, &found, Arc::clone(&given), self.era),
-            false => self.store.forget(&self.asked.key, &found),
-        }
         if let Some(lead) = self.lead.take() {
             lead.end(if stored { Outcome::Stored } else { Outcome::Private });
         }
         connection.worker.counters.cache_revalidations.add(1);
         record.cache = "revalidated";
-        let course =
-            Course::Forward { why: self.why, status: Some(304), stored, collapsed: self.collapsed, detail: "" };
+        let course = Course::Forward { why: self.why, status: Some(304), stored, collapsed: self.collapsed, detail };
         give::give(connection, desk, record, admitted, &given, now, &course).await
     }
 
@@ -183,15 +181,7 @@ impl Fetch {
             // The answer itself is of after the change.
             self.era = self.store.era();
         }
-        let asked = store::Asked {
-            method,
-            authorized: self.asked.authorized,
-            no_store: self.asked.control.no_store,
-            url: self.asked.url(),
-            fields: &request.fields,
-            bytes: asking,
-            space: self.asked.space,
-        };
+        let asked = self.asked_of(method, &request.fields, asking);
         let verdict = match self.asked.kind {
             Kind::Other => Verdict::Pass(""),
             Kind::Read | Kind::Change => store::judge(&asked, answer, bytes, &arrival, &self.plan.rules),
@@ -203,7 +193,8 @@ impl Fetch {
                 ""
             }
             Err(detail) => {
-                self.passed(answer, bytes, &arrival, now);
+                let renewal = self.renewal_by_head(&asked, answer, bytes, &arrival);
+                self.passed(answer.status, renewal, now);
                 detail
             }
         };
@@ -234,22 +225,55 @@ impl Fetch {
         Fill::new(destined, entry, length, self.plan.rules.max_object)
     }
 
+    /// What storing goes by of the request with these lines.
+    fn asked_of<'a>(&'a self, method: &'a [u8], fields: &'a Fields, bytes: &'a [u8]) -> store::Asked<'a> {
+        store::Asked {
+            method,
+            authorized: self.asked.authorized,
+            no_store: self.asked.control.no_store,
+            url: self.asked.url(),
+            fields,
+            bytes,
+            space: self.asked.space,
+        }
+    }
+
+    /// Does with what is stored as a head without a body says; gives back what is to be given.
+    fn settle(&self, found: &Arc<Stored>, renewal: Renewal) -> (Fate, Arc<Stored>) {
+        let Renewal { entry, fate } = renewal;
+        let next = Arc::new(Stored { entry, body: found.body.clone(), forms: found.forms.clone() });
+        match fate {
+            Fate::Renewed => self.store.replace(&self.asked.key, found, Arc::clone(&next), self.era),
+            Fate::Stays(_) => {}
+            Fate::Goes(_) => self.store.forget(&self.asked.key, found),
+        }
+        (fate, next)
+    }
+
+    /// What a HEAD makes of what is stored, where its answer speaks of that.
+    fn renewal_by_head(
+        &self,
+        asked: &store::Asked<'_>,
+        answer: &ResponseHead,
+        bytes: &[u8],
+        arrival: &Arrival,
+    ) -> Option<Renewal> {
+        let found = self.found.as_ref().filter(|_| self.asked.kind == Kind::Read && self.asked.head)?;
+        let speaks = answer.status < 400 && merge::describes(&found.entry, answer, bytes);
+        speaks.then(|| merge::freshened(&found.entry, asked, answer, bytes, arrival, &self.plan.rules))
+    }
+
     /// An answer that is not stored: what it says of what is.
-    fn passed(&mut self, answer: &switchboard_core::http1::ResponseHead, bytes: &[u8], arrival: &Arrival, now: Moment) {
+    fn passed(&mut self, status: u16, renewal: Option<Renewal>, now: Moment) {
         fill::pass(&self.store, &self.asked.key, self.lead.take(), now);
         let Some(found) = self.found.as_ref().filter(|_| self.asked.kind == Kind::Read) else { return };
-        if self.asked.head && answer.status < 400 && merge::describes(&found.entry, answer, bytes) {
-            let next = merge::freshened(&found.entry, answer, bytes, arrival, &self.plan.rules);
-            let next =
-                next.map(|entry| Arc::new(Stored { entry, body: found.body.clone(), forms: found.forms.clone() }));
-            return match next {
-                Some(next) => self.store.replace(&self.asked.key, found, next, self.era),
-                None => self.store.forget(&self.asked.key, found),
-            };
+        if let Some(renewal) = renewal {
+            self.settle(found, renewal);
+            return;
         }
         // What was stale and has now got an answer that is not for storing is over.
         let own = self.asked.is_plain && !self.asked.control.no_store;
-        if self.why == Forwarded::Stale && answer.status < 500 && own {
+        if self.why == Forwarded::Stale && status < 500 && own {
             self.store.forget(&self.asked.key, found);
         }
     }
