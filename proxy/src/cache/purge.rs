@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use switchboard_core::cache::tags;
+use switchboard_core::cache::{key, tags};
 
 use super::Store;
 
@@ -37,9 +37,9 @@ impl Store {
         match what {
             Purge::Url(url) => spellings(url).filter(|key| memory.contains_key(key.as_slice())).collect(),
             Purge::Prefix(prefix) => {
-                let prefix = canonical(prefix);
+                let beginnings = beginnings(prefix);
                 let all = memory.iter().map(|(key, _)| (*key).clone());
-                all.filter(|key| key.starts_with(prefix.as_bytes())).collect()
+                all.filter(|key| beginnings.iter().any(|start| key.starts_with(start))).collect()
             }
             Purge::Tag(tag) => {
                 let tag = tags::hash(tag.as_bytes());
@@ -58,8 +58,8 @@ impl Store {
                 disk.remove(|key, _| keys.iter().any(|one| one == key))
             }
             Purge::Prefix(prefix) => {
-                let prefix = canonical(prefix);
-                disk.remove(|key, _| key.starts_with(prefix.as_bytes()))
+                let beginnings = beginnings(prefix);
+                disk.remove(|key, _| beginnings.iter().any(|start| key.starts_with(start)))
             }
             Purge::Tag(tag) => {
                 let tag = tags::hash(tag.as_bytes());
@@ -79,15 +79,21 @@ fn canonical(url: &str) -> String {
     origin.to_ascii_lowercase() + rest
 }
 
-/// The keys that a URL may have: clients may name the port of its scheme or leave it out.
+/// The keys that a URL may have, however its host is written.
 fn spellings(url: &str) -> impl Iterator<Item = Vec<u8>> {
-    let url = canonical(url);
-    let (scheme, rest) = url.split_once("://").map_or(("http", url.as_str()), |(scheme, rest)| (scheme, rest));
-    let cut = rest.find('/').unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(cut);
-    let path = if path.is_empty() { "/" } else { path };
-    let port = if scheme == "https" { ":443" } else { ":80" };
-    let bare = authority.strip_suffix(port).unwrap_or(authority);
-    let key = |authority: &str| format!("{scheme}://{authority}{path}").into_bytes();
-    [key(bare), key(&format!("{bare}{port}"))].into_iter()
+    let mut url = canonical(url);
+    if !url.contains("://") {
+        url.insert_str(0, "http://");
+    }
+    if url.split_once("://").is_some_and(|(_, rest)| !rest.contains('/')) {
+        url.push('/');
+    }
+    key::spellings(url.as_bytes()).into_iter()
+}
+
+/// What keys begin with that are meant by a beginning of URLs. One that ends within a host is meant as it stands.
+fn beginnings(prefix: &str) -> Vec<Vec<u8>> {
+    let prefix = canonical(prefix);
+    let has_path = prefix.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+    if has_path { key::spellings(prefix.as_bytes()).into() } else { vec![prefix.into_bytes()] }
 }

@@ -17,7 +17,7 @@ fn lines_for_one_connection_or_one_user_are_not_stored() {
     )
     .unwrap();
     let names: Vec<_> = entry.fields.all().iter().map(|f| f.name.of(&entry.head).to_ascii_lowercase()).collect();
-    assert_eq!(names, [&b"cache-control"[..], b"c", b"content-type"]);
+    assert_eq!(names, [&b"cache-control"[..], b"c", b"content-type", b"date"]);
 }
 
 #[test]
@@ -123,8 +123,35 @@ fn case_130_keys_are_as_fine_as_what_the_origin_can_tell_apart() {
     assert_eq!(key("https", "h", "/a?b=1&px=3&a=2&a=1", &only), "https://h/a?a=2&a=1&px=3");
     assert_eq!(key("https", "h", "/a?px=3&a=2&c&a=1", &only), "https://h/a?a=2&a=1&px=3");
     assert_eq!(key("https", "h", "/a?c", &only), "https://h/a");
+    // Names are those that an origin reads, also a careless one; a value that counts is never left out.
+    for (asked, expect) in [
+        ("/a?%61=2&a=1&c", "/a?%61=2&a=1"),
+        ("/a?a=1&%61=2", "/a?a=1&%61=2"),
+        ("/a?A=1&a%5Bx%5D=2&a[]=3&a%00b=4&+a=5&%20a=6", "/a?A=1&a%5Bx%5D=2&a[]=3&a%00b=4&+a=5&%20a=6"),
+        ("/a?%6=1&%zz=2&%", "/a"),
+        ("/a?c=1;a=2&d", "/a?c=1;a=2&d"),
+    ] {
+        assert_eq!(key("https", "h", asked, &only), format!("https://h{expect}"));
+    }
     let without = QueryKey::Without(vec!["utm_*".into()]);
     assert_eq!(key("https", "h", "/a?c=1&utm_x=2&b", &without), "https://h/a?c=1&b");
+    assert_eq!(key("https", "h", "/a?utm%5Fx=2&UTM_x=1", &without), "https://h/a?UTM_x=1");
+    assert_eq!(key("https", "h", "/a?utm_x=2;id=1", &without), "https://h/a?utm_x=2;id=1");
+}
+
+#[test]
+fn case_139_a_url_has_several_spellings() {
+    for (url, expect) in [
+        ("http://h/a", "http://h/a http://h:80/a http://h./a http://h.:80/a"),
+        ("http://h.:80/a?b:c", "http://h/a?b:c http://h:80/a?b:c http://h./a?b:c http://h.:80/a?b:c"),
+        ("https://h:443/", "https://h/ https://h:443/ https://h./ https://h.:443/"),
+        ("https://h:80/", "https://h:80/ https://h:80/ https://h.:80/ https://h.:80/"),
+        ("http://[::1]/", "http://[::1]/ http://[::1]:80/ http://[::1]./ http://[::1].:80/"),
+        ("http://[::1]:8080/", "http://[::1]:8080/ http://[::1]:8080/ http://[::1].:8080/ http://[::1].:8080/"),
+    ] {
+        let all = key::spellings(url.as_bytes()).map(|url| String::from_utf8(url).unwrap());
+        assert_eq!(all.join(" "), expect);
+    }
 }
 
 #[test]

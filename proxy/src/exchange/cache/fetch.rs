@@ -177,7 +177,9 @@ impl Fetch {
         let arrival = arrival(begun, now);
         if self.asked.kind == Kind::Change {
             let query = &self.plan.rules.query;
-            invalid::targets(self.asked.url(), answer, bytes, |url| self.store.invalidate(&narrowed(url, query)));
+            invalid::targets(self.asked.url(), answer, bytes, |url| {
+                key::spellings(&narrowed(url, query)).iter().for_each(|key| self.store.invalidate(key));
+            });
             // The answer itself is of after the change.
             self.era = self.store.era();
         }
