@@ -236,10 +236,7 @@ async fn reach(
             }
         };
         record.attempt(permit.index(), &connection.worker);
-        admitted.write_head(connection, desk, record, permit.index());
-        if let Some(bonds) = &bonds {
-            bonds.write_up(desk);
-        }
+        bond::write_head(bonds.as_ref(), connection, desk, record, admitted, permit.index());
         let attempt = attempt_on(connection, admitted, timeouts, &limits, ends);
         let sent = match rule.retry.hedge {
             Some(after) if hedge::may(desk, admitted.nature(upload), &attempts) => {

@@ -5,9 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use switchboard_core::balance::{Bond, Sticky, StickyKey};
 use switchboard_core::message::Name;
-use switchboard_core::snapshot::UpstreamId;
+use switchboard_core::snapshot::{Action, UpstreamId};
 
 use super::admit::Admitted;
+use super::record::Record;
 use crate::desk::Desk;
 use crate::generation::Generation;
 use crate::http::Connection;
@@ -26,13 +27,12 @@ pub struct Bonds<'a> {
 }
 
 impl<'a> Bonds<'a> {
-    /// Reads our cookie where the upstream has sticky sessions, and drops the request's cookie lines where it was
-    /// among them.
+    /// Reads our cookie where the upstream has sticky sessions.
     pub fn read(
         generation: &'a Generation,
         upstream: UpstreamId,
         connection: &Connection,
-        desk: &mut Desk,
+        desk: &Desk,
         admitted: &Admitted,
     ) -> Option<Self> {
         let sticky = generation.snapshot.upstream(upstream).sticky.as_ref()?;
@@ -40,15 +40,26 @@ impl<'a> Bonds<'a> {
         let secure = admitted.hop.scheme(desk.input.filled(), &connection.peer) == "https";
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let bytes = desk.input.filled();
-        let fields = &mut desk.request.fields;
+        let fields = &desk.request.fields;
         let bond = sticky.bond(fields, bytes, key, now);
         let mut rest = Vec::new();
         let rest = sticky.strip(fields, bytes, &mut rest).then_some(rest);
-        if rest.is_some() {
-            let cookies = fields.all_mut().iter_mut().filter(|field| field.name_id == Name::Cookie);
-            cookies.for_each(|field| field.dropped = true);
-        }
         Some(Self { sticky, key, bond, now, rest, secure })
+    }
+
+    /// The same for the upstream that a rule sends its requests to, where it has one.
+    pub fn of_rule(
+        generation: &'a Generation,
+        connection: &Connection,
+        desk: &Desk,
+        admitted: &Admitted,
+    ) -> Option<Self> {
+        let upstream = match &admitted.rule.action {
+            Action::Proxy(upstream) => *upstream,
+            Action::Files(site) => site.then?,
+            Action::Redirect { .. } | Action::Respond { .. } | Action::Builtin(_) => return None,
+        };
+        Self::read(generation, upstream, connection, desk, admitted)
     }
 
     /// The place that the client is bound to.
@@ -56,9 +67,25 @@ impl<'a> Bonds<'a> {
         self.bond.map(|bond| bond.place)
     }
 
-    /// Adds the cookies that are not ours to the head that goes up.
-    pub fn write_up(&self, desk: &mut Desk) {
-        add(&mut desk.output, self.rest.as_deref().unwrap_or_default());
+    /// Lets `write` write a head that goes up into `desk.output`, with the cookies that are not ours.
+    pub fn write_up(&self, desk: &mut Desk, write: impl FnOnce(&mut Desk)) {
+        let Some(rest) = &self.rest else { return write(desk) };
+        // The request itself stays as it came: whoever asks later what an answer was chosen by (`Vary`) asks it.
+        let fields = desk.request.fields.all_mut().iter_mut().enumerate();
+        let cookies = fields.filter(|(_, field)| field.name_id == Name::Cookie && !field.dropped);
+        let hidden: Vec<usize> = cookies
+            .map(|(index, field)| {
+                field.dropped = true;
+                index
+            })
+            .collect();
+        write(desk);
+        add(&mut desk.output, rest);
+        for index in hidden {
+            if let Some(field) = desk.request.fields.all_mut().get_mut(index) {
+                field.dropped = false;
+            }
+        }
     }
 
     /// The line that binds the client to the endpoint at `place`, which has answered; empty where it is bound already.
@@ -69,6 +96,21 @@ impl<'a> Bonds<'a> {
             self.sticky.set(place, self.key, self.now, self.secure, &mut line);
         }
         line
+    }
+}
+
+/// Writes the head for the endpoint at `index` into `desk.output`, where there are sessions without our cookie.
+pub fn write_head(
+    bonds: Option<&Bonds<'_>>,
+    connection: &Connection,
+    desk: &mut Desk,
+    record: &Record,
+    admitted: &Admitted,
+    index: usize,
+) {
+    match bonds {
+        Some(bonds) => bonds.write_up(desk, |desk| admitted.write_head(connection, desk, record, index)),
+        None => admitted.write_head(connection, desk, record, index),
     }
 }
 

@@ -14,7 +14,7 @@ use switchboard_core::http1::Framing;
 use switchboard_core::snapshot::Rule;
 
 use super::admit::Admitted;
-use super::bond::Bonds;
+use super::bond::{self, Bonds};
 use super::record::Record;
 use super::upload::Upload;
 use crate::desk::Desk;
@@ -87,10 +87,7 @@ impl Pair<'_> {
         };
         worker.counters.hedges.add(1);
         record.attempt_beside(other.index(), worker);
-        self.admitted.write_head(self.connection, desk, record, other.index());
-        if let Some(bonds) = self.bonds {
-            bonds.write_up(desk);
-        }
+        bond::write_head(self.bonds, self.connection, desk, record, self.admitted, other.index());
         let mut second = self.lane(desk, record);
         let deadline = worker.deadlines.place();
         let attempt = Attempt { deadline: &deadline, ..*self.attempt };

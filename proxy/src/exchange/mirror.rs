@@ -13,6 +13,7 @@ use switchboard_core::http1::{BodyDecoder, Framing, HeadLimits};
 use switchboard_core::snapshot::{Rule, UpstreamId};
 
 use super::admit::Admitted;
+use super::bond::Bonds;
 use super::policy::identity::read_body;
 use super::put_back;
 use super::record::Record;
@@ -133,7 +134,13 @@ impl Mirror {
         };
         // What is being said to the client stays where it is.
         let output = std::mem::take(&mut desk.output);
-        admitted.write_head_as(connection, desk, record, permit.index(), outgoing, false);
+        let write = |desk: &mut Desk| {
+            admitted.write_head_as(connection, desk, record, permit.index(), outgoing, false);
+        };
+        match Bonds::of_rule(&record.generation, connection, desk, admitted) {
+            Some(bonds) => bonds.write_up(desk, write),
+            None => write(desk),
+        }
         let head = std::mem::replace(&mut desk.output, output);
         let mut asked = worker.desks.lend();
         asked.output.clear();
