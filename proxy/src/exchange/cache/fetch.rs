@@ -17,7 +17,7 @@ use switchboard_core::snapshot::UpstreamId;
 use super::super::admit::Admitted;
 use super::super::record::Record;
 use super::super::upload::Upload;
-use super::super::{Next, answer, body_of, keep, reach};
+use super::super::{Next, answer, body_of, keep, mirror, reach};
 use super::asked::{Asked, Kind};
 use super::{Found, give};
 use crate::cache::fill::{self, Destined};
@@ -70,10 +70,14 @@ impl Fetch {
         let asks = self.condition(desk, admitted);
         admitted.shared = self.lead.is_some();
         let upload = upload.insert(body_of(desk, record, admitted));
+        let mirror = mirror::wanted(desk, admitted, upload);
         let mut interim = Interim::new(desk.request.version, admitted.hop.expect_continue);
         let begun = connection.worker.deadlines.about_now();
         let reached = reach(connection, desk, record, admitted, self.upstream, upload, &mut interim).await;
         let reached = reached.map_err(|error| interim.or(error));
+        if reached.is_ok() {
+            mirror::begin(mirror, connection, desk, record, admitted, upload);
+        }
         restore(desk);
         let now = connection.worker.deadlines.about_now();
         let upstream = match reached {
