@@ -1,9 +1,10 @@
 //! The request as it came: what of it is believed, what this hop is asked, what is dropped.
 //!
 //! The exchange calls [`examine`] once, before routing conditions and policies read the fields; `head` writes what an
-//! upstream reads for each attempt. Neither looks at a body or chooses an endpoint.
+//! upstream reads for each attempt; `vouched` what a cache has to know of it. None looks at a body or chooses an endpoint.
 
 mod head;
+mod vouched;
 
 use std::net::IpAddr;
 
@@ -234,9 +235,13 @@ fn has_alias_byte(name: &[u8]) -> bool {
 
 /// Ours alone is `x-switchboard-`; the word of proxies are `x-forwarded-`, `x-client-cert` and RFC 9440's `client-cert`.
 fn is_reserved(name: &[u8], trusted: bool) -> bool {
-    let begins = |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
-    begins(b"x-switchboard-")
-        || (!trusted && (begins(b"x-forwarded-") || begins(b"x-client-cert") || begins(b"client-cert")))
+    begins(name, &[b"x-switchboard-"])
+        || (!trusted && begins(name, &[b"x-forwarded-", b"x-client-cert", b"client-cert"]))
+}
+
+/// Whether a text begins with one of these, without regard to case.
+fn begins(text: &[u8], prefixes: &[&[u8]]) -> bool {
+    prefixes.iter().any(|prefix| text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)))
 }
 
 fn is_request_id(id: &[u8]) -> bool {

@@ -224,3 +224,28 @@ fn request_ids_of_trusted_peers_alone() {
         check(id, &balancer(), false);
     }
 }
+
+#[test]
+fn case_135_what_is_vouched_for_is_known_to_caches() {
+    let vouched = |lines: &str, peer: &Peer| {
+        let passed = pass(format!("GET / HTTP/1.1\r\nHost: a.example\r\n{lines}\r\n").as_bytes(), peer).unwrap();
+        let mut out = Vec::new();
+        passed.hop.vouched(&passed.head.fields, &passed.bytes, peer, &mut out);
+        String::from_utf8(out).unwrap()
+    };
+    let lines = "X-Forwarded-For: 1.2.3.4\r\nX-Real-IP: 1.2.3.4\r\nX-Request-Id: a\r\nX-A: b\r\n";
+    assert_eq!(vouched(lines, &balancer()), "");
+    let told = "X-Forwarded-Host: h\r\nX-Original-URL: /u\r\nX-Rewrite-URL: /r\r\nX-Forwarded-Prefix: /p\r\nX-Forwarded-User: w\r\n\
+                X-Forwarded-Proto: https\r\nX-Client-Cert: c\r\nClient-Cert-Chain: d\r\n";
+    assert_eq!(
+        vouched(told, &balancer()),
+        "host: h\r\nproto: https\r\nx-original-url: /u\r\nx-rewrite-url: /r\r\nx-forwarded-prefix: /p\r\n\
+         x-forwarded-user: w\r\nx-client-cert: c\r\nclient-cert-chain: d\r\n"
+    );
+    assert_eq!(vouched(told, &stranger()), "");
+    let shown = stranger().with_certificate("CN=a", &[1]);
+    assert_eq!(vouched(told, &shown), "x-client-cert-subject: CN=a\r\nx-client-cert-fingerprint: 01\r\n");
+    let all = peer("10.0.0.1:4711", true, ALL);
+    let both = "X-Forwarded-Host: h\r\nForwarded: for=\"1.2.3.4\";host=other;proto=http, for=1.2.3.5\r\n";
+    assert_eq!(vouched(both, &all), "host: h\r\nforwarded: host=other\r\nforwarded: proto=http\r\n");
+}

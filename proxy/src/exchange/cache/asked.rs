@@ -75,7 +75,7 @@ impl Asked {
             kind: kind(desk, method, &content),
             key,
             url,
-            space: space(desk, admitted, plan),
+            space: space(connection, desk, admitted, plan),
             control: if plan.rules.client_control { control } else { control.unheard() },
             head: method == b"HEAD",
             authorized: fields.named(Name::Authorization).next().is_some() || admitted.identity().is_some(),
@@ -109,17 +109,25 @@ fn kind(desk: &Desk, method: &[u8], content: &content::Asked<'_>) -> Kind {
     }
 }
 
-/// What the upstream is told besides what the key has: where policies write the target or lines, an answer is only for
-/// requests of which they write the same.
-fn space(desk: &Desk, admitted: &Admitted, plan: &Plan) -> u64 {
-    let Some(chain) = &admitted.rule.policy else { return plan.space };
+/// What the upstream is told besides what the key has: where policies write the target or lines, or the proxy or a peer
+/// that it trusts vouches for the client, an answer is only for requests of which the same is said.
+fn space(connection: &Connection, desk: &Desk, admitted: &Admitted, plan: &Plan) -> u64 {
+    let mut vouched = Vec::new();
+    admitted.hop.vouched(&desk.request.fields, desk.input.filled(), &connection.peer, &mut vouched);
+    if admitted.rule.policy.is_none() && vouched.is_empty() {
+        return plan.space;
+    }
     let mut hasher = DefaultHasher::new();
-    if chain.edits_target() {
-        hasher.write(&desk.target);
+    if let Some(chain) = &admitted.rule.policy {
+        if chain.edits_target() {
+            hasher.write(&desk.target);
+        }
+        hasher.write(&[0]);
+        hasher.write(&desk.notes.up_lines);
+        hasher.write(&[0]);
+        hasher.write(&desk.notes.who.lines);
     }
     hasher.write(&[0]);
-    hasher.write(&desk.notes.up_lines);
-    hasher.write(&[0]);
-    hasher.write(&desk.notes.who.lines);
+    hasher.write(&vouched);
     plan.space ^ hasher.finish()
 }

@@ -110,7 +110,12 @@ impl Secure {
 
     /// Asks for `/` of a host; the status and the whole answer.
     pub(super) fn get(&mut self, host: &str) -> io::Result<(u16, String)> {
-        write!(self.0, "GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")?;
+        self.get_of(host, "/")
+    }
+
+    /// The same of a target.
+    pub(super) fn get_of(&mut self, host: &str, target: &str) -> io::Result<(u16, String)> {
+        write!(self.0, "GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")?;
         let mut bytes = Vec::new();
         let mut part = [0; 4096];
         loop {

@@ -1,7 +1,7 @@
 //! What is shown of certificates: what is stapled to clients, and to operators when they end.
 
-use super::peer::Authority;
-use crate::harness::{Proxy, on_workers};
+use super::peer::{Authority, connect};
+use crate::harness::{Origin, Proxy, on_workers};
 use std::process::{Command, Stdio};
 
 /// An OCSP response that says `unauthorized` (RFC 6960 §4.2.1), the shortest that is one.
@@ -30,5 +30,41 @@ fn a_response_is_stapled_and_the_end_of_a_certificate_is_counted() {
             .unwrap();
         let shown = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(shown.contains("OCSP Response Status: unauthorized (0x6)"), "{shown}");
+    });
+}
+
+/// What an upstream is told of a certificate may be what it answers by (SECURITY.md case 133).
+#[test]
+fn case_133_what_is_kept_for_one_certificate_is_not_for_another() {
+    let authority = Authority::new();
+    authority.issue("all", &["a.test", "127.0.0.1"]);
+    ["alice", "bob"].into_iter().for_each(|who| authority.issue(who, &["client.test"]));
+    on_workers(|workers| {
+        let origin = Origin::start(|wire, _| {
+            while let Some(request) = wire.request() {
+                let who = request.field("x-client-cert-subject").unwrap_or("nobody").to_owned();
+                let vary = if request.target() == "/vary" { "Vary: X-Client-Cert-Subject\r\n" } else { "" };
+                let length = who.len();
+                wire.send(format!(
+                    "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n{vary}Content-Length: {length}\r\n\r\n{who}"
+                ));
+            }
+        });
+        let text = format!(
+            "listen: {{ bind: \"127.0.0.1:0\", tls: {{ certificates: {}, client_auth: require, client_ca: {} }} }}\n\
+             routes: {{ a.test: {{ to: \"{}\", cache: true }} }}\n",
+            authority.pair("all"),
+            authority.path("ca.pem").display(),
+            origin.address()
+        );
+        let proxy = Proxy::start(workers, &text);
+        for target in ["/", "/vary"] {
+            for who in ["alice", "bob", "alice", "bob"] {
+                let mut client = connect(proxy.address(), "a.test", &authority.client(Some(who))).unwrap();
+                let (_, text) = client.get_of("a.test", target).unwrap();
+                assert!(text.ends_with(who), "{who} at {target}: {text}");
+            }
+        }
+        assert_eq!(origin.requests().len(), 4, "each is kept for its own");
     });
 }
