@@ -69,7 +69,7 @@ pub fn judge(
         tags: tags::of(fields, bytes),
         length: 0,
     };
-    merge::first(&mut entry, head, bytes, &control.withheld);
+    merge::first(&mut entry, head, bytes, &control.withheld, arrival);
     if entry.head.is_empty() {
         return Verdict::Pass("head");
     }
@@ -107,8 +107,9 @@ pub(super) fn terms(control: &ResponseControl, freshness: Freshness, rules: &con
 fn forbidden(asked: &Asked<'_>, status: u16, fields: &Fields, bytes: &[u8]) -> Option<&'static str> {
     match () {
         () if !may_answer(asked, fields, bytes) => Some("method"),
-        // Parts are passed on and never put together (docs/cache.md says why); a 304 has nothing to store.
-        () if status < 200 || matches!(status, 206 | 304) => Some("status"),
+        // Parts are passed on and never put together (docs/cache.md says why); a 304 has nothing to store. The others
+        // answer a condition, a range or an expectation of one request: others under its key have none (case 135).
+        () if status < 200 || matches!(status, 206 | 304 | 412 | 416 | 417) => Some("status"),
         () => None,
     }
 }

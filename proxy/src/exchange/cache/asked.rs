@@ -101,6 +101,8 @@ fn kind(desk: &Desk, method: &[u8], content: &content::Asked<'_>) -> Kind {
     match method {
         // A body may be part of what is asked, and is part of no key.
         b"GET" | b"HEAD" if desk.request.framing != Framing::None => Kind::Other,
+        // An origin may refuse what is expected of it (417); without a body there is nothing else to expect.
+        b"GET" | b"HEAD" if fields.all().iter().any(|field| field.name_id == Name::Expect) => Kind::Other,
         b"GET" | b"HEAD" if content.if_match || content.if_unmodified_since.is_some() => Kind::Other,
         b"GET" | b"HEAD" if overridden() || streams() => Kind::Other,
         b"GET" | b"HEAD" => Kind::Read,
