@@ -8,6 +8,7 @@ use crate::config;
 use crate::forwarding::{HOP_BY_HOP, Names};
 use crate::http1::ResponseHead;
 use crate::message::{Field, Name};
+use crate::stamp::Stamp;
 
 /// Never stored: they are for one connection, or written anew for each answer.
 const UNSTORED: Names = HOP_BY_HOP.and(&[Name::Trailer]);
@@ -16,13 +17,14 @@ const UNSTORED: Names = HOP_BY_HOP.and(&[Name::Trailer]);
 const OF_THE_BYTES: &[&[u8]] = &[b"content-encoding", b"content-range", b"content-md5", b"etag"];
 
 /// Writes the lines of an answer that came whole. Those `withheld` are for somebody alone.
-pub(super) fn first(entry: &mut Entry, head: &ResponseHead, bytes: &[u8], withheld: &[Box<[u8]>]) {
+pub(super) fn first(entry: &mut Entry, head: &ResponseHead, bytes: &[u8], withheld: &[Box<[u8]>], arrival: &Arrival) {
     let mut out = begin(head.status, head.reason.of(bytes));
     for field in head.fields.all() {
         if keeps(field, bytes, withheld) {
             out.extend_from_slice(field.line.of(bytes));
         }
     }
+    dated(&mut out, head, bytes, arrival);
     put(entry, out);
 }
 
@@ -70,7 +72,7 @@ pub fn freshened(
     rules: &config::Cache,
 ) -> Renewal {
     let (said, _) = store::directives(&head.fields, bytes);
-    let Some(mut next) = merged(entry, head, bytes, &said.withheld) else {
+    let Some(mut next) = merged(entry, head, bytes, &said.withheld, arrival) else {
         return Renewal { entry: entry.clone(), fate: Fate::Goes("head") };
     };
     let (control, targeted) = store::directives(&next.fields, &next.head);
@@ -94,25 +96,33 @@ pub fn freshened(
         }
     };
     // Nothing is withheld from the one whom it is for.
-    if let Some(whole) = merged(entry, head, bytes, &[]) {
+    if let Some(whole) = merged(entry, head, bytes, &[], arrival) {
         (next.phrase, next.fields, next.head) = (whole.phrase, whole.fields, whole.head);
     }
     Renewal { entry: next, fate }
 }
 
 /// The stored answer with a head's lines; `None` where that can't be read back.
-fn merged(entry: &Entry, head: &ResponseHead, bytes: &[u8], withheld: &[Box<[u8]>]) -> Option<Entry> {
+fn merged(
+    entry: &Entry,
+    head: &ResponseHead,
+    bytes: &[u8],
+    withheld: &[Box<[u8]>],
+    arrival: &Arrival,
+) -> Option<Entry> {
     let new: Vec<&Field> = head.fields.all().iter().filter(|field| updates(field, bytes, withheld)).collect();
     let replaced = |name: &[u8]| new.iter().any(|field| field.name.of(bytes).eq_ignore_ascii_case(name));
     let mut out = begin(entry.status, entry.phrase.of(&entry.head));
     for field in entry.fields.all() {
-        // The age that stands there was counted for the head before.
+        // The age and the date that stand there are of the head before.
         let name = field.name.of(&entry.head);
-        if !replaced(name) && !name.eq_ignore_ascii_case(b"age") {
+        let is_of_then = name.eq_ignore_ascii_case(b"age") || name.eq_ignore_ascii_case(b"date");
+        if !replaced(name) && !is_of_then {
             out.extend_from_slice(field.line.of(&entry.head));
         }
     }
     new.iter().for_each(|field| out.extend_from_slice(field.line.of(bytes)));
+    dated(&mut out, head, bytes, arrival);
     let mut next = entry.clone();
     put(&mut next, out);
     (!next.head.is_empty()).then_some(next)
@@ -126,6 +136,15 @@ fn keeps(field: &Field, bytes: &[u8], withheld: &[Box<[u8]>]) -> bool {
 fn updates(field: &Field, bytes: &[u8], withheld: &[Box<[u8]>]) -> bool {
     let name = field.name.of(bytes);
     keeps(field, bytes, withheld) && !OF_THE_BYTES.iter().any(|held| name.eq_ignore_ascii_case(held))
+}
+
+/// Says when a head came that does not say itself when it was made (RFC 9110 §6.6.1).
+fn dated(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], arrival: &Arrival) {
+    if lines(&head.fields, bytes, b"date").next().is_none() {
+        out.extend_from_slice(b"Date: ");
+        out.extend_from_slice(Stamp::new().http_date(arrival.wall));
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 fn begin(status: u16, phrase: &[u8]) -> Vec<u8> {

@@ -3,6 +3,7 @@
 //! `answer` and `here` ask once a head is on the desk. A rule that compresses nothing costs one branch.
 
 use bytes::Bytes;
+use switchboard_core::cache::Entry;
 use switchboard_core::config::Compress;
 use switchboard_core::content::compress::{self, Decision, Facts};
 use switchboard_core::content::{Accepted, Coding};
@@ -71,12 +72,23 @@ impl Transform {
         let Some(rule) = rule else { return Self::NONE };
         let (asked, answered) = (desk.input.filled(), desk.answer_input.filled());
         let status = desk.answer.status;
-        if status == 304 {
-            return Self { known: true, ..Self::NONE };
-        }
         let wants_it_as_it_is = |value: &[u8]| compress::has_directive(value, b"no-transform");
         let mut said = desk.request.fields.named(Name::CacheControl).map(|field| field.value.of(asked));
-        if said.any(wants_it_as_it_is) {
+        let untouched = said.any(wants_it_as_it_is);
+        let authorized = desk.request.fields.named(Name::Authorization).next().is_some();
+        let accepted =
+            Accepted::read(desk.request.fields.matching(asked, b"accept-encoding").map(|field| field.value.of(asked)));
+        if status == 304 {
+            // What chose the form that the client has is said again (RFC 9110 §15.4.5), where the whole answer is at hand.
+            let Some(Kept::Stored(stored)) = kept.filter(|_| !untouched) else {
+                return Self { known: true, ..Self::NONE };
+            };
+            let Entry { status, length, fields, head, .. } = &stored.entry;
+            let facts = Facts { status: *status, length: Some(*length), authorized };
+            let decision = rule.decide(&accepted, &facts, fields, head);
+            return Self { known: true, decision, ..Self::NONE };
+        }
+        if untouched {
             return Self::NONE;
         }
         let length = match framing {
@@ -84,9 +96,6 @@ impl Transform {
             Framing::None => super::answer::declared_length(desk),
             Framing::Chunked | Framing::Close | Framing::Frames(None) => None,
         };
-        let authorized = desk.request.fields.named(Name::Authorization).next().is_some();
-        let accepted =
-            Accepted::read(desk.request.fields.matching(asked, b"accept-encoding").map(|field| field.value.of(asked)));
         let decision = rule.decide(&accepted, &Facts { status, length, authorized }, &desk.answer.fields, answered);
         let Decision::Encode(coding) = decision else { return Self { decision, ..Self::NONE } };
         let identity = Self { decision: Decision::Identity, ..Self::NONE };
@@ -121,6 +130,9 @@ impl Transform {
         if self.known {
             let known = request.matching(asked, b"if-none-match").map(|field| field.value.of(asked));
             compress::edit_known(known, fields, bytes, out);
+            if self.decision != Decision::Never {
+                compress::edit(Decision::Identity, fields, bytes, out);
+            }
         } else if self.decision != Decision::Never {
             compress::edit(self.decision, fields, bytes, out);
         }

@@ -6,6 +6,7 @@ mod purge;
 mod rules;
 mod streams;
 mod suite;
+mod whose;
 
 use crate::harness::{Message, Origin, Proxy, Wire};
 use std::collections::{HashMap, VecDeque};
@@ -31,16 +32,19 @@ type Step<'a> = (&'a str, &'a str, &'a str);
 impl Site {
     /// Starts both; `cache` is the rule's.
     fn start(workers: usize, cache: &str) -> Self {
+        Self::with(workers, |origin| {
+            format!(
+                "listen: \"127.0.0.1:0\"\nadmin: 127.0.0.1:0\nroutes:\n  t.test: {{ to: \"{origin}\", cache: {cache}, retry: off }}\n"
+            )
+        })
+    }
+
+    /// The same with a configuration of its own, made for the origin's address.
+    fn with(workers: usize, yaml: impl FnOnce(&str) -> String) -> Self {
         let script = Script::default();
         let ours = script.clone();
         let origin = Origin::start(move |wire, _| ours.serve(wire));
-        let proxy = Proxy::start(
-            workers,
-            &format!(
-                "listen: \"127.0.0.1:0\"\nadmin: 127.0.0.1:0\nroutes:\n  t.test: {{ to: \"{}\", cache: {cache}, retry: off }}\n",
-                origin.address()
-            ),
-        );
+        let proxy = Proxy::start(workers, &yaml(&origin.address()));
         Self { origin, proxy, script, paths: AtomicUsize::new(0) }
     }
 

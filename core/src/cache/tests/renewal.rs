@@ -3,7 +3,7 @@
 use super::super::entry::Entry;
 use super::super::freshness::Arrival;
 use super::super::merge::{Fate, Renewal, freshened};
-use super::{WALL, answer, request, second, stored_for, with_asked};
+use super::{WALL, answer, date, request, second, stored_for, with_asked};
 use crate::cache::Verdict;
 use crate::config::Cache;
 
@@ -76,5 +76,19 @@ fn case_133_a_renewal_may_tell_answers_further_apart_and_never_less() {
         let (head, bytes) = request(other);
         let fits = next.entry.vary.fits((&head.fields, &bytes), &mut Vec::new());
         assert_eq!(fits, expect, "{first} / {then} / {other}");
+    }
+}
+
+#[test]
+fn what_has_no_date_gets_that_of_its_coming() {
+    let stored = entry("Cache-Control: max-age=60", "");
+    assert_eq!(stored.line(b"date"), Some(date(0).as_bytes()));
+    let dated = entry("Cache-Control: max-age=60\nDate: {-3}", "");
+    assert_eq!(dated.line(b"date"), Some(date(-3).as_bytes()));
+    for stored in [stored, dated] {
+        let date_after = |lines: &str| renew(&stored, "GET", 304, lines, "", &Cache::default()).entry;
+        assert_eq!(date_after("").line(b"date"), Some(date(10).as_bytes()));
+        assert_eq!(date_after("Date: {7}").line(b"date"), Some(date(7).as_bytes()));
+        assert_eq!(date_after("").age(second(1010)), 0);
     }
 }

@@ -62,7 +62,7 @@ pub(super) async fn give(
     }
     let length = body.left();
     put(desk, stored, &share, length, &lines);
-    let kept = matches!(share, Share::Whole).then_some(Kept::Stored(stored));
+    let kept = matches!(share, Share::Whole | Share::Known).then_some(Kept::Stored(stored));
     here::give(connection, desk, record, admitted, (body, kept)).await
 }
 
@@ -135,7 +135,10 @@ fn put(desk: &mut Desk, stored: &Stored, share: &Share, length: u64, lines: &[u8
     let head = entry.head.len().saturating_sub(2);
     answer_input.put(entry.head.get(..head).unwrap_or_default());
     let mut extra = lines.to_vec();
-    line(&mut extra, b"content-length: ", length.to_string().as_bytes());
+    // Of a body that the client has, nothing is sent to be measured (RFC 9110 §8.6).
+    if !matches!(share, Share::Known) {
+        line(&mut extra, b"content-length: ", length.to_string().as_bytes());
+    }
     answer_input.put(&extra);
     answer_input.put(b"\r\n");
     answer.status = match share {
