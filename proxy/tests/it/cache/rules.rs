@@ -109,60 +109,6 @@ fn case_132_not_stored() {
     });
 }
 
-/// What asks the origin about a stored answer gets one more answer, and that may be for one client alone too.
-#[test]
-fn case_132_what_renews_is_not_stored_either() {
-    on_workers(|workers| {
-        let site = Site::start(workers, "true");
-        let cookie = "304\nCache-Control: max-age=60\nSet-Cookie: session=one";
-        site.run(
-            "a cookie in a 304",
-            &[
-                ("GET", STALE, "200"),
-                (
-                    "GET",
-                    cookie,
-                    "200 | =0123456789 | set-cookie: session=one | cache-status: switchboard; fwd=stale; fwd-status=304; detail=set-cookie",
-                ),
-                ("GET", "304\nCache-Control: max-age=60", "200 | -set-cookie | =0123456789 | x-old: 1"),
-                ("GET", "", "200 | -set-cookie"),
-            ],
-        );
-        let head = "200\nCache-Control: max-age=60\nETag: \"a\"\nSet-Cookie: session=one\n\n0123456789";
-        site.run(
-            "a cookie in an answer to HEAD",
-            &[("GET", STALE, "200"), ("HEAD", head, "200 | set-cookie: *"), ("GET", "304", "200 | -set-cookie")],
-        );
-        let user = "304\nCache-Control: max-age=60\nX-User: one";
-        for asks in ["GET\nAuthorization: Bearer one", "GET\nCache-Control: no-store"] {
-            site.run(
-                asks,
-                &[("GET", STALE, "200"), (asks, user, "200 | x-user: one"), ("GET", "304", "200 | -x-user")],
-            );
-        }
-    });
-}
-
-#[test]
-fn case_133_a_304_may_name_what_the_answer_was_chosen_by() {
-    on_workers(|workers| {
-        let site = Site::start(workers, "true");
-        let theirs = "304\nETag: \"a\"\nCache-Control: max-age=60\nVary: Cookie";
-        let other = "200\nCache-Control: max-age=60\nVary: Cookie\n\nother";
-        site.run(
-            "vary",
-            &[
-                ("GET\nCookie: alice", STALE, "200"),
-                ("GET\nCookie: alice", theirs, "200 | =0123456789"),
-                ("GET\nCookie: alice", "", "200 | =0123456789"),
-                ("GET\nCookie: bob", other, "=other | ^if-none-match: (none)"),
-                ("GET", other, "=other"),
-                ("GET\nCookie: alice", "", "200 | =0123456789"),
-            ],
-        );
-    });
-}
-
 #[test]
 fn case_133_variants() {
     on_workers(|workers| {
