@@ -125,9 +125,9 @@ impl Meter {
         bump(&mut self.counts.resets, self.most_resets, Breach::Resets)
     }
 
-    /// Counts data of ours: it explains what the peer answers.
-    pub(super) const fn data_sent(&mut self) {
-        self.counts.data = self.counts.data.saturating_add(1);
+    /// Counts frames with data of ours: they explain what the peer answers.
+    pub(super) const fn data_sent(&mut self, frames: u32) {
+        self.counts.data = self.counts.data.saturating_add(frames);
     }
 
     fn turn(&mut self, now: Moment) {

@@ -161,7 +161,7 @@ impl Connection {
         let ends = last && taken == offered;
         self.put_data(id, slices, taken, ends);
         if let Some(meter) = &mut self.meter {
-            meter.data_sent();
+            meter.data_sent(u32::try_from(taken.div_ceil(MAX_FRAME)).unwrap_or(u32::MAX));
         }
         if ends {
             self.end_sending(key);

@@ -98,7 +98,8 @@ impl Slot {
     }
 }
 
-/// How many closed streams are remembered: more than may be reset within the budget for it.
+/// How many closed streams are remembered, of those that we reset and of the others: more than may be reset within the
+/// budget for it.
 const REMEMBERED: usize = 256;
 
 /// All streams.
@@ -108,8 +109,10 @@ pub(super) struct Slots {
     free: Vec<u32>,
     /// Open on the wire: id and key, by id.
     open: Vec<(u32, Key)>,
-    /// Streams that were open, and whether we reset them: frames for those may be under way.
-    closed: VecDeque<(u32, bool)>,
+    /// Streams that were open and have ended.
+    closed: VecDeque<u32>,
+    /// Streams that we reset: frames for them may be under way for long, however many others end meanwhile.
+    reset: VecDeque<u32>,
     /// The largest id that was ever open: what is above it is new.
     newest: u32,
 }
@@ -164,9 +167,10 @@ impl Slots {
         {
             return Known::Open(*key);
         }
-        match self.closed.iter().find(|(closed, _)| *closed == id) {
-            Some((_, by_us)) => Known::Closed { by_us: *by_us },
-            None => Known::Unknown,
+        match (self.reset.contains(&id), self.closed.contains(&id)) {
+            (true, _) => Known::Closed { by_us: true },
+            (false, true) => Known::Closed { by_us: false },
+            (false, false) => Known::Unknown,
         }
     }
 
@@ -174,10 +178,11 @@ impl Slots {
     pub(super) fn close(&mut self, id: u32, by_us: bool) {
         if let Ok(at) = self.open.binary_search_by_key(&id, |(id, _)| *id) {
             self.open.remove(at);
-            if self.closed.len() == REMEMBERED {
-                self.closed.pop_back();
+            let remembered = if by_us { &mut self.reset } else { &mut self.closed };
+            if remembered.len() == REMEMBERED {
+                remembered.pop_back();
             }
-            self.closed.push_front((id, by_us));
+            remembered.push_front(id);
         }
     }
 

@@ -5,6 +5,7 @@ use std::io::IoSlice;
 use super::*;
 use crate::forwarding::Scheme;
 use crate::http1::RequestHead;
+use crate::http2::frame::put_header;
 use crate::http2::read::{self, Terms};
 
 const BOUNDS: Http2 = Http2 { streams: 4, stream_window: 64 << 10, connection_window: 1 << 20, resets: 200 };
@@ -270,6 +271,64 @@ fn a_connection_ends_in_two_steps() {
     assert_eq!(pair.client.read(first, &mut [0]), Read::End);
     pair.client.release(first);
     assert!(pair.server.is_over() && pair.client.is_over());
+}
+
+/// Frames of no payload but a number, as a peer writes them.
+fn numbered(kind: Kind, id: u32, number: u32) -> Vec<u8> {
+    let mut frame = Vec::new();
+    put_header(&mut frame, 4, kind, 0, id);
+    frame.extend_from_slice(&number.to_be_bytes());
+    frame
+}
+
+/// Gives what a peer says to a connection.
+fn hear(core: &mut Connection, bytes: &[u8]) -> Result<(), Fault> {
+    let mut rest = bytes;
+    while core.next(&mut rest, Moment::ZERO)?.is_some() {}
+    Ok(())
+}
+
+#[test]
+fn who_answers_each_frame_with_two_updates_floods_nobody() {
+    let mut pair = Pair::new();
+    pair.ask("GET / HTTP/1.1\r\nHost: t.test\r\n\r\n", true);
+    pair.pump(1 << 20);
+    let up = pair.opened[0];
+    pair.server.send_answer(up, b"HTTP/1.1 200 OK\r\n\r\n", false).expect("it is open");
+    let piece = vec![b'x'; 1 << 20];
+    for _ in 0..1000 {
+        let sent = pair.server.send_data(up, &[IoSlice::new(&piece)], false).expect("it is open");
+        assert!(sent > 3 * 16_384, "{sent}");
+        let outgoing = pair.server.outgoing().len();
+        pair.server.sent(outgoing);
+        for _ in 0..4 {
+            for id in [0, 1] {
+                assert!(hear(&mut pair.server, &numbered(Kind::WindowUpdate, id, 16_384)).is_ok());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_comes_late_for_a_stream_that_we_reset_is_no_fault_however_many_end_meanwhile() {
+    let mut pair = Pair::new();
+    let get = "GET / HTTP/1.1\r\nHost: t.test\r\n\r\n";
+    pair.ask(get, false);
+    pair.pump(1 << 20);
+    let first = pair.opened.remove(0);
+    pair.server.reset(first, Code::Cancel);
+    pair.server.release(first);
+    for _ in 0..300 {
+        let key = pair.ask(get, true);
+        pair.pump(1 << 20);
+        let up = pair.opened.remove(0);
+        pair.server.send_answer(up, b"HTTP/1.1 204 No Content\r\n\r\n", true).expect("it is open");
+        pair.server.release(up);
+        pair.pump(1 << 20);
+        assert_eq!(pair.client.read(key, &mut [0]), Read::End);
+        pair.client.release(key);
+    }
+    assert!(hear(&mut pair.server, &numbered(Kind::Data, 1, 0)).is_ok());
 }
 
 #[test]

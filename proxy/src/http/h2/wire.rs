@@ -46,12 +46,14 @@ pub(super) struct Wire {
     pub(super) within: Option<Moment>,
     /// Bytes that came.
     pub(super) read: u64,
+    /// Nothing was read, and nobody registered to be woken for it, since too much waits to be sent.
+    deaf: bool,
 }
 
 impl Wire {
     /// `came` was read already.
     pub(super) fn new(came: Vec<u8>, now: Moment) -> Self {
-        Self { held: came, stalled: None, within: Some(now), read: 0 }
+        Self { held: came, stalled: None, within: Some(now), read: 0, deaf: false }
     }
 
     /// Sends what is to be said, as far as the socket takes it.
@@ -87,6 +89,11 @@ impl Wire {
         if moved {
             shared.tell_crowd();
         }
+        // What came meanwhile wakes nobody a second time.
+        if self.deaf && !shared.core.borrow().is_choked() {
+            self.deaf = false;
+            context.waker().wake_by_ref();
+        }
         Ok(())
     }
 
@@ -107,7 +114,8 @@ impl Wire {
         }
         INPUT.with_borrow_mut(|input| {
             for _ in 0..TURNS {
-                if shared.core.borrow().is_choked() {
+                self.deaf = shared.core.borrow().is_choked();
+                if self.deaf {
                     return Poll::Pending;
                 }
                 let held = self.held.len();
@@ -162,5 +170,58 @@ impl Wire {
             self.held.extend_from_slice(rest);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use switchboard_core::config::Http2;
+    use switchboard_core::forwarding::Scheme;
+    use switchboard_core::http2::Role;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// While so much waits to be sent, nobody registers for what comes: the end of the one has to be the begin of the other.
+    #[test]
+    fn what_is_sent_at_last_lets_the_peer_be_heard_again() {
+        let heard = crate::reactor::run(async {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            ours.set_nonblocking(true).unwrap();
+            let transport = Transport::plain(ours.into()).unwrap();
+            let bounds = Http2 { streams: 100, stream_window: 64 << 10, connection_window: 1 << 20, resets: 200 };
+            let shared = Shared::new(Connection::new(Role::Client, bounds, 32 * 1024, Moment::ZERO), None);
+            let text = format!("GET / HTTP/1.1\r\nhost: h\r\nx-long: {}\r\n\r\n", "~".repeat(15_000));
+            while !shared.core.borrow().is_choked() {
+                let key = shared.core.borrow_mut().open();
+                assert!(shared.core.borrow_mut().send_request(key, text.as_bytes(), Scheme::Http, true).is_ok());
+            }
+            let woken = Arc::new(Woken::default());
+            let waker = Arc::clone(&woken).into();
+            let mut context = Context::from_waker(&waker);
+            let mut wire = Wire::new(Vec::new(), Moment::ZERO);
+            assert!(wire.receive(&mut context, &transport, &shared, Moment::ZERO, |_, _| {}).is_pending());
+            assert_eq!(woken.0.load(Ordering::SeqCst), 0);
+            while shared.core.borrow().is_choked() {
+                wire.send(&mut context, &transport, &shared, Moment::ZERO).unwrap();
+                let _ = theirs.read(&mut [0; 65_536]).unwrap();
+            }
+            woken.0.load(Ordering::SeqCst)
+        });
+        assert_eq!(heard.unwrap(), 1);
     }
 }
