@@ -120,8 +120,10 @@ impl Frames {
 
     /// Waits for nobody's last words any longer.
     pub(super) fn cut_short(&mut self) {
-        self.last_words = false;
-        self.seal();
+        // Once: a later call would wait for the ends of messages again.
+        if std::mem::take(&mut self.last_words) {
+            self.seal();
+        }
     }
 
     /// Whether there is nothing left to say or to hear: both sides have had a Close and given one, or have ended.

@@ -47,18 +47,8 @@ impl Running {
         let by_message = latest(since, Some(goodbye::PATIENCE_FOR_MESSAGES));
         let now = clock.about_now();
         let hurried = now >= by_message;
-        let by_words = latest(since.filter(|_| self.may_still_speak()), Some(goodbye::LAST_WORDS));
-        let next = kept.min(by_write).min(by_fin).min(by_words).min(if hurried { by_goodbye } else { by_message });
-        let deadline = self.deadline.get_or_insert_with(|| clock.place());
-        deadline.register(context);
-        deadline.set(next);
-        if now >= by_goodbye {
-            let end = self.goodbye();
-            return self.fail(Side::Proxy, end.map_or(Reason::Draining, |(_, reason)| reason));
-        }
-        if (hurried || now >= by_words)
-            && let Some(frames) = &mut self.frames
-        {
+        let last_words = latest(since, Some(goodbye::LAST_WORDS));
+        if let Some(frames) = self.frames.as_mut().filter(|_| now >= last_words) {
             frames.cut_short();
             if hurried {
                 frames.hurry();
@@ -66,6 +56,16 @@ impl Running {
             if frames.is_noted() {
                 context.waker().wake_by_ref();
             }
+        }
+        // What has come is done by now and no more waited for: a deadline that is set to it again would not wake anybody.
+        let by_words = if self.may_still_speak() { last_words } else { Moment::NEVER };
+        let next = kept.min(by_write).min(by_fin).min(by_words).min(if hurried { by_goodbye } else { by_message });
+        let deadline = self.deadline.get_or_insert_with(|| clock.place());
+        deadline.register(context);
+        deadline.set(next);
+        if now >= by_goodbye {
+            let end = self.goodbye();
+            return self.fail(Side::Proxy, end.map_or(Reason::Draining, |(_, reason)| reason));
         }
         if now >= by_fin && by_fin <= by_write {
             return Poll::Ready(self.goodbye());

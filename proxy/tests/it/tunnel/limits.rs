@@ -2,7 +2,7 @@
 
 use super::life::{handing_out, tunnel};
 use crate::harness::ws::{CLOSE, PING, PONG, TEXT, expect_close, frame, next_frame, open, upgrade};
-use crate::harness::{Origin, Pair, Proxy, Wire, on_workers, poll};
+use crate::harness::{Ending, Origin, Pair, Proxy, Wire, on_workers, poll};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -112,6 +112,30 @@ fn strict_lets_pass_what_answers_the_time_before_the_fault() {
             client.gone();
             check_line(&proxy, "frame_fault", 1002, "client");
         }
+    });
+}
+
+#[test]
+fn strict_ends_what_is_in_the_middle_of_a_message() {
+    let (half_a_frame, half_a_message) = (&frame(TEXT, &[b'x'; 10], false)[..5], frame(0x01, b"half", false));
+    on_workers(|workers| {
+        let (proxy, _origin, take) = limited(workers, "{ strict: true }");
+        let (mut in_frame, mut its_server) = both(&proxy, &take);
+        let (mut in_message, mut other_server) = both(&proxy, &take);
+        its_server.send(half_a_frame);
+        in_frame.expect(half_a_frame);
+        other_server.send(&half_a_message);
+        in_message.expect(&half_a_message);
+        for (client, server) in [(&mut in_frame, &mut its_server), (&mut in_message, &mut other_server)] {
+            client.send(frame(0xB1, b"RSV", true));
+            expect_close(server, 1002);
+        }
+        // A Close may stand between two frames when no message's end is waited for any more; in a frame nothing may.
+        expect_close(&mut in_message, 1002);
+        part(in_message, other_server, 1002);
+        assert_eq!(in_frame.gone(), Ending::Reset);
+        assert_eq!(its_server.gone(), Ending::Reset);
+        check_line(&proxy, "frame_fault", 1002, "client");
     });
 }
 
