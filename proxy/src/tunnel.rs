@@ -262,10 +262,11 @@ impl Running {
         }
         let Some(Goodbye { code, .. }) = frames.goodbye else { return };
         let owed = frames.take_owed();
-        if owed.upstream && !frames.up.has_closed_sink() {
+        // Behind our FIN a Close would be an error.
+        if owed.upstream && !frames.up.has_closed_sink() && !self.up.has_told_end() {
             frame::write_close(self.up.own_frames(), code, Some(self.worker.mask()));
         }
-        if owed.client && !frames.down.has_closed_sink() {
+        if owed.client && !frames.down.has_closed_sink() && !self.down.has_told_end() {
             frame::write_close(self.down.own_frames(), code, None);
         }
     }

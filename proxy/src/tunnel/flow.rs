@@ -55,6 +55,21 @@ impl Flow {
         self.ended_at.is_some()
     }
 
+    /// Whether the sink has been told of the source's end: nothing may follow that.
+    pub(super) const fn has_told_end(&self) -> bool {
+        self.finished
+    }
+
+    /// Whether what the source sends is read as it comes.
+    pub(super) fn is_read(&self, lane: &Lane) -> bool {
+        self.ended_at.is_none() && !lane.is_paused() && (self.owes_nothing() || self.reads_on(Some(lane)))
+    }
+
+    /// Whether what the proxy says itself gets to the sink at once.
+    pub(super) const fn is_free(&self) -> bool {
+        self.ended_at.is_none() && self.owes_nothing()
+    }
+
     /// Whether all that came has gone on.
     pub(super) const fn owes_nothing(&self) -> bool {
         self.pending.is_empty()

@@ -133,6 +133,13 @@ impl Keep {
             self.active = now;
         }
         (self.heard, self.moved, self.traffic) = (now, moved, traffic);
+    }
+
+    /// Waits no longer for the Pong of a side that is out of reach by now. What takes nothing is held to `timeouts.write`.
+    fn let_off(&mut self, within_reach: [bool; 2]) {
+        for (asked, within_reach) in self.asked.iter_mut().zip(within_reach) {
+            *asked &= within_reach;
+        }
         if self.asked == [false; 2] {
             self.pinged = None;
         }
@@ -141,6 +148,7 @@ impl Keep {
     /// Tells what is due now.
     pub(super) fn due(&mut self, flows: [&Flow; 2], lanes: [&Lane; 2], now: Moment) -> Due {
         self.look(flows, lanes, now);
+        self.let_off(within_reach(flows, lanes));
         let end = |code, side, reason| Due::End(Goodbye { code, side, reason, since: now });
         if now >= self.ends {
             return end(1001, Side::Proxy, Reason::TunnelAge);
@@ -153,7 +161,7 @@ impl Keep {
                 let [client, _] = self.asked;
                 end(1001, if client { Side::Downstream } else { Side::Upstream }, Reason::PeerDead)
             }
-            (Some(ping), None) if now >= self.heard + ping => Due::Ping,
+            (Some(ping), None) if now >= self.heard + ping => Due::Ping(within_reach(flows, lanes)),
             _ if self.rates.iter().any(|rates| rates.resumes > Moment::ZERO && rates.resumes <= now) => Due::Resume,
             _ => Due::Nothing,
         }
@@ -162,7 +170,7 @@ impl Keep {
     /// Notes that our Pings went out, to the client and to the endpoint.
     pub(super) const fn pinged(&mut self, asked: [bool; 2], now: Moment) {
         self.asked = asked;
-        // Where neither could be asked, being in the middle of a frame, it is tried again as late.
+        // Where neither could be asked, being out of reach or in the middle of a frame, it is tried again as late.
         self.heard = now;
         self.pinged = if asked[0] || asked[1] { Some(now) } else { None };
     }
@@ -191,12 +199,18 @@ impl Keep {
 pub(super) enum Due {
     /// Nothing.
     Nothing,
-    /// Both sides are to be pinged.
-    Ping,
+    /// The client and the endpoint are to be pinged, where this says so.
+    Ping([bool; 2]),
     /// A lane may read on.
     Resume,
     /// The end.
     End(Goodbye),
+}
+
+/// Whether a Ping gets to the client at once and its Pong would be read, and the same of the endpoint: who is slow, or is
+/// held to a rate, is not dead for that.
+fn within_reach([up, down]: [&Flow; 2], [from_client, from_server]: [&Lane; 2]) -> [bool; 2] {
+    [up.is_read(from_client) && down.is_free(), down.is_read(from_server) && up.is_free()]
 }
 
 impl Rates {
@@ -263,6 +277,28 @@ mod tests {
     }
 
     #[test]
+    fn only_whom_a_ping_reaches_and_whose_pong_is_read_is_dead() {
+        let limits = WebSocket { ping: Some(Duration::from_secs(2)), ..WebSocket::default() };
+        let asked = |hinder: fn(&mut Still)| {
+            let mut tunnel = Still::new(Some(&limits));
+            assert_eq!(tunnel.due(2), Due::Ping([true; 2]));
+            tunnel.keep.as_mut().unwrap().pinged([true, true], at(2));
+            hinder(&mut tunnel);
+            match tunnel.due(4) {
+                Due::End(goodbye) => Some(goodbye.side),
+                Due::Ping(_) => None,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(asked(|_| {}), Some(Side::Downstream));
+        // The rate of the client is used up; the endpoint takes nothing, so the client is not read either; it has ended.
+        assert_eq!(asked(|tunnel| tunnel.lanes[0].pause(true)), Some(Side::Upstream));
+        assert_eq!(asked(|tunnel| tunnel.flows[0] = Flow::new(vec![1])), None);
+        assert_eq!(asked(|tunnel| tunnel.flows[0].ended_at = Some(at(3))), None);
+        assert_eq!(asked(|tunnel| tunnel.lanes.iter_mut().for_each(|lane| lane.pause(true))), None);
+    }
+
+    #[test]
     fn without_limits_no_hour_of_silence_means_anything() {
         // Nothing is kept, so there is no clock to run out and no timer to be set.
         assert!(Still::new(None).keep.is_none());
@@ -271,7 +307,7 @@ mod tests {
         let limits = WebSocket { ping: Some(Duration::from_secs(30)), ..WebSocket::default() };
         let mut tunnel = Still::new(Some(&limits));
         for minute in 0..60 {
-            assert_eq!(tunnel.due(60 * minute + 30), Due::Ping);
+            assert_eq!(tunnel.due(60 * minute + 30), Due::Ping([true; 2]));
             tunnel.keep.as_mut().unwrap().pinged([true, true], at(60 * minute + 30));
             tunnel.flows.iter_mut().for_each(|flow| flow.moved += 10);
             assert_eq!(tunnel.due(60 * minute + 31), Due::Nothing);

@@ -92,9 +92,9 @@ impl Running {
             Due::Nothing => return keep.next(),
             Due::Resume => keep.resume([&mut frames.up, &mut frames.down], now),
             Due::End(goodbye) => frames.begin_goodbye(goodbye),
-            Due::Ping => {
+            Due::Ping([client, endpoint]) => {
                 let payload = std::array::from_fn(|_| self.worker.deadlines.chance());
-                let asked = [frames.down.may_interject(), frames.up.may_interject()];
+                let asked = [client && frames.down.may_interject(), endpoint && frames.up.may_interject()];
                 if asked[0] {
                     frame::write_ping(self.down.own_frames(), payload, None);
                     frames.up.await_pong(Some(payload));

@@ -209,6 +209,52 @@ fn silent_peers_are_pinged_and_a_dead_one_is_found() {
 }
 
 #[test]
+fn who_is_not_read_is_not_asked() {
+    on_workers(|workers| {
+        let (proxy, _origin, take) = limited(workers, "{ ping: 500ms, bytes: { client: 1KB/s } }");
+        let (mut client, mut server) = both(&proxy, &take);
+        // The client's rate is used up for four seconds and more: a Pong of its would lie unread.
+        let long = frame(TEXT, &[b'x'; 5000], true);
+        client.send(&long);
+        server.expect(&long);
+        for _ in 0..4 {
+            let (first, payload) = next_frame(&mut server).unwrap();
+            assert_eq!(first, PING);
+            server.send(frame(PONG, &payload, false));
+        }
+        assert!(!client.stirred(), "it got a Ping, or a Close");
+        server.send(frame(TEXT, b"still here", false));
+        client.expect(frame(TEXT, b"still here", false));
+    });
+}
+
+#[test]
+fn who_has_been_told_of_an_end_is_told_nothing_more() {
+    on_workers(|workers| {
+        let (proxy, _origin, take) = limited(workers, "{ ping: 300ms }");
+        let (mut client, mut server) = both(&proxy, &take);
+        client.finish();
+        server.ends();
+        let ended = Instant::now();
+        poll("several pings' time", || (ended.elapsed() >= Duration::from_millis(900)).then_some(()));
+        let late = frame(TEXT, b"late", false);
+        server.send(&late);
+        client.expect(&late);
+        drop(server);
+        assert_eq!(client.gone(), Ending::Closed);
+        // The same of a Close.
+        let (proxy, _origin, take) = limited(workers, "{ max_age: 500ms }");
+        let (mut client, mut server) = both(&proxy, &take);
+        client.finish();
+        server.ends();
+        expect_close(&mut client, 1001);
+        server.send(frame(CLOSE, &1001_u16.to_be_bytes(), false));
+        assert_eq!(client.gone(), Ending::Closed);
+        check_line(&proxy, "tunnel_age", 1001, "proxy");
+    });
+}
+
+#[test]
 fn rates_delay_or_close() {
     on_workers(|workers| {
         let (proxy, _origin, take) = limited(workers, "{ messages: { client: 10/s } }");
