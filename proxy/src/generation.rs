@@ -90,6 +90,8 @@ impl Deref for Current {
 #[derive(Debug, Default)]
 pub struct Registry {
     rules: HashMap<RuleIdentity, Weak<RuleLive>>,
+    /// The same by route: those in force, and those of before whose streams go on.
+    routes: HashMap<Arc<str>, Vec<Weak<RuleLive>>>,
     /// By route: a rule that is changed goes on counting.
     meters: HashMap<Arc<str>, Weak<Meter<RouteCounts>>>,
     upstreams: HashMap<UpstreamIdentity, Weak<UpstreamLive>>,
@@ -136,7 +138,7 @@ impl Registry {
         snapshot.listener_policies().for_each(|chain| self.limits.tie(chain));
         let generation = self.tie(config, snapshot, tls, now);
         if let Some(previous) = previous {
-            retire_rules(previous, &generation, now);
+            self.retire_rules(previous, &generation, now);
             self.retire_endpoints(previous, &generation, now);
         }
         Ok(generation)
@@ -215,6 +217,9 @@ impl Registry {
             *kept = Arc::downgrade(&meter);
             let live = Arc::new(RuleLive::new(route, meter));
             *entry = Arc::downgrade(&live);
+            let lives = self.routes.entry(Arc::clone(route)).or_default();
+            lives.retain(|live| live.strong_count() > 0);
+            lives.push(Arc::downgrade(&live));
             live
         });
         live.set_on_remove(rule.on_remove, code);
@@ -248,11 +253,11 @@ impl Registry {
         let (places, standing) = match old {
             Some(live) if same(&live) => return live,
             // Other bounds or another TLS make another pool: the idle connections of the old one are closed as they age.
-            Some(live) => (Vec::clone(&live.places.load()), Arc::clone(&live.standing)),
+            Some(live) => (Arc::clone(&live.places), Arc::clone(&live.standing)),
             None => {
                 let places = fixed_places(&endpoint.address);
                 let standing = Arc::new(newcomer(&places, upstream, self.number > 1, now));
-                (places, standing)
+                (Arc::new(Places::new(places)), standing)
             }
         };
         self.next_serial += 1;
@@ -264,7 +269,7 @@ impl Registry {
             upstream: Arc::clone(&endpoint.identity.upstream),
             name: Arc::clone(&endpoint.identity.address),
             group: Arc::clone(group),
-            places: Places::new(places),
+            places,
             pool: PoolId { slot, serial: self.next_serial },
             h2c: is_h2c(&endpoint.identity.address),
             bounds,
@@ -285,6 +290,10 @@ impl Registry {
         self.touched = 0;
         self.clients.forget_unused();
         self.rules.retain(|_, rule| rule.strong_count() > 0);
+        self.routes.retain(|_, lives| {
+            lives.retain(|rule| rule.strong_count() > 0);
+            !lives.is_empty()
+        });
         self.meters.retain(|_, meter| meter.strong_count() > 0);
         self.limits.forget_dead();
         self.outsides.forget_dead();
@@ -311,18 +320,27 @@ impl Registry {
         kept.iter().flat_map(|kept| self.alive(kept)).for_each(|endpoint| endpoint.removal.restore());
     }
 
+    /// Tells the rules of routes that `previous` had and `next` has not that they are removed, and those that are back
+    /// that they stay. A rule that was changed is not a route that was taken away: its streams go on (DESIGN, Snapshot).
+    fn retire_rules(&self, previous: &Generation, next: &Generation, now: Moment) {
+        let routes = |generation: &Generation| -> HashSet<Arc<str>> {
+            generation.rules.iter().map(|rule| Arc::clone(&rule.route)).collect()
+        };
+        let kept = routes(next);
+        for gone in routes(previous).difference(&kept) {
+            self.rules_of(gone).for_each(|rule| rule.removal.remove(now));
+        }
+        kept.iter().flat_map(|kept| self.rules_of(kept)).for_each(|rule| rule.removal.restore());
+    }
+
+    /// All rules that a route has, and has had, as far as somebody holds them.
+    fn rules_of<'a>(&'a self, route: &str) -> impl Iterator<Item = Arc<RuleLive>> + use<'a> {
+        self.routes.get(route).into_iter().flatten().filter_map(Weak::upgrade)
+    }
+
     fn alive<'a>(&'a self, identity: &EndpointIdentity) -> impl Iterator<Item = Arc<EndpointLive>> + use<'a> {
         self.endpoints.get(identity).into_iter().flatten().filter_map(Weak::upgrade)
     }
-}
-
-/// Tells the rules of routes that `previous` had and `next` has not that they are removed, and those that are back
-/// that they stay. A rule that was changed is not a route that was taken away: its streams go on (DESIGN, Snapshot).
-fn retire_rules(previous: &Generation, next: &Generation, now: Moment) {
-    next.rules.iter().for_each(|rule| rule.removal.restore());
-    let routes: HashSet<_> = next.rules.iter().map(|rule| &rule.route).collect();
-    let gone = previous.rules.iter().filter(|rule| !routes.contains(&rule.route));
-    gone.for_each(|rule| rule.removal.remove(now));
 }
 
 impl Generation {

@@ -152,7 +152,7 @@ pub struct EndpointLive {
     /// Its upstream, where those wait who want to be served.
     pub group: Arc<UpstreamLive>,
     /// Where it is; empty while a name does not resolve. Changed by [`EndpointLive::moved_to`].
-    pub places: Places,
+    pub places: Arc<Places>,
     /// The place in each worker's list of pools, and the number that tells two users of one place apart.
     pub pool: PoolId,
     /// Whether it speaks HTTP/2 without TLS, as `h2c://` says.

@@ -87,9 +87,10 @@ impl Registry {
         kept.iter().flat_map(|kept| self.alive(kept)).for_each(|endpoint| endpoint.removal.restore());
         for rule in touched.gone.iter().filter_map(|id| previous.rules.get(id.index())) {
             removes = true;
-            rule.removal.remove(now);
+            self.rules_of(&rule.route).for_each(|rule| rule.removal.remove(now));
         }
-        touched.rules.iter().filter_map(|id| next.rules.get(id.index())).for_each(|rule| rule.removal.restore());
+        let stay = touched.rules.iter().filter_map(|id| next.rules.get(id.index()));
+        stay.flat_map(|rule| self.rules_of(&rule.route)).for_each(|rule| rule.removal.restore());
         removes
     }
 }

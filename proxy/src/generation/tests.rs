@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use switchboard_core::config::Config;
 use switchboard_core::moment::Moment;
+use switchboard_core::snapshot::Compiler;
 
 /// Generations of texts, one after the other, a second apart.
 #[derive(Default)]
@@ -27,6 +28,13 @@ impl Course {
         self.now = self.now + Duration::from_secs(1);
         let config = Config::from_text(text).unwrap();
         self.current = Some(self.registry.generation(config, |_| {}, self.current.as_ref(), self.now).unwrap());
+    }
+
+    /// Changes registered routes.
+    fn change(&mut self, change: impl FnOnce(&mut Compiler)) {
+        self.now = self.now + Duration::from_secs(1);
+        let ((), changed) = self.registry.change(self.current.as_ref().unwrap(), self.now, change).unwrap();
+        self.current = Some(changed.unwrap().generation);
     }
 
     fn generation(&self) -> &Generation {
@@ -119,6 +127,43 @@ fn the_last_word_of_a_rule_counts() {
 }
 
 #[test]
+fn a_route_that_goes_takes_the_rules_with_it_that_it_had_before() {
+    let text = |route: &str| {
+        format!("routes: {{{route}z: :9}}\nupstreams: {{u: {{endpoints: [:1]}}, v: {{endpoints: [:2]}}}}")
+    };
+    let to = |upstream: &str| text(&format!("a: {{to: {upstream}, on_remove: {{drain: 10s}}}}, "));
+    let mut course = Course::of(&to("u"));
+    let stream = course.stream();
+    course.reload(&to("v"));
+    assert_eq!(stream.ends_at(), Moment::NEVER, "a rule that is changed keeps its streams");
+    course.reload(&text(""));
+    assert_eq!(stream.ends_at(), reloaded_and(11));
+    // A later reload does not put it off; the route that is back does.
+    course.reload(&text("b: :8, "));
+    assert_eq!(stream.ends_at(), reloaded_and(11));
+    course.reload(&to("v"));
+    assert_eq!(stream.ends_at(), Moment::NEVER);
+}
+
+#[test]
+fn a_registered_route_that_goes_takes_the_rules_with_it_that_it_had_before() {
+    let upstreams = "upstreams: {u: {endpoints: [:1]}, v: {endpoints: [:2]}}";
+    let with =
+        |to: &str| Config::from_text(&format!("routes: {{a: {{to: {to}, on_remove: {{drain: 10s}}}}}}\n{upstreams}"));
+    let [first, second] = ["u", "v"].map(|to| with(to).unwrap());
+    let (key, _) = first.routes.iter().next().unwrap();
+    let mut course = Course::of(&format!("routes: {{}}\n{upstreams}"));
+    course.change(|compiler| compiler.put(key, &first.routes[key], &Default::default()).unwrap());
+    let stream = course.stream();
+    course.change(|compiler| compiler.put(key, &second.routes[key], &Default::default()).unwrap());
+    assert_eq!(stream.ends_at(), Moment::NEVER);
+    course.change(|compiler| assert!(compiler.remove(key)));
+    assert_eq!(stream.ends_at(), reloaded_and(12));
+    course.change(|compiler| compiler.put(key, &second.routes[key], &Default::default()).unwrap());
+    assert_eq!(stream.ends_at(), Moment::NEVER);
+}
+
+#[test]
 fn an_endpoint_with_other_bounds_is_still_removed() {
     let mut course = Course::of("routes: {a: u}\nupstreams: {u: {endpoints: [:1, :2]}}");
     let stream = course.stream();
@@ -155,6 +200,19 @@ fn other_bounds_keep_the_addresses_of_a_name() {
 }
 
 #[test]
+fn an_address_that_is_dropped_is_dropped_for_the_streams_of_before_too() {
+    let text = "routes: {a: u}\nupstreams: {u: {endpoints: [\"name.test:80\"]}}";
+    let mut course = Course::of(text);
+    let [one, other]: [std::net::SocketAddr; 2] = ["192.0.2.1:80", "192.0.2.2:80"].map(|at| at.parse().unwrap());
+    let at = |at| Arc::new(vec![crate::live::Place::Ip(at)]);
+    course.generation().endpoints[0].moved_to(at(one), 1, None);
+    let stream = course.stream();
+    course.reload(&text.replace("]}", "], pool: {idle: 1}}"));
+    assert!(course.generation().endpoints[0].moved_to(at(other), 1, Some(reloaded_and(0))));
+    assert_eq!(stream.endpoint.places.dropped_at(&one), reloaded_and(0));
+}
+
+#[test]
 fn places_of_pools_are_used_again_under_another_number() {
     let mut course = Course::of("routes: {a: :1}");
     let first = course.generation().endpoints[0].pool;
@@ -185,6 +243,7 @@ fn a_thousand_generations_leave_nothing_behind() {
         course.reload(&format!("routes: {{{}}}", routes.join(", ")));
     }
     let registry = &course.registry;
+    assert!(registry.routes.len() <= 20, "{}", registry.routes.len());
     // Those in force, and those of the generation before, which was alive when the last one was made.
     assert!(registry.rules.len() <= 20, "{}", registry.rules.len());
     assert!(registry.upstreams.len() <= 20, "{}", registry.upstreams.len());
