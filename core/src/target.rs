@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use crate::message::Version;
+use crate::message::{Span, Version};
 use crate::reason::Reason;
 
 mod authority;
@@ -206,6 +206,17 @@ impl<'a> Form<'a> {
         let (authority, rest) = rest.split_at(end);
         Ok(Self::Absolute { default_port, authority, rest })
     }
+}
+
+/// The host that a target in absolute form names, as it stands there; `None` for the other forms. For a request without
+/// `Host`, which HTTP/1.0 allows: an upstream gets the one that decided (RFC 9112 §3.2.2).
+#[must_use]
+pub fn named_host(target: Span, bytes: &[u8]) -> Option<Span> {
+    let text = target.of(bytes);
+    let Ok(Form::Absolute { authority, rest, .. }) = Form::of(b"GET", text) else { return None };
+    let before = text.len() - authority.len() - rest.len();
+    let start = target.start + u32::try_from(before).ok()?;
+    Some(Span { start, end: start + u32::try_from(authority.len()).ok()? })
 }
 
 fn after_scheme<'a>(target: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {

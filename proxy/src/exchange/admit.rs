@@ -14,7 +14,7 @@ use switchboard_core::policy::cors::Preflight;
 use switchboard_core::policy::identity::Identity;
 use switchboard_core::route::{Facts, NoTrace};
 use switchboard_core::snapshot::{Action, Rule, Snapshot, UpstreamId};
-use switchboard_core::target::Destination;
+use switchboard_core::target::{Destination, named_host};
 use switchboard_core::template;
 use switchboard_core::websocket::Upgrade;
 
@@ -81,8 +81,9 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
     let hosts = first_two_hosts(&request.fields, bytes).into_iter().flatten();
     let destination = Destination::parse(method, request.target.of(bytes), hosts, request.version)
         .map_err(|error| ProxyError::client(error.reason(), error.detail()))?;
-    let hop = forwarding::examine(&mut request.fields, bytes, &arrival)
+    let mut hop = forwarding::examine(&mut request.fields, bytes, &arrival)
         .map_err(|rejected| ProxyError::client(rejected.reason, rejected.detail))?;
+    hop.host = hop.host.or_else(|| named_host(request.target, bytes));
     record.client = hop.client;
     if let Some(id) = hop.request_id {
         request_id.clear();

@@ -108,6 +108,19 @@ fn case_046_absolute_form_of_the_same_host() {
 }
 
 #[test]
+fn case_046_absolute_form_without_host() {
+    on_workers(|workers| {
+        let Pair { proxy, origin } = Pair::new(workers, Origin::ok());
+        assert_eq!(proxy.ask("GET http://t.test:8080/p HTTP/1.0\r\n\r\n").status(), 200);
+        let request = origin.wait_request(0);
+        assert_eq!(
+            (request.field("host"), request.field("x-forwarded-host")),
+            (Some("t.test:8080"), Some("t.test:8080"))
+        );
+    });
+}
+
+#[test]
 fn case_047_authority_that_is_easily_swallowed() {
     refused(&[
         "GET http://t.test#f HTTP/1.1\r\nHost: t.test\r\n\r\n",

@@ -20,7 +20,7 @@ use switchboard_core::policy::{Notes, Refusal};
 use switchboard_core::reason::Reason;
 use switchboard_core::route::{Facts, ListenerId, RuleId};
 use switchboard_core::snapshot::{Action, Explanation, Rule, Site, Snapshot, UpstreamId};
-use switchboard_core::target::Destination;
+use switchboard_core::target::{Destination, named_host};
 use switchboard_core::template;
 
 /// What stands for the id that each request gets.
@@ -141,8 +141,9 @@ fn end(
     let peer = Peer::new(address, arrival.port, Scheme::Http, &config.trusted_proxies, snapshot.forwarded);
     let came =
         forwarding::Arrival { method, version: head.version, peer: &peer, trusted_proxies: &config.trusted_proxies };
-    let hop = forwarding::examine(&mut head.fields, bytes, &came)
+    let mut hop = forwarding::examine(&mut head.fields, bytes, &came)
         .map_err(|rejected| Refused(rejected.reason, rejected.detail))?;
+    hop.host = hop.host.or_else(|| named_host(head.target, bytes));
     course.client = hop.client;
     let facts = Facts {
         method,
