@@ -81,7 +81,7 @@ fn who_looks_is_answered_while_the_proxy_drains_and_who_changes_is_told() {
         let output = run(proxy.dir().path(), &[command, &["-c", &config]].concat());
         let said = String::from_utf8(output.stdout).unwrap();
         assert!(
-            output.status.success() && said.contains("t.test") || said.contains("127.0.0.1"),
+            output.status.success() && (said.contains("t.test") || said.contains("127.0.0.1")),
             "{command:?}: {said}"
         );
     }
