@@ -112,6 +112,12 @@ impl Deadlines {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// Has every deadline that is set come now: nothing is waited for any longer.
+    pub fn expire(&self) {
+        self.row.borrow_mut().slots.iter_mut().for_each(|slot| slot.at = Moment::NEVER);
+        self.wake_all();
+    }
+
     /// Waits for `span`, which a walk may make up to [`GRAIN`] longer.
     pub async fn sleep(self: &Rc<Self>, span: Duration) {
         let deadline = self.place();

@@ -44,6 +44,7 @@ use facts::Facts;
 use flow::{Flow, Stop};
 use frames::Frames;
 use goodbye::Goodbye;
+pub use goodbye::PATIENCE as GOODBYE;
 use quota::Place;
 
 /// Why a tunnel ended, where neither side simply ended it.
@@ -192,7 +193,7 @@ impl Running {
 
     fn poll_flows(&mut self, context: &mut Context<'_>) -> Poll<End> {
         if let Some(code) = self.listed.as_ref().and_then(|listed| listed.heed(context))
-            && !self.say_goodbye(code, Side::Proxy, Reason::Draining)
+            && (self.worker.is_quitting() || !self.say_goodbye(code, Side::Proxy, Reason::Draining))
         {
             return Poll::Ready(Some((Side::Proxy, Reason::Draining)));
         }

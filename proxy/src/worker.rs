@@ -24,7 +24,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 use crate::control::memory::Pressure;
-use crate::deadline::Deadlines;
+use crate::deadline::{Deadlines, GRAIN};
 use crate::desk::Desks;
 use crate::files::Files;
 use crate::generation::{Current, Generation};
@@ -44,6 +44,9 @@ use crate::upstream::pool::Pools;
 
 /// How often idle upstream connections are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// How long what is cut may take to say so. Chosen: it needs one turn.
+const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// One worker.
 #[derive(Debug)]
@@ -84,6 +87,7 @@ pub struct Worker {
     turns: Cell<usize>,
     /// Connections end with their next answer: the proxy goes away, or memory is short.
     draining: Cell<bool>,
+    quitting: Cell<bool>,
     /// No request is taken: memory is shorter still.
     refusing: Cell<bool>,
     /// Copies of requests that are under way.
@@ -139,6 +143,7 @@ impl Worker {
             draw: Cell::new(Draw::new(process.seed ^ ((index as u64) << 56))),
             turns: Cell::new(index),
             draining: Cell::new(false),
+            quitting: Cell::new(false),
             refusing: Cell::new(false),
             mirrors: Cell::new(0),
             listening: RefCell::default(),
@@ -178,8 +183,20 @@ impl Worker {
                 Command::Quit => break,
             }
         }
+        self.cut().await;
         self.access.flush();
         self.spans.flush();
+    }
+
+    /// Ends what still goes on at once, and gives it a while to write its lines.
+    async fn cut(&self) {
+        self.quitting.set(true);
+        self.streams.close_all(self.generation().snapshot.drain.code);
+        self.deadlines.expire();
+        let until = self.deadlines.now() + LAST_LINES;
+        while self.load.load(Ordering::Relaxed) > 0 && self.deadlines.now() < until {
+            self.deadlines.sleep(GRAIN).await;
+        }
     }
 
     /// Closes what is kept for later, here and soon in every worker: descriptors are short.
@@ -279,6 +296,11 @@ impl Worker {
     /// Whether connections are to be closed after their next answer.
     pub fn is_draining(&self) -> bool {
         self.draining.get()
+    }
+
+    /// Whether what goes on is cut now: the drain is over.
+    pub fn is_quitting(&self) -> bool {
+        self.quitting.get()
     }
 
     /// Whether requests are to be refused, since there is no memory for them.

@@ -5,9 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::Signals;
 use crate::process::{Command, Process};
+use crate::tunnel::GOODBYE;
 
 /// How often the remaining work is looked at.
 const STEP: Duration = Duration::from_millis(20);
+
+/// How long streams may take to end once all of them were told: a WebSocket's goodbye, and a second for its last bytes.
+const LAST_ENDS: Duration = GOODBYE.saturating_add(Duration::from_secs(1));
 
 /// How long logs may take to be written at the end.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -50,16 +54,19 @@ pub(crate) async fn drain(process: &Process, signals: &mut Signals) -> u8 {
         }
         // Requests have their own, shorter bound; a stream that is still allowed to go on keeps the process alive.
         let requests_over = elapsed >= bounds.http;
-        let streams_over = streams == 0 || elapsed >= bounds.tunnels + Duration::from_secs(1);
+        let streams_over = streams == 0 || elapsed >= bounds.tunnels + LAST_ENDS;
         if requests_over && streams_over {
             tracing::warn!(open, "the time to drain is over; what is left is cut");
             break 0;
         }
     };
     tell(process, || Command::Quit);
-    if let Some(access) = process.access.load().as_ref() {
-        // Workers hand over their last lines when they quit.
+    // Workers hand over their last lines when they quit.
+    let quitting = Instant::now();
+    while process.workers.iter().any(|worker| !worker.inbox.is_closed()) && quitting.elapsed() < FLUSH {
         tokio::time::sleep(STEP).await;
+    }
+    if let Some(access) = process.access.load().as_ref() {
         access.sink.flush(FLUSH);
     }
     tracing::info!("stopped");

@@ -346,6 +346,9 @@ impl Download<'_> {
         if !self.connection.deadline.has_come() {
             return Poll::Pending;
         }
+        if self.connection.worker.is_quitting() {
+            return broken(Side::Proxy, Reason::Draining);
+        }
         if heartbeat.is_some() && self.pump.waits == Waits::Source && clock.about_now() < self.ends {
             self.beat(context)?;
             return Poll::Pending;

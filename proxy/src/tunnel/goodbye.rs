@@ -10,7 +10,7 @@ use crate::error::Side;
 
 /// How long both sides have for the rest of their message and for their own Close. Chosen well above a round trip and
 /// below a person's patience.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// When no message's end is waited for any more, only a frame's.
 pub(super) const PATIENCE_FOR_MESSAGES: Duration = Duration::from_secs(3);

@@ -283,6 +283,12 @@ impl Sending<'_> {
         if !attempt.deadline.has_come() {
             return Poll::Pending;
         }
+        if attempt.worker.is_quitting() {
+            return Poll::Ready(Err(ProxyError::own(
+                Reason::Draining,
+                "The proxy ends, and the time for its requests is over.",
+            )));
+        }
         let now = attempt.deadline.clock().now();
         if sending && upload.is_too_slow(now) {
             let detail = "The request's body came more slowly than limits.body_min_rate allows.";

@@ -1,7 +1,7 @@
 //! SIGTERM: what is under way is finished, everything is bounded, the exit code is 0; a second signal ends it at once.
 
-use crate::harness::ws::{agree, expect_close, open};
-use crate::harness::{Origin, Pair, Wire, on_workers, poll};
+use crate::harness::ws::{CLOSE, agree, expect_close, frame, open};
+use crate::harness::{Ending, Origin, Pair, Wire, on_workers, poll};
 use std::time::{Duration, Instant};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: t.test\r\n\r\n";
@@ -70,12 +70,71 @@ fn drain_is_bounded() {
         let http = start.elapsed();
         expect_close(&mut tunnel, 1012);
         let tunnels = start.elapsed();
-        // Neither side answers it, and that is not waited for.
+        // Neither side answers it, and that is waited for no longer than any goodbye.
         tunnel.gone();
         assert_eq!(proxy.wait_exit().code(), Some(0));
-        assert!(http >= Duration::from_millis(300) && http < Duration::from_secs(5), "{http:?}");
+        // A request has for certain what `http` says; it is cut where the process ends.
+        assert!(http >= Duration::from_millis(300) && http < Duration::from_secs(10), "{http:?}");
         assert!(tunnels >= Duration::from_millis(300) && tunnels < Duration::from_secs(6), "{tunnels:?}");
-        assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn a_goodbye_that_begins_last_has_its_time() {
+    on_workers(|workers| {
+        let half = || frame(0x01, b"half of a message", false);
+        let origin = Origin::start(move |wire, _| {
+            if agree(wire).is_some() {
+                wire.send(half());
+                expect_close(wire, 1012);
+                wire.send(frame(CLOSE, &1012_u16.to_be_bytes(), false));
+                let _ = wire.rest();
+            }
+        });
+        let more = "drain: { http: 100ms, tunnels: 200ms }\n";
+        let Pair { mut proxy, origin: _origin } = Pair::with(workers, origin, more);
+        let mut tunnel = proxy.connect();
+        open(&mut tunnel, "t.test", "/ws");
+        tunnel.expect(half());
+        proxy.signal("TERM");
+        // The rest of the message is waited for, for three seconds.
+        expect_close(&mut tunnel, 1012);
+        tunnel.send(frame(CLOSE, &1012_u16.to_be_bytes(), true));
+        assert_eq!(tunnel.gone(), Ending::Closed);
+        assert_eq!(proxy.wait_exit().code(), Some(0));
+        assert_eq!(proxy.wait_access_of("/ws")["reason"], "draining");
+    });
+}
+
+#[test]
+fn what_is_cut_has_its_line() {
+    on_workers(|workers| {
+        let origin = Origin::start(|wire, _| {
+            let Some(head) = wire.request_head() else { return };
+            if head.has("upgrade") {
+                wire.send(crate::harness::ws::switching(""));
+            } else if head.target() == "/events" {
+                wire.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n");
+            }
+            let _ = wire.rest();
+        });
+        let Pair { mut proxy, origin } = Pair::new(workers, origin);
+        let address = proxy.address();
+        let mut waiting = proxy.send("GET /slow HTTP/1.1\r\nHost: t.test\r\n\r\n");
+        origin.wait_head(0);
+        let mut events = proxy.send("GET /events HTTP/1.1\r\nHost: t.test\r\n\r\n");
+        events.until("data: 1\n\n");
+        let mut tunnel = proxy.connect();
+        open(&mut tunnel, "t.test", "/ws");
+        proxy.signal("TERM");
+        poll("the listener closed", || std::net::TcpStream::connect(address).is_err().then_some(()));
+        proxy.signal("TERM");
+        assert_eq!(waiting.response().status(), 503);
+        proxy.wait_exit();
+        for path in ["/slow", "/events", "/ws"] {
+            assert_eq!(proxy.wait_access_of(path)["reason"], "draining", "{path}");
+        }
     });
 }
 
