@@ -102,7 +102,7 @@ pub struct Ask<'a> {
     pub bound: Option<usize>,
     /// Places that were tried already: taken again only where nothing else is left.
     pub tried: &'a [usize],
-    /// The time; only a slow start looks at it.
+    /// The time, for slow starts and for what was measured long ago.
     pub now: Moment,
 }
 
@@ -188,6 +188,13 @@ impl Balancer {
     #[must_use]
     pub fn most_at(&self, place: usize) -> u32 {
         self.members.get(place).map_or(u32::MAX, |member| member.most)
+    }
+
+    /// Whether a pick may take the endpoint at a place now, whatever of its weight it gets.
+    #[must_use]
+    pub fn may_take(&self, tally: &Tally, place: usize, standing: &Standing) -> bool {
+        let up = standing.is_up() || standing.is_only_ejected() && tally.panic.load(Ordering::Relaxed);
+        up && standing.active() < self.most_at(place)
     }
 
     fn weight(&self, place: u32) -> u64 {

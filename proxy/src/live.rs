@@ -11,7 +11,7 @@ pub mod places;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
 use switchboard_core::balance::{Budget, Flag, Standing, Tally};
@@ -22,6 +22,7 @@ use crate::generation::Current;
 use crate::telemetry::meter::{EndpointCounts, Meter, RouteCounts, UpstreamCounts};
 use crate::tls::endpoints::ClientTls;
 use crate::upstream::line::Line;
+use crate::upstream::trial::Trials;
 use passive::Passive;
 
 pub use places::{Place, Places};
@@ -139,7 +140,7 @@ pub struct UpstreamLive {
     /// What is counted of it.
     pub meter: Meter<UpstreamCounts>,
     /// All endpoints refused, and a trial finds out when one accepts again.
-    pub trying: AtomicBool,
+    pub trials: Trials,
 }
 
 /// An endpoint, for as long as its upstream and its address as written stay.
@@ -174,8 +175,12 @@ pub struct EndpointLive {
 }
 
 impl UpstreamLive {
-    /// An endpoint may have come up: who is held looks again. Who clears a flag of a standing calls it.
+    /// An endpoint may have come up: who is held looks again, and so does the first who waits for a turn; who gets one
+    /// calls the next. Who clears a flag of a standing calls it.
     pub fn changed(&self) {
+        if !self.queue.is_empty() {
+            self.queue.call_one();
+        }
         if !self.held.is_empty() {
             self.held.call_all();
         }

@@ -55,13 +55,10 @@ pub async fn wait(
     let worker = &connection.worker;
     let refused = error.reason == Reason::ConnectRefused;
     let hold = match attempts.hold.take().filter(|hold| hold.ticket.is_of(&wish.line)) {
-        Some(hold) => {
-            hold.ticket.stay();
-            hold
-        }
+        Some(hold) => hold,
         None => {
             let bytes = desk.input.filled().len() as u64;
-            let Some((ticket, alone)) = wish.line.join(wish.most, bytes, wish.room, wish.turn) else {
+            let Some((ticket, alone)) = wish.line.join(attempts.terms(), wish.most, bytes, wish.room, wish.turn) else {
                 let detail = "Too many requests wait for this route already.";
                 return Err(ProxyError::own(Reason::Overloaded, detail));
             };
@@ -97,6 +94,7 @@ pub async fn wait(
     if !called? {
         return Err(error);
     }
+    hold.ticket.stay();
     attempts.start_over(Some(hold));
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use switchboard_core::balance::{Ask, Refusal, Standing};
@@ -11,7 +10,7 @@ use switchboard_core::moment::Moment;
 use switchboard_core::reason::Reason;
 use switchboard_core::snapshot::{Rule, Upstream, UpstreamId};
 
-use super::line::Ticket;
+use super::line::{Terms, Ticket};
 use crate::error::{ProxyError, Retry};
 use crate::generation::Current;
 use crate::live::{Permit, UpstreamLive};
@@ -95,6 +94,11 @@ impl Attempts {
         self.upstream
     }
 
+    /// On which terms the request waits there.
+    pub fn terms(&self) -> Terms {
+        Terms::of(self.generation.snapshot.upstream(self.upstream))
+    }
+
     /// Its live state.
     pub fn live(&self) -> Option<&Arc<UpstreamLive>> {
         self.generation.upstreams.get(self.upstream.index())
@@ -109,11 +113,11 @@ impl Attempts {
         let generation = &self.generation;
         let upstream = generation.snapshot.upstream(self.upstream);
         let Some(live) = generation.upstreams.get(self.upstream.index()) else { return Err(none_up()) };
-        if rule.wait.is_some() && live.trying.load(Ordering::Acquire) {
+        if rule.wait.is_some() && live.trials.goes_on(Terms::of(upstream)) {
             return Err(refused());
         }
         let bounded = upstream.balancer.is_capped() || upstream.limits.connections.is_some();
-        if bounded && self.hold.is_none() && !live.queue.is_empty() {
+        if bounded && self.hold.is_none() && live.queue.has(Terms::of(upstream)) {
             return Err(full());
         }
         let place = match self.place(upstream, live, worker, now) {

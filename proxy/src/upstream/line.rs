@@ -8,17 +8,36 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use switchboard_core::snapshot::Upstream;
+
 /// The line.
 #[derive(Debug, Default)]
 pub struct Line {
     /// How many there are, those included who were called and have not come yet.
     waiting: AtomicU32,
     bytes: AtomicU64,
-    list: Mutex<VecDeque<Arc<Waiter>>>,
+    list: Mutex<List>,
 }
 
 #[derive(Debug, Default)]
+struct List {
+    /// Those who were not called, in the order in which they came.
+    order: VecDeque<Arc<Waiter>>,
+    /// How many wait on which terms; nearly always on the same.
+    crowds: Vec<(Terms, u32)>,
+    /// Who came so far.
+    came: u64,
+}
+
+/// What they wait for who wait together: an upstream as it was compiled once. After a reload that changed it others see
+/// other limits and endpoints, and neither stand behind those who came before nor hold them up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms(usize);
+
+#[derive(Debug)]
 struct Waiter {
+    number: u64,
+    terms: Terms,
     called: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
@@ -32,6 +51,13 @@ pub struct Ticket {
     passes_on: bool,
 }
 
+impl Terms {
+    /// Those of an upstream. Who waits keeps its generation, so that no other comes to lie at the same place meanwhile.
+    pub fn of(upstream: &Upstream) -> Self {
+        Self(std::ptr::from_ref(upstream).addr())
+    }
+}
+
 impl Line {
     /// Whether somebody waits. Ordered against the counts of exchanges: either who ends one sees the waiter, or the
     /// waiter sees that it ended.
@@ -39,40 +65,97 @@ impl Line {
         self.waiting.load(Ordering::SeqCst) == 0
     }
 
+    /// Whether somebody waits on these terms.
+    pub fn has(&self, terms: Terms) -> bool {
+        !self.is_empty() && lock(&self.list).crowds.iter().any(|(theirs, _)| *theirs == terms)
+    }
+
     /// How many wait.
     pub fn len(&self) -> u32 {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Joins at the end, where fewer than `most` wait with no more than `room` bytes. Tells also whether nobody else
-    /// was there.
-    pub fn join(self: &Arc<Self>, most: u32, bytes: u64, room: u64, passes_on: bool) -> Option<(Ticket, bool)> {
-        let waiter = Arc::new(Waiter::default());
-        // From here on its drop takes back what was counted.
+    /// Joins at the end, where fewer than `most` wait with no more than `room` bytes. Tells also whether nobody else was
+    /// there on the same terms.
+    pub fn join(
+        self: &Arc<Self>,
+        terms: Terms,
+        most: u32,
+        bytes: u64,
+        room: u64,
+        passes_on: bool,
+    ) -> Option<(Ticket, bool)> {
         let before = self.waiting.fetch_add(1, Ordering::SeqCst);
         let held = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let mut ticket = Ticket { line: Arc::clone(self), waiter: Arc::clone(&waiter), bytes, passes_on };
         if before >= most || held.saturating_add(bytes) > room {
             // It never had a place: nobody moves up when it goes.
-            ticket.passes_on = false;
+            self.uncount(bytes);
             return None;
         }
-        lock(&self.list).push_back(waiter);
-        Some((ticket, before == 0))
+        let mut list = lock(&self.list);
+        let waiter = Arc::new(Waiter { number: list.came, terms, called: false.into(), waker: Mutex::default() });
+        list.came += 1;
+        list.order.push_back(Arc::clone(&waiter));
+        let alone = list.enter(terms);
+        Some((Ticket { line: Arc::clone(self), waiter, bytes, passes_on }, alone))
     }
 
-    /// Calls the first.
+    /// Calls the first; where they wait on different terms the first on each, since each sees room where others see none.
     pub fn call_one(&self) {
-        let first = lock(&self.list).pop_front();
-        if let Some(first) = first {
-            first.call();
-        }
+        let mut list = lock(&self.list);
+        let first = list.order.pop_front();
+        let others = if list.crowds.len() > 1 { list.others(first.as_deref()) } else { Vec::new() };
+        drop(list);
+        first.iter().chain(&others).for_each(|waiter| waiter.call());
     }
 
     /// Calls all.
     pub fn call_all(&self) {
-        let all = std::mem::take(&mut *lock(&self.list));
+        let all = std::mem::take(&mut lock(&self.list).order);
         all.iter().for_each(|waiter| waiter.call());
+    }
+
+    /// Calls all who wait on these terms.
+    pub fn call_all_on(&self, terms: Terms) {
+        let mut list = lock(&self.list);
+        let (called, rest) = std::mem::take(&mut list.order).into_iter().partition(|waiter| waiter.terms == terms);
+        list.order = rest;
+        drop(list);
+        let called: VecDeque<Arc<Waiter>> = called;
+        called.iter().for_each(|waiter| waiter.call());
+    }
+
+    fn uncount(&self, bytes: u64) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl List {
+    /// Counts one more on these terms, and tells whether it is the only one.
+    fn enter(&mut self, terms: Terms) -> bool {
+        if let Some((_, count)) = self.crowds.iter_mut().find(|(theirs, _)| *theirs == terms) {
+            *count += 1;
+            return false;
+        }
+        self.crowds.push((terms, 1));
+        true
+    }
+
+    fn leave(&mut self, terms: Terms) {
+        if let Some((_, count)) = self.crowds.iter_mut().find(|(theirs, _)| *theirs == terms) {
+            *count -= 1;
+        }
+        self.crowds.retain(|(_, count)| *count > 0);
+    }
+
+    /// Takes the first on each of the terms that are not those of `first`.
+    fn others(&mut self, first: Option<&Waiter>) -> Vec<Arc<Waiter>> {
+        let terms =
+            self.crowds.iter().map(|(terms, _)| *terms).filter(|terms| Some(*terms) != first.map(|one| one.terms));
+        let order = &mut self.order;
+        let take = |terms| order.iter().position(|waiter| waiter.terms == terms).and_then(|at| order.remove(at));
+        terms.filter_map(take).collect()
     }
 }
 
@@ -86,11 +169,13 @@ impl Waiter {
 }
 
 impl Ticket {
-    /// Goes back to the front: it was called and did not get what it waited for.
+    /// Goes back to its place, for one who was called and looks: before it looks, so that a call for what comes free
+    /// behind its look is not lost.
     pub fn stay(&self) {
         let mut list = lock(&self.line.list);
-        if !list.iter().any(|waiter| Arc::ptr_eq(waiter, &self.waiter)) {
-            list.push_front(Arc::clone(&self.waiter));
+        let at = list.order.partition_point(|waiter| waiter.number < self.waiter.number);
+        if list.order.get(at).is_none_or(|waiter| waiter.number != self.waiter.number) {
+            list.order.insert(at, Arc::clone(&self.waiter));
         }
     }
 
@@ -113,9 +198,11 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        lock(&self.line.list).retain(|waiter| !Arc::ptr_eq(waiter, &self.waiter));
-        self.line.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.line.waiting.fetch_sub(1, Ordering::SeqCst);
+        let mut list = lock(&self.line.list);
+        list.order.retain(|waiter| !Arc::ptr_eq(waiter, &self.waiter));
+        list.leave(self.waiter.terms);
+        drop(list);
+        self.line.uncount(self.bytes);
         if self.passes_on {
             self.line.call_one();
         }
@@ -131,6 +218,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    const ONE: Terms = Terms(1);
+    const OTHER: Terms = Terms(2);
+
     fn called(ticket: &Ticket) -> bool {
         ticket.poll_called(&Context::from_waker(Waker::noop())).is_ready()
     }
@@ -138,7 +228,7 @@ mod tests {
     #[test]
     fn they_are_called_in_order_and_pass_on() {
         let line = Arc::new(Line::default());
-        let join = || line.join(3, 10, 100, true);
+        let join = || line.join(ONE, 3, 10, 100, true);
         let (first, alone) = join().unwrap();
         assert!(alone);
         let (second, alone) = join().unwrap();
@@ -160,18 +250,58 @@ mod tests {
     #[test]
     fn bytes_are_bounded() {
         let line = Arc::new(Line::default());
-        let one = line.join(9, 60, 100, false);
-        assert!(one.is_some() && line.join(9, 60, 100, false).is_none());
-        assert!(line.join(9, 40, 100, false).is_some());
+        let one = line.join(ONE, 9, 60, 100, false);
+        assert!(one.is_some() && line.join(ONE, 9, 60, 100, false).is_none());
+        assert!(line.join(ONE, 9, 40, 100, false).is_some());
         drop(one);
-        assert!(line.join(9, 100, 100, false).is_some(), "what left is not counted");
+        assert!(line.join(ONE, 9, 100, 100, false).is_some(), "what left is not counted");
     }
 
     #[test]
     fn all_are_called_at_once() {
         let line = Arc::new(Line::default());
-        let tickets: Vec<Ticket> = (0..5).map(|_| line.join(9, 0, 0, false).unwrap().0).collect();
+        let tickets: Vec<Ticket> = (0..5).map(|_| line.join(ONE, 9, 0, 0, false).unwrap().0).collect();
         line.call_all();
         assert!(tickets.iter().all(called));
+    }
+    /// A second call may come while the first one looks, and both may look in vain.
+    #[test]
+    fn who_looks_in_vain_keeps_its_place() {
+        let line = Arc::new(Line::default());
+        let tickets: Vec<Ticket> = (0..3).map(|_| line.join(ONE, 9, 0, 0, true).unwrap().0).collect();
+        line.call_one();
+        line.call_one();
+        assert!(called(&tickets[0]) && called(&tickets[1]) && !called(&tickets[2]));
+        tickets[1].stay();
+        tickets[0].stay();
+        line.call_one();
+        assert!(called(&tickets[0]) && !called(&tickets[1]), "in the order in which they came");
+        tickets[0].stay();
+        line.call_one();
+        assert!(called(&tickets[0]), "a call that comes while it looks is its own");
+    }
+
+    /// After a reload those who see other limits are not behind those who see the old ones.
+    #[test]
+    fn terms_do_not_hold_each_other_up() {
+        let line = Arc::new(Line::default());
+        let join = |terms| line.join(terms, 9, 0, 0, true).unwrap();
+        let (old, alone) = join(ONE);
+        assert!(alone && line.has(ONE) && !line.has(OTHER));
+        let (new, alone) = join(OTHER);
+        assert!(alone && line.has(OTHER));
+        let (next, alone) = join(OTHER);
+        assert!(!alone);
+        line.call_one();
+        assert!(called(&old) && called(&new) && !called(&next), "the first of each");
+        old.stay();
+        drop(new);
+        assert!(called(&old) && called(&next), "the one that stays holds nobody up");
+        old.stay();
+        next.stay();
+        line.call_all_on(OTHER);
+        assert!(called(&next) && !called(&old));
+        drop((old, next));
+        assert!(line.is_empty() && !line.has(ONE));
     }
 }

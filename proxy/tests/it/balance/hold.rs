@@ -1,7 +1,7 @@
 //! `wait`: requests and handshakes are held while nobody accepts connections, and then answered.
 
-use super::{GET, POST, dead, group};
-use crate::harness::{Node, Origin, Wire, assert_own_answer, on_workers, poll, websocket_judge};
+use super::{GET, POST, dead, group, reload};
+use crate::harness::{Node, Origin, Proxy, Wire, assert_own_answer, on_workers, poll, websocket_judge};
 use std::time::{Duration, Instant};
 
 const TUNNEL: &str = "GET / HTTP/1.1\r\nHost: t.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -97,5 +97,43 @@ fn who_leaves_while_held_is_gone() {
             assert_eq!(proxy.wait_access(n)["reason"], "client_gone");
         }
         proxy.wait_sockets(before);
+    });
+}
+
+/// Those who are held since before a reload ask what they see; who comes then sees another endpoint, and is served.
+#[test]
+fn a_reload_that_brings_a_live_endpoint_ends_the_wait_of_who_comes_then() {
+    on_workers(|workers| {
+        let (_socket, address) = dead();
+        let origin = Origin::named("live");
+        let text = |address: &str| {
+            format!(
+                "routes: {{ t.test: {{ to: g, wait: 40s }} }}\nupstreams: {{ g: {{ endpoints: [\"{address}\"] }} }}\n"
+            )
+        };
+        let proxy = Proxy::start(workers, &text(&address.to_string()));
+        let mut held: Vec<Wire> = (0..4).map(|_| proxy.send(GET)).collect();
+        assert!(!held.iter_mut().any(Wire::stirred));
+        reload(&proxy, &text(&origin.address()));
+        for _ in 0..8 {
+            assert_eq!(proxy.ask(GET).text(), "live");
+        }
+        assert!(!held.iter_mut().any(Wire::stirred), "the others are held on");
+    });
+}
+
+/// An endpoint that accepts and has all it may is of no use to the held: they are not called for it again and again.
+#[test]
+fn a_trial_asks_nobody_whom_no_pick_would_take() {
+    on_workers(|workers| {
+        let (_socket, address) = dead();
+        let origin = Origin::start(|wire, _| while wire.request().is_some() {});
+        let full = format!("{{ address: \"{}\", max_requests: 1 }}", origin.address());
+        let backup = format!("{{ address: \"{address}\", backup: true }}");
+        let proxy = group(workers, &[full, backup], "", "wait: 500ms");
+        let _busy = proxy.send(GET);
+        origin.wait_request(0);
+        assert_own_answer(&proxy.ask(GET), 502, "connect_refused");
+        assert_eq!(origin.connections(), 1, "connects to one who could not be taken");
     });
 }

@@ -1,7 +1,7 @@
 //! `max_requests`, `limits` and the queue: who is above waits for a turn, in order, within bounds.
 
-use super::{GET, OK, dead, group};
-use crate::harness::{Origin, Wire, assert_own_answer, on_workers, poll};
+use super::{GET, OK, dead, group, reload};
+use crate::harness::{Origin, Proxy, Wire, assert_own_answer, on_workers, poll};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -138,5 +138,65 @@ fn who_meets_a_machine_without_descriptors_is_told_at_once() {
         prlimit(pid, Resource::Nofile, before).unwrap();
         client.send(GET);
         assert_own_answer(&client.response(), 502, "connect_refused");
+    });
+}
+
+/// An endpoint that comes up has room: who waits is called, though nobody ends an exchange.
+#[test]
+fn who_waits_gets_the_endpoint_that_comes_up() {
+    on_workers(|workers| {
+        let busy = Origin::start(|wire, _| {
+            while wire.request().is_some_and(|request| request.target() == "/h") {
+                wire.offer(OK);
+            }
+            let _ = wire.request();
+        });
+        let healthy = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&healthy);
+        let other = Origin::start(move |wire, _| {
+            while let Some(request) = wire.request() {
+                let failing = request.target() == "/h" && seen.load(Ordering::SeqCst) == 0;
+                wire.offer(if failing { "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n" } else { OK });
+            }
+        });
+        let endpoint = |address: String| format!("{{ address: \"{address}\", max_requests: 1 }}");
+        let health = "health: { http: /h, interval: 100ms, fails: 1, passes: 1 }";
+        let proxy = group(workers, &[endpoint(busy.address()), endpoint(other.address())], health, "");
+        proxy.wait_log("probes fail");
+        let _served = proxy.send(GET);
+        poll("a request", || busy.requests().iter().any(|request| request.target() == "/").then_some(()));
+        let mut waiting = [proxy.send(GET), proxy.send(GET)];
+        healthy.store(1, Ordering::SeqCst);
+        for client in &mut waiting {
+            assert_eq!(client.response().text(), "ok");
+        }
+    });
+}
+
+/// Who comes after a reload sees its limits: those who wait under the old ones are not in the way.
+#[test]
+fn a_higher_limit_holds_for_who_comes_then() {
+    on_workers(|workers| {
+        let (origin, tell, _) = told();
+        let text = |limit: u32| {
+            format!(
+                "routes: {{ t.test: g }}\nupstreams: {{ g: {{ endpoints: [\"{}\"], \
+                 limits: {{ connections: {limit}, queue_timeout: 60s }} }} }}\n",
+                origin.address()
+            )
+        };
+        let proxy = Proxy::start(workers, &text(1));
+        let mut first = proxy.send(GET);
+        origin.wait_request(0);
+        let mut waiting = proxy.send(GET);
+        assert!(!waiting.stirred());
+        reload(&proxy, &text(50));
+        let mut clients: Vec<Wire> = (0..3).map(|_| proxy.send(GET)).collect();
+        poll("the new ones", || (origin.requests().len() == 4).then_some(()));
+        (0..5).for_each(|_| tell.send(()).unwrap());
+        clients
+            .iter_mut()
+            .chain([&mut first, &mut waiting])
+            .for_each(|client| assert_eq!(client.response().text(), "ok"));
     });
 }
