@@ -27,14 +27,14 @@ const UNKNOWN: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 const KIND: &str = "tls";
 
 /// Sends a connection on to the route of `name`; `came` is what was read of it.
-pub async fn pass(connection: Connection, name: Option<String>, came: Vec<u8>) {
+pub async fn pass(mut connection: Connection, name: Option<String>, came: Vec<u8>) {
     let worker = Rc::clone(&connection.worker);
     let mut record = Record::start(&worker);
     record.client = connection.peer.ip();
     record.secure = Some(Rc::new(Secure::passed(name.as_deref())));
     let mut desk = worker.desks.lend();
     let begun = match &name {
-        Some(name) => begin(&connection, &mut desk, &mut record, name, came).await,
+        Some(name) => begin(&mut connection, &mut desk, &mut record, name, came).await,
         None => Err(ProxyError::gone()),
     };
     match begun {
@@ -52,13 +52,13 @@ pub async fn pass(connection: Connection, name: Option<String>, came: Vec<u8>) {
 }
 
 async fn begin(
-    connection: &Connection,
+    connection: &mut Connection,
     desk: &mut Desk,
     record: &mut Record,
     name: &str,
     came: Vec<u8>,
 ) -> Result<Box<Tunnel>, ProxyError> {
-    let worker = &connection.worker;
+    let worker = &Rc::clone(&connection.worker);
     let destination = Destination::parse(b"GET", b"/", [name.as_bytes()], Version::Http11)
         .map_err(|error| ProxyError::client(error.reason(), error.detail()))?;
     let fields = Fields::default();
@@ -78,9 +78,10 @@ async fn begin(
     let id = record.generation.snapshot.find(&facts, &mut NoTrace);
     let id = id.map_err(|error| ProxyError::client(error.reason(), error.detail()))?;
     let rule = std::sync::Arc::clone(record.generation.snapshot.rule(id));
-    let mut occupied = Vec::new();
     record.rule = Some(id);
-    if policy::screen(record, &rule, &facts, &mut desk.notes, &mut occupied, worker)? {
+    // The places are the tunnel's for as long as it has the connection.
+    let occupied = &mut connection.occupied;
+    if policy::screen(record, &rule, &facts, &mut desk.notes, occupied, worker)? {
         let key = &mut desk.notes.key;
         policy::limits::questions(record, &rule, &facts, Stage::Address, key).put(worker).await?;
         policy::limits::take(record, &rule, &facts, Stage::Address, key, worker)?;

@@ -64,3 +64,32 @@ fn a_listener_that_decrypts_nothing() {
         assert_eq!(answer.0, 200);
     });
 }
+
+/// What counts exchanges counts these tunnels, for as long as they are there.
+#[test]
+fn tunnels_count_as_connections_of_their_route() {
+    let authority = Authority::new();
+    authority.issue("back", &["back.test"]);
+    on_workers(|workers| {
+        let back = format!(
+            "listen: {{ bind: 127.0.0.1:0, tls: {{ certificates: {} }} }}\nroutes: {{ back.test: {{ respond: back }} }}\n",
+            authority.pair("back")
+        );
+        let back = Proxy::start(workers, &back);
+        let client = authority.client(None);
+        for limit in ["max_connections: 1", "concurrency: { key: client_ip, max: 1 }"] {
+            let text = format!(
+                "listen: {{ bind: 127.0.0.1:0, tls: passthrough }}\nroutes: {{ back.test: {{ to: \"{}\", {limit} }} }}\n",
+                back.address()
+            );
+            let front = Proxy::start(workers, &text);
+            let mut first = connect(front.address(), "back.test", &client).unwrap();
+            assert_eq!(first.get("back.test").unwrap().0, 200);
+            assert!(connect(front.address(), "back.test", &client).is_err(), "{limit}: one more than there may be");
+            assert_eq!(first.get("back.test").unwrap().0, 200, "{limit}");
+            drop(first);
+            let again = || connect(front.address(), "back.test", &client).ok()?.get("back.test").ok();
+            assert_eq!(poll("its place", again).0, 200, "{limit}");
+        }
+    });
+}
