@@ -189,6 +189,12 @@ impl Upload {
         self.pump.waits
     }
 
+    /// It may flow from now on: its rate counts from here. Before, the client waited for us or for the endpoint.
+    pub fn begin_rate(&mut self, now: Moment) {
+        self.started = now;
+        self.next_check = now + RATE_GRACE;
+    }
+
     /// When its rate has to be looked at next.
     pub const fn rate_check(&self) -> Moment {
         match self.min_rate {

@@ -92,7 +92,9 @@ pub async fn send(
     };
     desk.answer_input.clear();
     desk.answer.clear();
-    let mut state = Sending { attempt, begun: false, since: now, moved: 0, heard: false };
+    // The request goes out now: the way to the endpoint had a time-out of its own.
+    let since = now.max(connection.opened);
+    let mut state = Sending { attempt, begun: false, since, moved: 0, heard: false, held_back: false };
     let result = poll_fn(|context| state.poll(context, &connection.transport, desk, upload, interim, record)).await;
     match result {
         Ok(()) => Ok(connection),
@@ -142,6 +144,8 @@ struct Sending<'a> {
     moved: u64,
     /// A byte of the answer has come.
     heard: bool,
+    /// The client keeps the body back until it hears a 100.
+    held_back: bool,
 }
 
 impl Sending<'_> {
@@ -159,6 +163,8 @@ impl Sending<'_> {
         if !self.begun {
             self.begun = true;
             upload.start(context, upstream, desk).map_err(before_answer)?;
+            upload.begin_rate(self.since);
+            self.held_back = interim.expected() && upload.received() == 0;
             self.moved = upload.moved();
         }
         if !upload.is_over()
@@ -260,7 +266,12 @@ impl Sending<'_> {
             self.moved = moved;
             self.since = attempt.deadline.clock().about_now();
         }
+        if self.held_back && !(interim.expected() && upload.received() == 0) {
+            self.held_back = false;
+            upload.begin_rate(attempt.deadline.clock().about_now());
+        }
         let sending = !upload.is_over() && !self.heard;
+        let rated = sending && !self.held_back;
         let (patience, reason, detail) = match upload.waits() {
             _ if !sending => {
                 (attempt.first_byte(self.heard), Reason::ResponseTimeout, "The endpoint did not answer in time.")
@@ -278,7 +289,7 @@ impl Sending<'_> {
             }
         };
         let until = patience.map_or(Moment::NEVER, |patience| self.since + patience).min(attempt.ends);
-        let check = |upload: &Upload| if sending { upload.rate_check() } else { Moment::NEVER };
+        let check = |upload: &Upload| if rated { upload.rate_check() } else { Moment::NEVER };
         attempt.deadline.set(until.min(check(upload)));
         if !attempt.deadline.has_come() {
             return Poll::Pending;
@@ -290,7 +301,7 @@ impl Sending<'_> {
             )));
         }
         let now = attempt.deadline.clock().now();
-        if sending && upload.is_too_slow(now) {
+        if rated && upload.is_too_slow(now) {
             let detail = "The request's body came more slowly than limits.body_min_rate allows.";
             return Poll::Ready(Err(ProxyError::client(Reason::BodyTimeout, detail)));
         }

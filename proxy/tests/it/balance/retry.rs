@@ -1,7 +1,7 @@
 //! What is sent again and what never is: SECURITY §3.3, row by row.
 
 use super::{GET, OK, POST, addresses, dead, group};
-use crate::harness::{Origin, assert_own_answer, on_workers, poll};
+use crate::harness::{Origin, Proxy, Wire, assert_own_answer, on_workers, poll};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -278,4 +278,30 @@ fn what_came_too_early_is_sent_again_once() {
     check(GET.to_owned(), &[200, 2]);
     check(POST.to_owned(), &[200, 2]);
     check(GET.replace("\r\n\r\n", "\r\nEarly-Data: 1\r\n\r\n"), &[425, 1]);
+}
+
+/// The time-out of the first byte begins with the request, not with the way to the endpoint: that has one of its own.
+#[test]
+fn a_slow_connect_leaves_the_first_byte_its_time() {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    socket.listen(0).unwrap();
+    let listener = std::net::TcpListener::from(socket);
+    let address = listener.local_addr().unwrap();
+    // Its queue is full: whoever comes now is not heard before he asks again, a second later.
+    let _first = std::net::TcpStream::connect(address).unwrap();
+    let rule = "timeouts: { connect: 14s, first_byte: 500ms }, retry: off";
+    let proxy = Proxy::start(1, &format!("routes: {{ t.test: {{ to: \"{address}\", {rule} }} }}\n"));
+    let mut client = proxy.send("GET / HTTP/1.1\r\nHost: t.test\r\n\r\n");
+    let asks = format!(":{:04X} 02 ", address.port());
+    poll("a connect that waits", || std::fs::read_to_string("/proc/net/tcp").unwrap().contains(&asks).then_some(()));
+    let served = std::thread::spawn(move || {
+        drop(listener.accept().unwrap());
+        let mut wire = Wire::from_tcp(listener.accept().unwrap().0);
+        wire.until("\r\n\r\n");
+        wire.offer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        wire
+    });
+    assert_eq!(client.response().text(), "ok");
+    drop(served.join());
 }

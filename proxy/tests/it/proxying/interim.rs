@@ -219,3 +219,22 @@ fn answer_of_our_own_never_begins_inside_of_hints_that_are_half_taken() {
 fn stored_answer_never_begins_inside_of_hints_that_are_half_taken() {
     half_taken(", cache: true", "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nCache-Control: no-cache\r\n\r\n");
 }
+
+/// The least rate of a body counts from when it may flow: what a client keeps back is not slow.
+#[test]
+fn a_body_that_waits_for_a_late_100_is_not_slow() {
+    let origin = Origin::start(|wire, _| {
+        wire.until("\r\n\r\n");
+        // The first ten seconds of a body don't count, and cannot be configured away.
+        poll_for(Duration::from_secs(12), || None::<()>);
+        wire.offer("HTTP/1.1 100 Continue\r\n\r\n");
+        wire.exactly(240);
+        wire.offer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    });
+    let pair = Pair::new(1, origin);
+    let head = "POST / HTTP/1.1\r\nHost: t.test\r\nExpect: 100-continue\r\nContent-Length: 240\r\n\r\n";
+    let mut client = pair.proxy.send(head);
+    assert_eq!(client.head().status(), 100);
+    client.send([b'x'; 240]);
+    assert_eq!(client.response().status(), 200);
+}
