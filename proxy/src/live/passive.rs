@@ -24,6 +24,8 @@ pub struct Passive {
     /// Failures in a row that are enough; 0 counts none.
     enough: AtomicU32,
     failures: AtomicU32,
+    /// These failures were reported.
+    reported: AtomicBool,
     /// Whether times to the first byte are added up.
     timed: AtomicBool,
     micros: AtomicU64,
@@ -40,7 +42,12 @@ impl Passive {
     /// Takes note of a request that it failed: not reached, reset, silent, or answered with an error of a server.
     pub fn failed(&self, suspects: &Suspects) {
         let enough = self.enough.load(Ordering::Relaxed);
-        if enough > 0 && self.failures.fetch_add(1, Ordering::Relaxed) + 1 == enough {
+        if enough == 0 {
+            return;
+        }
+        // There may be more than enough before anybody is told: a reload makes fewer do.
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
+        if failures >= enough && !self.reported.swap(true, Ordering::Relaxed) {
             suspects.0.notify_one();
         }
     }
@@ -50,6 +57,7 @@ impl Passive {
         // Nearly always there is nothing to forget: a load, and no line of memory taken from another worker.
         if self.failures.load(Ordering::Relaxed) != 0 {
             self.failures.store(0, Ordering::Relaxed);
+            self.reported.store(false, Ordering::Relaxed);
         }
     }
 
@@ -74,6 +82,7 @@ impl Passive {
     pub fn begin(&self, probation: bool) {
         let enough = self.enough.load(Ordering::Relaxed);
         self.failures.store(if probation { enough.saturating_sub(1) } else { 0 }, Ordering::Relaxed);
+        self.reported.store(false, Ordering::Relaxed);
     }
 
     /// The mean time to the first byte and from how many answers. Forgotten by `forget`.
@@ -87,5 +96,31 @@ impl Passive {
     pub fn forget(&self) {
         self.answers.store(0, Ordering::Relaxed);
         self.micros.store(0, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    #[test]
+    fn enough_is_reported_once_also_where_a_reload_makes_fewer_do() {
+        let (passive, suspects) = (Passive::default(), Suspects::default());
+        let check = |failures: u32, enough: u32, expect: bool| {
+            passive.follow(Some(enough), false);
+            (0..failures).for_each(|_| passive.failed(&suspects));
+            let reported = pin!(suspects.reported()).poll(&mut Context::from_waker(Waker::noop())).is_ready();
+            assert_eq!(reported, expect, "{failures} more where {enough} are enough");
+        };
+        check(4, 5, false);
+        check(1, 3, true);
+        check(3, 3, false);
+        passive.answered();
+        check(2, 3, false);
+        check(1, 3, true);
+        passive.begin(true);
+        check(1, 3, true);
     }
 }
