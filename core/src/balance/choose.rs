@@ -172,7 +172,7 @@ impl<'s, S: Fn(usize) -> &'s Standing> Pick<'_, S> {
     /// Its load by the time that it takes to answer. One that has not answered yet is tried, but by one at a time.
     fn cost(&self, place: u32, share: u64) -> u128 {
         let standing = (self.standing)(place as usize);
-        match (standing.latency(), standing.active()) {
+        match (standing.expected(self.ask.now), standing.active()) {
             (0, 0) => 0,
             (0, _) => u128::MAX >> 1,
             (latency, _) => self.load(place, share).saturating_mul(u128::from(latency)),

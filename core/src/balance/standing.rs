@@ -32,6 +32,9 @@ const OUT: u32 = Flag::Failing as u32 | Flag::Maint as u32 | Flag::Unresolved as
 /// How slowly a latency is forgotten: after this time a past answer counts for 37 %. Chosen, as others did.
 const MEMORY: Duration = Duration::from_secs(10);
 
+/// In which time half of a latency is forgotten: that of [`MEMORY`], in nanoseconds, times ln 2.
+const HALF: u64 = 6_931_471_806;
+
 /// The least share of its weight that a ramping endpoint gets, so that it is not starved: 1/16. Chosen.
 const LEAST_RAMP: u64 = FULL / 16;
 
@@ -143,6 +146,22 @@ impl Standing {
         // Two workers may measure at once; one of the two answers is then forgotten, which an average bears.
         let next = if took >= known { took } else { blend(known, took, passed) };
         self.latency.store(next, Ordering::Relaxed);
+    }
+
+    /// The latency in nanoseconds that it is chosen by at `now`; 0 while nothing is known. What was measured long ago is
+    /// forgotten as by a measure: who is picked no more for a slow answer would never show that it is quick again.
+    #[must_use]
+    pub fn expected(&self, now: Moment) -> u64 {
+        let known = self.latency();
+        if known == 0 {
+            return 0;
+        }
+        let passed = now.since(Moment::from_nanos(self.measured.load(Ordering::Relaxed)));
+        let passed = u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX);
+        // Halves, and a straight line between two of them: no power of e for each endpoint of each pick.
+        let half = known.checked_shr(u32::try_from(passed / HALF).unwrap_or(u32::MAX)).unwrap_or(0);
+        let part = passed % HALF / (HALF / FULL);
+        (half - (half / 2 / FULL).saturating_mul(part)).max(1)
     }
 
     /// The latency in nanoseconds that is to be expected; 0 while nothing is known.

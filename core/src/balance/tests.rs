@@ -4,6 +4,7 @@ use super::*;
 use crate::config::{Address, Endpoint, HashKey, Upstream};
 
 mod fit;
+mod latency;
 mod simulation;
 
 /// An upstream with its live state, as the proxy has it.
@@ -167,31 +168,6 @@ fn two_choices_shun_the_busy() {
     let busy: usize = rig.picks(10_000).iter().step_by(2).sum();
     // Both of two are busy one time in four; blind choice would be one in two.
     assert!((2200..2800).contains(&busy), "{busy} of 10000");
-}
-
-#[test]
-fn latency_rises_at_once_and_falls_by_and_by() {
-    let standing = Standing::default();
-    let at = |seconds| Moment::ZERO + Duration::from_secs(seconds);
-    standing.measure(Duration::from_millis(10), at(1));
-    standing.measure(Duration::from_millis(500), at(2));
-    assert_eq!(standing.latency(), 500_000_000);
-    standing.measure(Duration::from_millis(10), at(12));
-    let after = standing.latency() / 1_000_000;
-    assert!((185..195).contains(&after), "{after} ms"); // 10 + 490/e
-}
-
-#[test]
-fn peak_ewma_shuns_the_slow_and_tries_the_unknown_one_by_one() {
-    let mut rig = Rig::new(Balance::PeakEwma, endpoints(&[1, 1, 1]));
-    rig.standing[0].measure(Duration::from_millis(1), Moment::ZERO);
-    rig.standing[1].measure(Duration::from_millis(100), Moment::ZERO);
-    assert_eq!(rig.pick(), Ok(2), "nobody knows it yet");
-    rig.standing[2].enter();
-    assert_eq!(rig.picks(50), [50, 0, 0], "it is being tried");
-    rig.standing[2].measure(Duration::from_millis(1), Moment::ZERO);
-    (0..9).for_each(|_| _ = rig.standing[0].enter());
-    assert_eq!(rig.picks(50), [0, 0, 50]);
 }
 
 /// One of N that comes, goes or goes down moves its own keys (1/N) and no others; the rest is how evenly they lie.
