@@ -92,6 +92,15 @@ impl Cells {
         pace.next(cell.taken.load(Ordering::Relaxed), now.as_nanos()).err()
     }
 
+    /// Gives one request back that the key with this hash has taken; nothing where it has made room for others since.
+    pub fn give_back(&self, hash: u64, pace: Pace) {
+        let index = usize::try_from(hash >> 32).unwrap_or(0) % self.places.len();
+        let cells = self.places.get(index).map_or(&[][..], |place| &place.cells);
+        if let Some(cell) = cells.iter().find(|cell| cell.tag.load(Ordering::Relaxed) == hash.max(1)) {
+            cell.give_back(pace);
+        }
+    }
+
     /// Takes one request of the key with this hash, which is a keyed one: who can choose hashes can crowd out a key.
     ///
     /// # Errors
@@ -120,6 +129,12 @@ impl Cells {
 }
 
 impl Cell {
+    fn give_back(&self, pace: Pace) {
+        let less = |taken: u64| Some(taken.saturating_sub(pace.interval));
+        // The closure always gives a value.
+        let _ = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
     fn take(&self, pace: Pace, now: u64) -> Result<(), Duration> {
         let mut taken = self.taken.load(Ordering::Relaxed);
         loop {

@@ -6,6 +6,7 @@
 pub mod identity;
 pub mod inspect;
 pub mod limits;
+pub mod passwords;
 pub mod token;
 
 use std::hash::{BuildHasher as _, RandomState};

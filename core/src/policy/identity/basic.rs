@@ -39,6 +39,7 @@ pub struct Basic {
 }
 
 /// What a request says of itself, and what it has to agree with.
+#[derive(Clone)]
 pub struct Attempt {
     /// The password as it came.
     pub password: Vec<u8>,
@@ -84,27 +85,38 @@ impl Basic {
         if self.remembered().get(&digest).is_some_and(|until| now < *until) {
             return Ok(None);
         }
-        if let Some(wait) = self.wrong.wait(client, Pace::new(1, WRONG_EACH, WRONG_AT_ONCE), now) {
-            let seconds = wait.as_secs() + 1;
-            let mut refusal = Refusal::new(Reason::RateLimited, "This client has sent too many wrong passwords.");
-            refusal.fields.push(("retry-after", seconds.to_string()));
-            return Err(refusal);
+        if let Some(wait) = self.wrong.wait(client, pace(), now) {
+            return Err(too_often(wait));
         }
         let known = std::str::from_utf8(name).ok().and_then(|name| self.users.get(name));
         let hash = known.or_else(|| self.users.values().next()).cloned().unwrap_or_default();
         Ok(Some(Attempt { password: password.to_vec(), hash, stranger: known.is_none(), digest }))
     }
 
-    /// Remembers what came of an attempt.
+    /// Whether these credentials were found right meanwhile.
+    pub fn is_known(&self, attempt: &Attempt, now: Moment) -> bool {
+        self.remembered().get(&attempt.digest).is_some_and(|until| now < *until)
+    }
+
+    /// Counts an attempt as a wrong one until it is found right: as many as are under way at once can be no more guesses.
+    ///
+    /// # Errors
+    ///
+    /// `rate_limited` where this client was wrong too often.
+    pub fn begin(&self, client: u64, now: Moment) -> Result<(), Refusal> {
+        self.wrong.take(client, pace(), now).map_err(too_often)
+    }
+
+    /// Remembers what came of an attempt that was begun.
     ///
     /// # Errors
     ///
     /// `unauthorized` where it was wrong.
     pub fn settle(&self, attempt: &Attempt, right: bool, client: u64, now: Moment) -> Result<(), Refusal> {
         if !right || attempt.stranger {
-            let _ = self.wrong.take(client, Pace::new(1, WRONG_EACH, WRONG_AT_ONCE), now);
             return Err(self.refusal());
         }
+        self.wrong.give_back(client, pace());
         let mut remembered = self.remembered();
         if remembered.len() >= REMEMBERED {
             remembered.clear();
@@ -123,6 +135,16 @@ impl Basic {
     }
 }
 
+fn pace() -> Pace {
+    Pace::new(1, WRONG_EACH, WRONG_AT_ONCE)
+}
+
+fn too_often(wait: Duration) -> Refusal {
+    let mut refusal = Refusal::new(Reason::RateLimited, "This client has sent too many wrong passwords.");
+    refusal.fields.push(("retry-after", (wait.as_secs() + 1).to_string()));
+    refusal
+}
+
 fn digest(seed: u64, name: &[u8], password: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(seed.to_ne_bytes());
@@ -139,4 +161,26 @@ pub fn has_sha(password: &[u8], hash: &str) -> bool {
     use sha1::Digest as _;
     let own = STANDARD.encode(sha1::Sha1::digest(password));
     own.len() == hash.len() && own.bytes().zip(hash.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_under_way_count_as_wrong_until_they_are_right() {
+        let users = BTreeMap::from([("ann".into(), "hash".into())]);
+        let basic = Basic { realm: "".into(), users, verified: Mutex::default(), wrong: Cells::with_keys(8) };
+        let attempt = Attempt { password: Vec::new(), hash: "hash".into(), stranger: false, digest: [7; 32] };
+        let now = Moment::ZERO + Duration::from_mins(1);
+        let begun = || (0..20).filter(|_| basic.begin(1, now).is_ok()).count();
+        assert_eq!(begun(), 10);
+        assert_eq!(basic.begin(1, now).unwrap_err().reason, Reason::RateLimited);
+        assert!(basic.begin(2, now).is_ok() && !basic.is_known(&attempt, now));
+        // One was right: there is room for one guess more, and its like need not be verified again.
+        assert!(basic.settle(&attempt, true, 1, now).is_ok() && basic.is_known(&attempt, now));
+        assert_eq!(begun(), 1);
+        assert_eq!(basic.settle(&attempt, false, 1, now).unwrap_err().reason, Reason::Unauthorized);
+        assert_eq!(begun(), 0);
+    }
 }

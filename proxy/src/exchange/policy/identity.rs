@@ -1,18 +1,15 @@
 //! Asks who is there, between the two halves of the chain: keys on the spot, passwords beside the loop, services by a
 //! request of our own. Nothing of the request has been sent when this ends, and no 101 was given.
 
-use std::net::IpAddr;
-
 use switchboard_core::answer::Answer;
 use switchboard_core::http1::{BodyDecoder, Framing, HeadLimits};
 use switchboard_core::message::Version;
 use switchboard_core::moment::Moment;
 use switchboard_core::policy::forward::{Forward, prove, told_lines};
-use switchboard_core::policy::identity::{Basic, Identity, Way, has_sha};
+use switchboard_core::policy::identity::{Identity, Way};
 use switchboard_core::reason::Reason;
-use tokio::sync::Semaphore;
 
-use super::{hash, token};
+use super::{passwords, token};
 use crate::deadline::Deadline;
 use crate::desk::Desk;
 use crate::error::ProxyError;
@@ -24,9 +21,6 @@ use crate::tls::ClientCertificate;
 use crate::upstream::Attempts;
 use crate::upstream::interim::Interim;
 use crate::upstream::send::{Attempt, send};
-
-/// Passwords that are verified at once, over all workers: each costs a core for as long as its hash was made to.
-static TURNS: Semaphore = Semaphore::const_new(2);
 
 /// How much of a service's refusal is passed on.
 const MOST_BODY: usize = 64 * 1024;
@@ -112,45 +106,8 @@ async fn ask(
             Ok(keys.check(&mut request.fields, input.filled(), &mut notes.who)?)
         }
         Way::Jwt(jwt) => Ok(token::verify(connection, desk, record, admitted, jwt).await?),
-        Way::Basic(basic) => verify(connection, desk, record, basic).await,
+        Way::Basic(basic) => Ok(passwords::verify(connection, desk, record, basic).await?),
         Way::Forward(forward) => forwarded(connection, desk, record, admitted, forward).await,
-    }
-}
-
-async fn verify(connection: &Connection, desk: &Desk, record: &Record, basic: &Basic) -> Result<(), Refused> {
-    let client = client_hash(record.client);
-    let seed = connection.worker.process.seed;
-    let fields = &desk.request.fields;
-    let Some(attempt) = basic.attempt(fields, desk.input.filled(), client, seed, record.started)? else {
-        return Ok(());
-    };
-    let closed = |_| ProxyError::own(Reason::Internal, "");
-    let turn = TURNS.acquire().await.map_err(closed)?;
-    let (password, hash) = (attempt.password.clone(), std::sync::Arc::clone(&attempt.hash));
-    let right = tokio::task::spawn_blocking(move || is_right(&password, &hash)).await.unwrap_or(false);
-    drop(turn);
-    Ok(basic.settle(&attempt, right, client, connection.worker.deadlines.about_now())?)
-}
-
-/// Holds a password against its hash. Takes as long as whoever made the hash wanted it to.
-fn is_right(password: &[u8], hash: &str) -> bool {
-    use argon2::password_hash::{PasswordVerifier as _, phc::PasswordHash};
-    if let Some(sha) = hash.strip_prefix("{SHA}") {
-        return has_sha(password, sha);
-    }
-    if hash.starts_with("$2") {
-        return bcrypt::verify(password, hash).unwrap_or(false);
-    }
-    let parsed = PasswordHash::new(hash);
-    parsed.is_ok_and(|hash| argon2::Argon2::default().verify_password(password, &hash).is_ok())
-}
-
-/// One client by its address, an IPv6 site by its /64.
-fn client_hash(client: Option<IpAddr>) -> u64 {
-    match client.map(|ip| ip.to_canonical()) {
-        Some(IpAddr::V4(ip)) => hash(&ip.octets()),
-        Some(IpAddr::V6(ip)) => hash(ip.octets().get(..8).unwrap_or_default()),
-        None => hash(&[]),
     }
 }
 

@@ -71,6 +71,56 @@ fn passwords_of_each_form_and_nobody_else() {
     });
 }
 
+/// A proxy whose clients are who they say they are, and wrong passwords from one of them.
+fn guarded(workers: usize, hash: &str) -> (Origin, TempDir, Proxy) {
+    let (origin, place) = (Origin::ok(), TempDir::new());
+    let users = place.write("users", &format!("ann:{hash}\n")).display().to_string();
+    let address = origin.address();
+    let rule = format!("routes: {{ t.test: {{ to: \"{address}\", basic_auth: {{ file: {users} }} }} }}\n");
+    let proxy = Proxy::start(workers, &format!("trusted_proxies: 127.0.0.1/32\n{rule}"));
+    (origin, place, proxy)
+}
+
+fn guess(proxy: &Proxy, number: u32) -> Wire {
+    let lines = basic("ann", &format!("wrong{number}"));
+    proxy.send(format!(
+        "GET /guess HTTP/1.1\r\nHost: t.test\r\nX-Forwarded-For: 192.0.2.2\r\nConnection: close\r\n{lines}\r\n"
+    ))
+}
+
+#[test]
+fn guesses_at_once_are_no_more_than_guesses_in_turn() {
+    on_workers(|workers| {
+        let (origin, _place, proxy) = guarded(workers, "{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=");
+        let mut wires: Vec<Wire> = (0..60).map(|number| guess(&proxy, number)).collect();
+        let statuses: Vec<u16> = wires.iter_mut().map(|wire| wire.response().status()).collect();
+        let count = |status| statuses.iter().filter(|&&one| one == status).count();
+        assert_eq!((count(401), count(429)), (10, 50));
+        origin.assert_untouched();
+        // A page that asks for many things at once with one right password is no guesser.
+        let right = format!("GET /p HTTP/1.1\r\nHost: t.test\r\nConnection: close\r\n{}\r\n", basic("ann", "password"));
+        let mut wires: Vec<Wire> = (0..30).map(|_| proxy.send(&right)).collect();
+        assert!(wires.iter_mut().all(|wire| wire.response().status() == 200));
+    });
+}
+
+#[test]
+fn nobody_hashes_for_clients_that_have_gone() {
+    on_workers(|workers| {
+        let (_origin, _place, proxy) = guarded(workers, &bcrypt::hash("password", 8).unwrap());
+        drop((0..24).map(|number| guess(&proxy, number)).collect::<Vec<_>>());
+        let lines = poll("a line of each", || {
+            let lines = proxy.access();
+            let of = |line: &&serde_json::Value| line["path"] == "/guess";
+            (lines.iter().filter(of).count() == 24).then_some(lines)
+        });
+        // Ten would have been verified, and the others refused.
+        let gone = lines.iter().filter(|line| line["reason"] == "client_gone").count();
+        assert!(gone > 14, "{gone} of 24 were found to be gone: {lines:#?}");
+        assert_eq!(ask(&proxy, "t.test", &basic("ann", "password")).status(), 200);
+    });
+}
+
 #[test]
 fn keys_by_their_hash() {
     on_workers(|workers| {
