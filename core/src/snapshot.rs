@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::balance::{Balancer, Sticky};
 use crate::config::{self, Address, Config, PathEdit, Template, Timeouts};
-use crate::policy::Chain;
+use crate::policy::{Chain, identity::Identity};
 use crate::route::{Facts, FindError, ListenerId, Networks, RouteTable, RuleId, Trace};
 use crate::slots::Slots;
 
@@ -68,7 +68,7 @@ pub struct Snapshot {
     pub limits: config::Limits,
     /// How long a shutdown waits.
     pub drain: config::Drain,
-    /// Where access lines go.
+    /// Where access lines go, and without what: the parameters besides in which rules look for credentials.
     pub access_log: config::AccessLog,
     /// The share of requests that is traced; `None` where traces go nowhere.
     pub tracing: Option<config::Share>,
@@ -221,6 +221,17 @@ impl Snapshot {
     /// What a checked configuration does not have: an unknown upstream, a regular expression that does not compile.
     pub fn compile(config: &Config) -> Result<Self, CompileError> {
         Ok(Compiler::new(config)?.snapshot())
+    }
+
+    /// Has the values of those parameters masked in which a rule looks for credentials: in whatever request they stand. They
+    /// stay masked if the rule is taken out: what was sent to it may still come.
+    fn hide_credentials(&mut self, rule: &Rule) {
+        let identity = rule.policy.as_deref().and_then(Chain::identity);
+        for name in identity.into_iter().flat_map(Identity::parameters) {
+            if !self.access_log.redact.iter().any(|known| known == name) {
+                self.access_log.redact.push(name.to_owned());
+            }
+        }
     }
 
     /// Finds the rule that answers: [`RouteTable::find`].

@@ -71,6 +71,11 @@ impl Identity {
         })
     }
 
+    /// The parameters of a query in which credentials may stand: no log has their values.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.jwt().into_iter().flat_map(Jwt::parameters)
+    }
+
     /// Takes away what the client says of itself in the fields that ways write: before they look, all but what they may
     /// know it by; once they have looked, that too.
     pub fn forget_claims(&self, fields: &mut Fields, bytes: &[u8], looked: bool) {

@@ -117,6 +117,14 @@ impl Jwt {
         self.told.iter().any(|(_, id, name)| field.is_called(bytes, *id, name))
     }
 
+    /// The parameters of a query in which a token may stand.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.from.iter().filter_map(|place| match place {
+            TokenPlace::Query(name) => Some(name.as_str()),
+            TokenPlace::Header | TokenPlace::Cookie(_) | TokenPlace::Subprotocol => None,
+        })
+    }
+
     /// Finds the token, in the first of its places that has one.
     ///
     /// # Errors

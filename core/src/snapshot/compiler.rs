@@ -161,6 +161,7 @@ impl Compiler {
         let before = self.take_out(key);
         let numbers: Vec<RuleId> = rules.iter().map(|_| RuleId(self.rule_ids.take())).collect();
         for (id, rule) in numbers.iter().zip(rules) {
+            self.draft.hide_credentials(&rule);
             self.draft.rules.set(id.index(), Some(Arc::new(rule)));
         }
         self.touched.rules.extend(&numbers);

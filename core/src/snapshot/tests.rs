@@ -36,6 +36,18 @@ fn sample() -> Config {
 }
 
 #[test]
+fn where_rules_look_for_tokens_logs_show_none() {
+    let route = |name: &str| {
+        format!("{name}: {{ to: \":1\", jwt: {{ jwks: http://k.test/, from: [header, {{ query: {name} }}] }} }}")
+    };
+    let text = format!("access_log: {{ redact: [invite] }}\nroutes: {{ {}, {} }}\n", route("t"), route("u"));
+    let mut out = Vec::new();
+    let snapshot = compile(&Config::from_text(&text).expect("it holds"));
+    crate::access::Redact::new(&snapshot.access_log.redact).json(&mut out, b"invite=1&t=2&U=3&v=4");
+    assert_eq!(String::from_utf8(out).unwrap(), "invite=***&t=***&U=***&v=4");
+}
+
+#[test]
 fn ids_lead_to_what_the_configuration_says() {
     let snapshot = compile(&sample());
     let rule = |request: Request| {

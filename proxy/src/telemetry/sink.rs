@@ -5,6 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -122,7 +123,8 @@ impl Output {
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    // Who may read what is asked for is for the operator to say.
+    OpenOptions::new().create(true).append(true).mode(0o640).open(path)
 }
 
 fn write_all(mut output: Output, inbox: &Receiver<Message>, state: &State) {

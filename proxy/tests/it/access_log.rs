@@ -139,6 +139,9 @@ fn file_is_reopened_on_a_signal() {
         poll("a line in the new file", || (lines("access.log").len() == 1).then_some(()));
         assert_eq!(lines("access.log")[0]["path"], "/after");
         assert_eq!(lines("access.log.1").len(), 1);
+        // Queries and addresses are nothing for everybody on the machine.
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
+        assert_eq!(mode & 0o027, 0, "{mode:o}");
         assert!(proxy.stdout().is_empty());
     });
 }

@@ -253,6 +253,8 @@ fn handshakes_carry_tokens_where_browsers_can_put_them() {
             open.push(wire);
         }
         // Five of ann's are one too many, whoever sends them.
+        let logged = proxy.access();
+        assert!(!logged.iter().any(|line| line.to_string().contains(token)), "{logged:#?}");
         let fifth = proxy.ask(ws::upgrade("t.test", "/", &format!("Cookie: t={token}\r\n")));
         assert_own_answer(&fifth, 429, "rate_limited");
     });
