@@ -146,7 +146,7 @@ pub(crate) struct ConfigFile {
 
 impl ConfigFile {
     /// The file that was named, or the one that everybody has; `None` where there is none.
-    fn find(&self) -> Option<PathBuf> {
+    pub(crate) fn find(&self) -> Option<PathBuf> {
         self.path.clone().or_else(|| Some(PathBuf::from("switchboard.yaml")).filter(|path| path.exists()))
     }
 

@@ -193,7 +193,8 @@ impl Control {
 
     async fn read_again(&mut self, why: &str) -> Reloaded {
         let Some(path) = self.path.clone() else {
-            return Reloaded::Refused(vec!["this proxy was started without a configuration file".to_owned()]);
+            let words = "this proxy was started without a configuration file; stop it and start it with -c FILE";
+            return Reloaded::Refused(vec![words.to_owned()]);
         };
         if picture::Mark::at(&path) == picture::Mark::Stream {
             let words = format!("{} is no regular file: it can't be read a second time", path.display());

@@ -6,17 +6,16 @@ mod machine;
 mod names;
 mod ports;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::cli::paint::Paint;
-use crate::cli::{print, run};
+use crate::cli::{ConfigFile, print, run};
 
 /// What `doctor` takes.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// The configuration whose listeners and state directory are meant; by default what holds without one
-    #[arg(short = 'c', long = "config", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 /// What was found about one thing.
@@ -35,11 +34,12 @@ enum Finding {
 /// # Errors
 /// None but a configuration that is refused.
 pub fn run(options: &Options) -> Result<u8, String> {
-    let config = match &options.config {
+    let path = options.config.find();
+    let config = match &path {
         Some(path) => run::read_quietly(path).ok_or("mend the configuration first; `switchboard check` says where")?,
         None => run::without_file(),
     };
-    let mut findings = vec![("names", names::localhost())];
+    let mut findings = vec![("config", meant(path.as_deref())), ("names", names::localhost())];
     findings.extend(ports::all(&config, machine::pid(&config)).into_iter().map(|finding| ("ports", finding)));
     findings.push(("files", machine::descriptors()));
     findings.push(("state", machine::state_dir(&config.state_dir)));
@@ -47,6 +47,17 @@ pub fn run(options: &Options) -> Result<u8, String> {
     findings.push(("proxy", machine::proxy(&config)));
     print(&text(&findings, Paint::of_stdout()));
     Ok(u8::from(findings.iter().any(|(_, finding)| matches!(finding, Finding::Bad(..)))))
+}
+
+/// Which configuration the rest is about.
+fn meant(path: Option<&Path>) -> Finding {
+    match path {
+        Some(path) => Finding::Good(format!("{} is sound", path.display())),
+        None => Finding::Note(
+            "there is no switchboard.yaml here: this is about a proxy without one".to_owned(),
+            "name another with -c FILE".to_owned(),
+        ),
+    }
 }
 
 fn text(findings: &[(&str, Finding)], paint: Paint) -> String {

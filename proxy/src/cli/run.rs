@@ -35,12 +35,24 @@ pub(crate) fn run(options: &Options) -> Result<u8, String> {
                 None => return Ok(1),
             }
         }
-        None => (without_file(), Scope::default(), Picture::default()),
+        None => {
+            eprintln!("{}", no_file());
+            (without_file(), Scope::default(), Picture::default())
+        }
     };
     leave_no_core();
     log::start(&config.log).map_err(|error| format!("log: {error}"))?;
     let ready = options.ready_fd.map(open_descriptor).transpose()?;
     start::run(Start { config, scope, path, picture, ready, names_hosts: false })
+}
+
+/// What is said where a proxy starts without routes: whoever began in the wrong directory has to see it.
+fn no_file() -> String {
+    let here = std::env::current_dir().map_or_else(|_| "this directory".to_owned(), |path| path.display().to_string());
+    format!(
+        "switchboard: no switchboard.yaml in {here}: no routes yet; name a file with -c, or add routes with `switchboard \
+         route add`"
+    )
 }
 
 /// A core file would hold the keys of certificates and what clients sent. The soft limit alone, so that whoever looks for a

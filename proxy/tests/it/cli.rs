@@ -147,6 +147,18 @@ fn completions_for_shells() {
 }
 
 #[test]
+fn without_a_file_it_says_so() {
+    let dir = TempDir::new();
+    // It ends by itself: there is no place for its state.
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_switchboard"));
+    command.arg("run").current_dir(dir.path()).env("XDG_STATE_HOME", "/dev/null");
+    let output = command.output().unwrap();
+    let here = dir.path().canonicalize().unwrap();
+    let expect = format!("no switchboard.yaml in {}: no routes yet; name a file with -c, or", here.display());
+    assert!(said(&output).contains(&expect), "{}", said(&output));
+}
+
+#[test]
 fn without_a_file_it_waits_for_routes() {
     // `run` without -c and without a file in the folder: an empty registry.
     let proxy = Proxy::start(1, "");

@@ -22,3 +22,16 @@ fn doctor_names_what_is_in_the_way() {
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("ok   state"), "{text}");
 }
+
+#[test]
+fn doctor_takes_the_file_of_the_folder_and_names_it() {
+    let dir = TempDir::new();
+    let look = || String::from_utf8_lossy(&crate::harness::run(dir.path(), &["doctor"]).stdout).into_owned();
+    let text = look();
+    assert!(text.contains("note config there is no switchboard.yaml here"), "{text}");
+    let state = dir.file("state-of-the-file");
+    dir.write("switchboard.yaml", &format!("listen: 127.0.0.1:0\nstate_dir: {}\n", state.display()));
+    let text = look();
+    assert!(text.contains("ok   config switchboard.yaml"), "{text}");
+    assert!(text.contains(&format!("ok   state  {} can be written", state.display())), "{text}");
+}
