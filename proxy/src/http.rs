@@ -73,8 +73,11 @@ pub async fn serve(worker: Rc<Worker>, socket: Arc<Socket>, fd: OwnedFd, remote:
     };
     let mut desk = match h1::take_proxy_header(&mut connection).await {
         Ok(desk) => desk,
-        // Dropped without a word (case 78): whoever is there does not speak HTTP to us.
-        Err(()) => return,
+        // Dropped without a word to it (case 78): whoever is there does not speak HTTP to us.
+        Err(cause) => {
+            let socket = &connection.socket;
+            return socket.counts.drops.add(cause, &socket.settings.load().name, connection.remote);
+        }
     };
     if let Some(endpoint) = connection.tls() {
         // On the heap, and gone with the handshake: a plain connection's task has no room for it.
@@ -100,7 +103,7 @@ async fn secured(
     desk: Option<Box<Desk>>,
 ) -> Option<Connection> {
     let worker = Rc::clone(&connection.worker);
-    let socket = Arc::clone(&connection.socket);
+    let (socket, client) = (Arc::clone(&connection.socket), connection.remote);
     let came = desk.map_or_else(Vec::new, |desk| {
         let came = desk.input.filled().to_vec();
         worker.desks.take_back(desk);
@@ -123,10 +126,11 @@ async fn secured(
             crate::exchange::passthrough::pass(*connection, name, came).await;
             None
         }
-        Accepted::Failed(error) => {
+        Accepted::Failed(error, sni) => {
             worker.counters.tls_failed.add(1);
             socket.counts.failed_handshakes.add(&error);
-            tracing::debug!(%error, "a TLS handshake failed");
+            let client = client.map(|client| tracing::field::display(client.ip().to_canonical()));
+            tracing::debug!(client, listener = %socket.settings.load().name, sni, %error, "a TLS handshake failed");
             None
         }
     }

@@ -18,12 +18,14 @@ use rustix::net::{SocketAddrAny, SocketFlags};
 use switchboard_core::config::{Bind, Listener};
 use tokio::sync::oneshot;
 
+use self::drops::Drops;
 use crate::process::{Admitted, Command, Process};
 use crate::reactor::{self, Registered};
 use crate::tls::failures::Failures;
 use crate::worker::Worker;
 
 pub mod bind;
+pub mod drops;
 pub mod holder;
 
 /// How long a worker waits when it may not accept: no descriptor left, or the bound on connections reached.
@@ -60,6 +62,8 @@ pub struct Counts {
     pub handshakes: AtomicU64,
     /// TLS handshakes that failed, by cause.
     pub failed_handshakes: Failures,
+    /// Connections dropped for their PROXY header, by cause.
+    pub drops: Drops,
     /// Times that connections had to wait because `max_connections` was reached.
     pub full: AtomicU64,
 }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use switchboard_core::moment::Moment;
@@ -214,14 +214,20 @@ impl Process {
     }
 }
 
-/// Lets one message a second through.
+/// Lets a message through now and then.
 #[derive(Debug, Default)]
 pub struct Quiet(Mutex<Option<Instant>>);
 
 impl Quiet {
+    /// Once a second.
     fn may(&self) -> bool {
+        self.may_after(Duration::from_secs(1))
+    }
+
+    /// Whether the last one that went through is so long ago.
+    pub fn may_after(&self, apart: Duration) -> bool {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = last.is_none_or(|last| last.elapsed().as_secs() >= 1);
+        let may = last.is_none_or(|last| last.elapsed() >= apart);
         if may {
             *last = Some(Instant::now());
         }

@@ -17,6 +17,7 @@ use super::Connection;
 use crate::desk::Desk;
 use crate::error::ProxyError;
 use crate::exchange::{self, Next};
+use crate::listener::drops::Cause;
 
 /// How long a connection that is closed by us may go on sending before it is cut, and how much it may send.
 const LINGER: Duration = Duration::from_secs(2);
@@ -158,13 +159,13 @@ impl Waiting {
 }
 
 /// Reads the PROXY header where the listener expects one. What came behind it stays on the desk.
-pub(super) async fn take_proxy_header(connection: &mut Connection) -> Result<Option<Box<Desk>>, ()> {
+pub(super) async fn take_proxy_header(connection: &mut Connection) -> Result<Option<Box<Desk>>, Cause> {
     let wanted = connection.socket.settings.load().proxy_protocol;
     let generation = connection.worker.generation();
     let trusted = generation.trusts_peer(connection.socket_peer());
     match (wanted, trusted) {
         (ProxyProtocol::Off, _) | (ProxyProtocol::Accept, false) => return Ok(None),
-        (ProxyProtocol::Require, false) => return Err(()),
+        (ProxyProtocol::Require, false) => return Err(Cause::Untrusted),
         (ProxyProtocol::Accept | ProxyProtocol::Require, true) => {}
     }
     let patience = generation.snapshot.timeouts_of(connection.listener).head;
@@ -179,12 +180,12 @@ pub(super) async fn take_proxy_header(connection: &mut Connection) -> Result<Opt
                 Err(BadProxyHeader::Absent) if wanted == ProxyProtocol::Accept => {
                     return Poll::Ready(Ok(Header { consumed: 0, ends: None }));
                 }
-                Err(_) => return Poll::Ready(Err(())),
+                Err(bad) => return Poll::Ready(Err(Cause::from(bad))),
             }
             match connection.transport.poll_read(context, desk.input.space(usize::MAX)) {
                 Poll::Ready(Ok(read)) if read > 0 => desk.input.fill(read),
                 Poll::Pending if !connection.deadline.has_come() => return Poll::Pending,
-                Poll::Ready(_) | Poll::Pending => return Poll::Ready(Err(())),
+                Poll::Ready(_) | Poll::Pending => return Poll::Ready(Err(Cause::Incomplete)),
             }
         }
     })

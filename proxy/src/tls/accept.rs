@@ -35,8 +35,8 @@ pub enum Accepted {
     Plain(Box<Connection>, Vec<u8>),
     /// It is not decrypted: the name that was asked for, and the bytes that came.
     Passthrough(Box<Connection>, Option<String>, Vec<u8>),
-    /// It is over; why, for the log.
-    Failed(io::Error),
+    /// It is over; why, for the log, and the name that was asked for, as far as that came.
+    Failed(io::Error, Option<String>),
 }
 
 /// Does the handshake of a connection; `came` is what was read of it already.
@@ -44,14 +44,14 @@ pub async fn accept(connection: Connection, endpoint: &Endpoint, came: Vec<u8>) 
     let patience = connection.worker.generation().snapshot.timeouts_of(connection.listener).tls_handshake;
     connection.deadline.set_in(patience);
     let Transport::Plain(socket) = &connection.transport else {
-        return Accepted::Failed(io::ErrorKind::Unsupported.into());
+        return Accepted::Failed(io::ErrorKind::Unsupported.into(), None);
     };
     let mut reading = Reading { acceptor: Acceptor::default(), bytes: came, seen: 0 };
     let hello = poll_fn(|context| timed(context, &connection.deadline, |context| reading.poll(context, socket))).await;
     let hello = match hello {
         Ok(hello) => hello,
         Err(_) if looks_like_http(&reading.bytes) => return Accepted::Plain(Box::new(connection), reading.bytes),
-        Err(error) => return Accepted::Failed(error),
+        Err(error) => return Accepted::Failed(error, None),
     };
     let policy = match endpoint.treatment(hello.name.as_deref()) {
         Treatment::Passthrough => return Accepted::Passthrough(Box::new(connection), hello.name, reading.bytes),
@@ -60,20 +60,22 @@ pub async fn accept(connection: Connection, endpoint: &Endpoint, came: Vec<u8>) 
     let Some(config) = config_for(&connection, endpoint, &policy, &hello).await else {
         // Fatal, unrecognized_name (RFC 6066 §3): there is no certificate to go on with.
         let _ = socket.try_write(&[21, 3, 3, 0, 2, 2, 112]);
-        return Accepted::Failed(io::Error::new(io::ErrorKind::NotFound, "there is no certificate for this name"));
+        let error = io::Error::new(io::ErrorKind::NotFound, "there is no certificate for this name");
+        return Accepted::Failed(error, hello.name);
     };
     let session = match UnbufferedServerConnection::new(config) {
         Ok(session) => Session::Server(session),
-        Err(error) => return Accepted::Failed(broken(error)),
+        Err(error) => return Accepted::Failed(broken(error), hello.name),
     };
     let mut handshake = Handshake::new(session, reading.bytes);
     let done = poll_fn(|context| timed(context, &connection.deadline, |context| handshake.poll(context, socket))).await;
     if let Err(error) = done {
-        return Accepted::Failed(error);
+        return Accepted::Failed(error, hello.name);
     }
     if hello.proves {
         // The authority has seen what it came for.
-        return Accepted::Failed(io::Error::other("it was the validation of a certificate, and is over"));
+        let error = io::Error::other("it was the validation of a certificate, and is over");
+        return Accepted::Failed(error, hello.name);
     }
     let secure = Secure::of(handshake.session().common(), hello.name, policy.id);
     Accepted::Open(Box::new(connection.over_tls(|socket| handshake.finish(socket), Rc::new(secure))))

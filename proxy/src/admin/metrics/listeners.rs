@@ -42,6 +42,13 @@ pub(super) fn listeners(page: &mut Page, process: &Process) {
             sample(page, name, socket, Some(cause), count);
         }
     }
+    let name = "switchboard_listener_proxy_header_drops_total";
+    page.family(name, Kind::Counter, "Connections dropped for their PROXY header, by cause.");
+    for socket in sockets.iter() {
+        for (cause, count) in socket.counts.drops.each().filter(|(_, count)| *count > 0) {
+            sample(page, name, socket, Some(cause), count);
+        }
+    }
 }
 
 fn sample(page: &mut Page, name: &str, socket: &Socket, cause: Option<&str>, count: u64) {

@@ -1,6 +1,6 @@
 //! Case 78: the PROXY protocol, v1 and v2, from those who may speak it.
 
-use crate::harness::{Origin, Proxy, Wire, on_workers, route_to};
+use crate::harness::{Origin, Proxy, Wire, on_workers, poll, route_to};
 
 const GET: &str = "GET /p HTTP/1.1\r\nHost: t.test\r\n\r\n";
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -86,6 +86,52 @@ fn case_078_header_of_a_stranger() {
             }
         }
     });
+}
+
+#[test]
+fn what_is_dropped_is_counted_and_said_once() {
+    let origin = Origin::ok();
+    let admin = "admin: 127.0.0.1:0\n";
+    let proxy = Proxy::start(1, &format!("{admin}{}", config(&origin, "require", "10.0.0.0/8")));
+    let trusting = Proxy::start(1, &format!("{admin}{}", config(&origin, "require", "127.0.0.0/8")));
+    for _ in 0..3 {
+        dropped(&proxy, &origin, GET.as_bytes());
+        dropped(&trusting, &origin, GET.as_bytes());
+        dropped(&trusting, &origin, b"PROXY TCP4 nonsense\r\n");
+    }
+    drop(trusting.connect());
+    let said = |proxy: &Proxy, why: &str| {
+        let line = format!("connections to listener default are dropped: 127.0.0.1 {why}");
+        proxy.wait_log(&line);
+        assert_eq!(
+            proxy.log().iter().filter(|l| l.contains(&line) && l.contains("WARN")).count(),
+            1,
+            "{:?}",
+            proxy.log()
+        );
+    };
+    said(&proxy, "is not in trusted_proxies");
+    said(&trusting, "sent no PROXY header");
+    said(&trusting, "sent a malformed PROXY header");
+    for (proxy, cause, count) in
+        [(&proxy, "untrusted", 3), (&trusting, "absent", 3), (&trusting, "malformed", 3), (&trusting, "incomplete", 1)]
+    {
+        poll("the drops to be counted", || {
+            let mut wire = Wire::connect(proxy.admin());
+            wire.offer(format!(
+                "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+                proxy.token()
+            ));
+            let page = wire.response().text();
+            let counts = |line: &str| {
+                line.starts_with("switchboard_listener_proxy_header_drops_total{")
+                    && line.contains(&format!("cause=\"{cause}\""))
+                    && line.ends_with(&format!(" {count}"))
+            };
+            page.lines().any(counts).then_some(())
+        });
+    }
+    assert!(!trusting.log().join("\n").contains("no whole"), "{:?}", trusting.log());
 }
 
 #[test]
