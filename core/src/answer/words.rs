@@ -137,7 +137,8 @@ pub const fn words(reason: Reason) -> Words {
         Reason::UpstreamReset => (
             "The server broke off",
             "The server behind this route closed the connection before it answered.",
-            "Look at the server's log: it may have crashed or been restarted while it worked on the request.",
+            "Look at the server's log: it may have crashed or been restarted while it worked on the request; or it expects \
+             TLS: then write https:// in front of its address.",
         ),
         Reason::UpstreamBadResponse => (
             "The server's answer is malformed",
