@@ -37,6 +37,7 @@ mod token;
 mod tracing;
 mod upstream;
 mod value;
+mod warning;
 pub mod websocket;
 mod words;
 
@@ -48,7 +49,7 @@ pub use cache::{Cache, CacheStore, QueryKey};
 pub use condition::{Cidr, Condition, PathMatch, Protocol, TextMatch};
 pub use defaults::{MAX_BODY, ON_REMOVE_DRAIN};
 pub use diff::{Change, ChangeKind, Diff, Subject, diff};
-pub use error::{ConfigError, ErrorKind, Excerpt, Place, Warning, WarningKind};
+pub use error::{ConfigError, ErrorKind, Excerpt, Place, Warning};
 pub use health::{Check, CheckKind, Dns, Expect, Health, HttpCheck, Login, Outlier, Secret, WebSocketCheck};
 pub use http2::Http2;
 pub use identity::{ApiKeys, BasicAuth, ClientCert, ForwardAuth, WayKind};
@@ -77,6 +78,7 @@ pub use tracing::{Builtin, Tracing};
 pub use upstream::{Address, Endpoint, Pool, Upstream};
 pub use value::address::is_h2c;
 pub use value::{duration, regex};
+pub use warning::WarningKind;
 pub use websocket::WebSocket;
 
 use std::collections::BTreeMap;

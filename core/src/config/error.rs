@@ -3,6 +3,7 @@
 //! `text`, `raw` and `load` report these; the command line prints them. One place turns a kind into words, so that
 //! every text names its mend. Texts quote what the file says, never what `${…}` became: that may be a secret.
 
+use super::WarningKind;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -289,73 +290,6 @@ impl fmt::Display for ErrorKind {
                  `acme: {{ask: http://…}}`, a URL that decides about each, or give the listener `certificates`"
             ),
             Self::More => write!(f, "there are more errors than these; mend some and check again"),
-        }
-    }
-}
-
-/// What is allowed and probably not meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WarningKind {
-    /// An origin has a path, which is no part of it; what is left is used.
-    OriginPath(String),
-    /// The last rule of a route has a `when`.
-    NothingAnswers(String),
-    /// No rule can answer on this listener.
-    Unreached(String),
-    /// An endpoint at a public address is spoken to in plain HTTP.
-    PlainHttp(String),
-    /// A `max_body` above what the level around it allows.
-    NoEffect,
-    /// Something about a certificate, in words.
-    Certificate(String),
-    /// A rule leaves the bounds of the levels around it.
-    NotInherited,
-    /// Texts under this key have a claim in them, and the rule verifies no token.
-    NoClaims(&'static str),
-    /// A rule wants client certificates, and no listener asks for one.
-    NoCertificates,
-    /// A directory of `files:` that is not there.
-    NoDirectory(String),
-}
-
-impl fmt::Display for WarningKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OriginPath(origin) => write!(f, "a path is no part of an origin; {} is used", Quoted(origin)),
-            Self::NothingAnswers(route) => write!(
-                f,
-                "the last rule of {} has a `when`: what it refuses goes to a shorter path of the host or gets 404 \
-                 `no_route`; add a rule without `when` at the end",
-                Quoted(route)
-            ),
-            Self::Unreached(name) => {
-                write!(f, "no rule can answer on the listener {}: each asks for another one", Quoted(name))
-            }
-            Self::PlainHttp(address) => {
-                write!(f, "{} is a public address: plain HTTP can be read and changed on the way", Quoted(address))
-            }
-            Self::Certificate(words) => f.write_str(words),
-            Self::NoEffect => write!(
-                f,
-                "this has no effect: the `max_body` of `defaults` is smaller, and every level must let a request pass; \
-                 lower this one, raise that one, or say `inherit: false`"
-            ),
-            Self::NotInherited => {
-                write!(f, "what `defaults` and the listener forbid does not bind this rule (`inherit: false`)")
-            }
-            Self::NoClaims(key) => write!(
-                f,
-                "`{key}` names a claim, and this rule verifies no token: what it says is always empty; add `jwt`, or take \
-                 the claim out"
-            ),
-            Self::NoCertificates => write!(
-                f,
-                "no listener asks clients for certificates, so nobody has one: add `client_auth: request` and `client_ca` \
-                 to the `tls` of a listener"
-            ),
-            Self::NoDirectory(path) => {
-                write!(f, "there is no directory {}; until there is, every answer is 404", Quoted(path))
-            }
         }
     }
 }
