@@ -35,8 +35,8 @@ use super::report::Report;
 use super::schema::{Object, Status};
 use super::suggest::nearest;
 use super::text::{Entry, Map, Mark, Node, Value};
-use super::value::{Fault, Read};
-use super::{Cidr, Config, ErrorKind, Redis, Source, Upstream};
+use super::value::{Fault, Read, foreign};
+use super::{Cidr, Config, ErrorKind, Redis, Source, Template, Upstream, WarningKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -298,6 +298,22 @@ impl<'a> Walk<'a> {
                 None
             }
         }
+    }
+
+    /// Reads a text with facts, and up to `groups` groups of an expression, as `read` has it; points out what is a variable
+    /// of another proxy.
+    fn template(
+        &mut self,
+        node: &Node,
+        expected: &'static str,
+        groups: usize,
+        read: impl FnOnce(&str) -> Read<Template>,
+    ) -> Option<Template> {
+        let template = self.value(node, expected, read)?;
+        if let Some((written, meant)) = foreign::variable(&written(node), groups) {
+            self.report.warn(node.at, WarningKind::Variable { written, meant });
+        }
+        Some(template)
     }
 
     /// Reports why the text of a node is not what was expected. What `${…}` became is never shown.

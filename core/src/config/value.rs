@@ -4,6 +4,7 @@
 
 pub(super) mod address;
 pub(super) mod amount;
+pub(super) mod foreign;
 pub(super) mod host;
 pub(super) mod network;
 pub(super) mod template;

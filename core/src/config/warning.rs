@@ -12,6 +12,28 @@ pub enum WarningKind {
     OriginPath(String),
     /// The last rule of a route has a `when`.
     NothingAnswers(String),
+    /// Rules behind one that always answers, counted from 1.
+    NeverAsked {
+        /// The rule that always answers.
+        before: usize,
+        /// The first that is never asked.
+        first: usize,
+        /// The last of them.
+        last: usize,
+        /// Whether one of them has a `when`.
+        conditions: bool,
+    },
+    /// The file has no routes.
+    NoRoutes,
+    /// A listener at the port of HTTPS without TLS; as it is written.
+    PlainHttps(String),
+    /// Another proxy's variable in a template.
+    Variable {
+        /// As it is written there.
+        written: String,
+        /// What is written here.
+        meant: String,
+    },
     /// No rule can answer on this listener.
     Unreached(String),
     /// An endpoint at a public address is spoken to in plain HTTP.
@@ -40,6 +62,28 @@ impl fmt::Display for WarningKind {
                  `no_route`; add a rule without `when` at the end",
                 Quoted(route)
             ),
+            Self::NeverAsked { before, first, last, conditions } => {
+                match first == last {
+                    true => write!(f, "rule {first} is never asked")?,
+                    false => write!(f, "rules {first} to {last} are never asked")?,
+                }
+                write!(f, ": rule {before} before has no `when`; ")?;
+                match conditions {
+                    true => write!(f, "put rule {before} last"),
+                    false => f.write_str("to share requests out write both addresses in one rule, `to: [ … ]`"),
+                }
+            }
+            Self::NoRoutes => write!(
+                f,
+                "there are no routes: every request gets 404 until one is written under `routes:` or registered by \
+                 `switchboard route add`"
+            ),
+            Self::PlainHttps(bind) => {
+                write!(f, "port 443 without `tls`: this speaks plain HTTP; write {{ bind: {bind}, tls: auto }}")
+            }
+            Self::Variable { written, meant } => {
+                write!(f, "`{written}` is sent as it stands; the fact is {meant}")
+            }
             Self::Unreached(name) => {
                 write!(f, "no rule can answer on the listener {}: each asks for another one", Quoted(name))
             }

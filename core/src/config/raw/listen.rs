@@ -4,7 +4,7 @@ use super::{Fields, Walk, policy, tls};
 use crate::config::schema::{LISTENER, LISTENER_TIMEOUTS};
 use crate::config::text::{Mark, Node, Value};
 use crate::config::value::{address, fault};
-use crate::config::{Bind, ErrorKind, LimitScope, Listener, ProxyProtocol, Timeouts};
+use crate::config::{Bind, ErrorKind, LimitScope, Listener, ProxyProtocol, Timeouts, WarningKind};
 use std::net::IpAddr;
 
 /// How many listeners there may be: each is compared with every other, and each costs a socket per worker.
@@ -40,7 +40,9 @@ pub(super) fn listeners(walk: &mut Walk<'_>, node: Option<&Node>, timeouts: Time
 
 fn listener(walk: &mut Walk<'_>, node: &Node, timeouts: Timeouts) -> Option<Listener> {
     let Value::Map(_) = &node.value else {
-        return bind(walk, node).map(|(bind, name)| Listener { bind, name, ..Listener::default() });
+        let (bind, name) = bind(walk, node)?;
+        warn_plain(walk, node, &bind);
+        return Some(Listener { bind, name, ..Listener::default() });
     };
     let fields = walk.fields(node, &LISTENER)?;
     let proxy_protocol = fields.value("proxy_protocol").and_then(|node| proxy_protocol(walk, node));
@@ -52,6 +54,9 @@ fn listener(walk: &mut Walk<'_>, node: &Node, timeouts: Timeouts) -> Option<List
     let name = fields.value("name").and_then(|node| name(walk, node));
     let h2c = fields.value("h2c").and_then(|node| walk.switch(node)).unwrap_or(false);
     let (bind, text) = bound(walk, &fields)?;
+    if let (None, Some(node)) = (fields.entry("tls"), fields.value("bind")) {
+        warn_plain(walk, node, &bind);
+    }
     let name = name.unwrap_or(text);
     let policies = policy::level(walk, &fields, &LimitScope::Listener(name.clone())).policies();
     Some(Listener {
@@ -66,6 +71,16 @@ fn listener(walk: &mut Walk<'_>, node: &Node, timeouts: Timeouts) -> Option<List
         https_redirect: https_redirect.unwrap_or(true),
         h2c,
     })
+}
+
+/// Warns of a listener at the port of HTTPS that says nothing of TLS.
+fn warn_plain(walk: &mut Walk<'_>, node: &Node, bind: &Bind) {
+    if let Bind::Any(443) | Bind::Ip(_, 443) = bind {
+        let bind = super::written(node);
+        // A bracket would begin a list.
+        let bind = if bind.starts_with('[') { format!("\"{bind}\"") } else { bind };
+        walk.report.warn(node.at, WarningKind::PlainHttps(bind));
+    }
 }
 
 /// Reads the `timeouts:` of a listener over those of the file.

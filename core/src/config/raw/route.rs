@@ -87,13 +87,27 @@ fn route(walk: &mut Walk<'_>, entry: &Entry, key: &RouteKey, defaults: &Defaults
             true => items.iter().filter_map(|item| rule::long(walk, item, key, defaults, &mut also)).collect(),
         },
     };
-    warn_unanswered(walk, entry, key, &rules);
+    match (&node.value, rules.is_empty()) {
+        (Value::List(items), false) => warn_order(walk, items, entry, key),
+        (Value::Map(_), false) => warn_order(walk, std::slice::from_ref(node), entry, key),
+        (Value::List(_) | Value::Map(_) | Value::Scalar(_), _) => {}
+    }
     (rules, also)
 }
 
-fn warn_unanswered(walk: &mut Walk<'_>, entry: &Entry, key: &RouteKey, rules: &[Rule]) {
-    if rules.last().is_some_and(|rule| rule.when.is_some()) {
-        walk.report.warn(entry.key_at, WarningKind::NothingAnswers(key.to_string()));
+/// Warns of rules behind one that always answers, and of a route that doesn't always answer. It looks at what is written:
+/// a `when` that can't be read is one.
+fn warn_order(walk: &mut Walk<'_>, items: &[Node], entry: &Entry, key: &RouteKey) {
+    let asks = |item: &Node| matches!(&item.value, Value::Map(map) if map.entries.iter().any(|one| one.key == "when"));
+    let Some(always) = items.iter().position(|item| !asks(item)) else {
+        return walk.report.warn(entry.key_at, WarningKind::NothingAnswers(key.to_string()));
+    };
+    // A list of addresses is one rule; one with both is refused elsewhere.
+    let rules = items.iter().all(|item| matches!(item.value, Value::Map(_)));
+    if let (Some(item), true) = (items.get(always + 1), rules) {
+        let conditions = items.iter().skip(always + 1).any(asks);
+        let kind = WarningKind::NeverAsked { before: always + 1, first: always + 2, last: items.len(), conditions };
+        walk.report.warn(item.at, kind);
     }
 }
 

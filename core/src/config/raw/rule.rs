@@ -197,7 +197,7 @@ fn redirect(walk: &mut Walk<'_>, node: &Node, status: Option<&Entry>) -> Option<
             _ => fault(WHAT, "write 301, 302, 303, 307 or 308"),
         }),
     };
-    let to = walk.value(node, "a text with facts", location);
+    let to = walk.template(node, "a text with facts", 0, location);
     Some(Action::Redirect { to: to?, status: status? })
 }
 

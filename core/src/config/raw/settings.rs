@@ -11,7 +11,7 @@ use crate::config::text::{Map, Node, Value};
 use crate::config::value::{amount, fault, network};
 use crate::config::{
     AccessLog, Cidr, Config, Drain, ErrorKind, Forwarded, LimitScope, Limits, Log, LogFormat, LogLevel, LogSink,
-    Memory, Timeouts,
+    Memory, Timeouts, WarningKind,
 };
 use std::path::PathBuf;
 
@@ -42,6 +42,9 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> (Config, Context) {
     walk.orders_freely = acme.ask.is_none() && listeners.iter().any(|(_, listener)| listener.orders_certificates());
     let routes = at("routes").map(|node| route::routes(walk, node, &defaults)).unwrap_or_default();
     route::warn_unreached(walk, &listeners, &routes);
+    if at("routes").is_none_or(|node| matches!(&node.value, Value::Map(map) if map.entries.is_empty())) {
+        walk.report.warn(root.at, WarningKind::NoRoutes);
+    }
     let unrouted = defaults.policies.unrouted();
     let context = walk.context(defaults);
     let config = Config {

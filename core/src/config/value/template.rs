@@ -74,6 +74,10 @@ fn fact(name: &str, groups: usize) -> Read<Fact> {
             Ok(_) | Err(_) => fault(WHAT, format!("the expression has the groups {{1}} to {{{groups}}}")),
         };
     }
+    // Its name in another proxy may be near to that of another fact here.
+    if let Some(meant) = super::foreign::fact(name) {
+        return fault(WHAT, format!("there is no fact `{{{name}}}`; did you mean `{meant}`?"));
+    }
     match nearest(name, PLAIN.iter().map(|(plain, _)| *plain)) {
         Some(meant) => fault(WHAT, format!("there is no fact `{{{name}}}`; did you mean `{{{meant}}}`?")),
         None => fault(

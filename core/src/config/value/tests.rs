@@ -202,6 +202,7 @@ fn templates() {
     check("https://example.com{uri}", 2);
     check("{scheme}://{host}:{port}{path}?{query}", 8);
     check("{header.X-Id}{cookie.sid}{client_ip}{request_id}", 4);
+    assert!(mend(template("{request_uri}")).contains("`{uri}`"), "{}", mend(template("{request_uri}")));
     let refuse = |text, words: &str| assert!(mend(template(text)).contains(words), "{text}: {}", mend(template(text)));
     refuse("{hots}", "did you mean `{host}`");
     refuse("{nothing_like_it}", "there are {host}");

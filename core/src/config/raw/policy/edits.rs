@@ -40,7 +40,7 @@ fn headers(walk: &mut Walk<'_>, node: &Node, way: Way) -> Edits {
                 walk.report.error(entry.key_at, ErrorKind::Misplaced { key: entry.key.clone(), mend });
                 continue;
             }
-            if let Some(value) = walk.value(&entry.value, "a text with facts", template::template) {
+            if let Some(value) = walk.template(&entry.value, "a text with facts", 0, template::template) {
                 insert(walk, &mut edits, name, kind(value), entry);
             }
         }
@@ -49,7 +49,7 @@ fn headers(walk: &mut Walk<'_>, node: &Node, way: Way) -> Edits {
         for entry in &map.entries {
             let Some(name) = checked(walk, entry, &entry.key, way) else { continue };
             let values = condition::many(walk, Some(&entry.value), |walk, node| {
-                walk.value(node, "a text with facts", template::template)
+                walk.template(node, "a text with facts", 0, template::template)
             });
             insert(walk, &mut edits, name, HeaderEdit::Add(values), entry);
         }
@@ -157,7 +157,7 @@ pub(super) fn rewrite(walk: &mut Walk<'_>, node: &Node) -> Option<Rewrite> {
     };
     let regex = condition::regex(walk, regex)?;
     let groups = crate::config::value::regex(&regex).map_or(0, |regex| regex.captures_len() - 1);
-    let to = walk.value(to, "a new path", |text| {
+    let to = walk.template(to, "a new path", groups, |text| {
         let template = template::with_groups(text, groups)?;
         match template.parts.first() {
             Some(TemplatePart::Literal(start)) if !start.starts_with('/') => {
@@ -176,7 +176,7 @@ pub(super) fn query(walk: &mut Walk<'_>, node: &Node) -> QueryEdits {
     let Some(fields) = walk.fields(node, &QUERY_EDITS) else { return edits };
     if let Some(map) = fields.value("set").and_then(|node| walk.map(node, "values by name")) {
         for entry in &map.entries {
-            let value = walk.value(&entry.value, "a text with facts", template::template);
+            let value = walk.template(&entry.value, "a text with facts", 0, template::template);
             edits.set.extend(value.map(|value| (entry.key.clone(), value)));
         }
     }
