@@ -15,6 +15,7 @@ use command::Ready;
 use proxy::Proxy;
 use session::Session;
 
+use crate::cli::file;
 use crate::cli::paint::Paint;
 
 /// What `dev` takes.
@@ -23,7 +24,7 @@ pub struct Options {
     /// The name: `shop` is shop.localhost. By default the folder and the branch that is checked out in it
     name: Option<String>,
     /// The configuration of the proxy to use; by default the one that this user's background proxy has
-    #[arg(short = 'c', long = "config", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    #[arg(short = 'c', long = "config", value_name = "FILE", value_hint = clap::ValueHint::FilePath, value_parser = file)]
     config: Option<PathBuf>,
     /// The state directory of the proxy to use
     #[arg(long, value_name = "DIR", conflicts_with = "config", value_hint = clap::ValueHint::DirPath)]

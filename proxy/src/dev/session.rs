@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -22,6 +23,9 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// How long a server may take to end before it is made to.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How the owner of a route of ours begins.
+const OWNER: &str = "dev ";
 
 /// When a server that doesn't answer is spoken of.
 const SLOW: Duration = Duration::from_secs(15);
@@ -49,6 +53,7 @@ impl Session {
     pub(super) async fn run(self) -> Result<u8, String> {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+        self.claim().await?;
         let mut child = self.start()?;
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -75,7 +80,7 @@ impl Session {
                 Some(at) if at.elapsed() >= TTL / 3 => named = Some(self.renew().unwrap_or_else(Instant::now)),
                 Some(_) => {}
                 None if answers(self.ready.port).await => {
-                    if let Err(error) = self.register() {
+                    if let Err(error) = self.claim().await.and_then(|()| self.register()) {
                         tell(&child, Signal::TERM);
                         let _ = child.wait();
                         return Err(error);
@@ -112,6 +117,17 @@ impl Session {
             io::ErrorKind::NotFound => format!("there is no command `{program}`; is it installed, and in PATH?"),
             _ => format!("cannot run `{program}`: {error}"),
         })
+    }
+
+    /// Refuses a name that leads to the server of another `dev`, as long as somebody listens there: whoever began it would
+    /// see the pages of this one.
+    async fn claim(&self) -> Result<(), String> {
+        let Ok(answer) = self.proxy.ask("GET", &self.target(), None) else { return Ok(()) };
+        let Some(port) = dev_port(&answer.json()).filter(|port| *port != self.ready.port) else { return Ok(()) };
+        if !answers(port).await {
+            return Ok(());
+        }
+        Err(format!("{} leads to port {port} of another `dev`; choose a name: `switchboard dev NAME -- …`", self.host))
     }
 
     /// Gives the server its name.
@@ -166,12 +182,18 @@ impl Session {
     }
 
     fn owner(&self) -> String {
-        format!("dev {}", self.directory.display())
+        format!("{OWNER}{}", self.directory.display())
     }
 
     fn say(&self, text: &str) {
         let _ = writeln!(io::stderr(), "{} {text}", self.paint.dim("switchboard"));
     }
+}
+
+/// The port that a `dev` has given a name to; `None` for any other route.
+fn dev_port(shown: &Value) -> Option<u16> {
+    shown.get("owner")?.as_str()?.strip_prefix(OWNER)?;
+    shown.get("route")?.get("to")?.as_str()?.strip_prefix(':')?.parse().ok()
 }
 
 /// Whether somebody accepts on this port, on either loopback address.

@@ -161,6 +161,18 @@ fn a_name_goes_with_its_server_and_the_other_never_blinks() {
 }
 
 #[test]
+fn a_name_that_another_has_is_refused() {
+    let Some(judge) = websocket_judge("dev servers: one name twice") else { return };
+    let place = Place::new(judge);
+    let first = place.dev("shop", &["node", "backend.cjs", "first"]);
+    let at = first.address();
+    let mut second = place.dev("shop", &["node", "backend.cjs", "second"]);
+    assert_eq!(poll("dev to end", || second.child.try_wait().unwrap()).code(), Some(1), "{}", second.said());
+    poll("the cause", || second.said().contains("of another `dev`; choose a name").then_some(()));
+    assert!(get(at, "shop.localhost", "/").text().starts_with("http-first"), "the first keeps its name");
+}
+
+#[test]
 fn a_server_that_fails_ends_with_its_own_code() {
     let Some(judge) = websocket_judge("dev servers: exit codes") else { return };
     let place = Place::new(judge);
