@@ -60,6 +60,7 @@ enum Command {
                       It reads the configuration and asks no proxy. Exit code 0 if a rule answers, 1 if none does or the \
                       request is refused."
     )]
+    #[command(mut_arg("config", |argument| argument.help("The configuration; by default ./switchboard.yaml")))]
     Explain(explain::Options),
     /// Asks the running proxy to read its configuration again
     #[command(
@@ -140,8 +141,17 @@ enum Command {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConfigFile {
     /// The configuration; by default ./switchboard.yaml
-    #[arg(short = 'c', long = "config", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    #[arg(short = 'c', long = "config", value_name = "FILE", value_hint = clap::ValueHint::FilePath, value_parser = file)]
     path: Option<PathBuf>,
+}
+
+/// The path of a file; that it is there is said by whoever reads it.
+pub(crate) fn file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.is_dir() {
+        true => Err(format!("it is a directory; write {}", path.join("switchboard.yaml").display())),
+        false => Ok(path),
+    }
 }
 
 impl ConfigFile {

@@ -32,6 +32,9 @@ const HEAD: Duration = Duration::from_secs(10);
 /// How long a connection may live. Streams of events (`/v1/events`) begin anew by themselves.
 const LIFE: Duration = Duration::from_hours(1);
 
+/// What to do where the address is taken.
+const MEND: &str = "Stop it, choose another port by `admin: 127.0.0.1:PORT`, or write `admin: off`";
+
 /// What a head may take, in bytes and in lines.
 const BUFFER: usize = 64 << 10;
 const FIELDS: usize = 64;
@@ -106,7 +109,13 @@ impl Drop for Unix {
 pub(super) fn bind_tcp(address: SocketAddr) -> Result<std::net::TcpListener, String> {
     let told = |error: io::Error| match holder::of(address).into_iter().flatten().next() {
         Some(holder) if error.kind() == io::ErrorKind::AddrInUse => {
-            format!("cannot listen on {address} for the admin plane: {} (process {}) has it", holder.name, holder.pid)
+            format!(
+                "cannot listen on {address} for the admin plane: {} (process {}) has it. {MEND}",
+                holder.name, holder.pid
+            )
+        }
+        _ if error.kind() == io::ErrorKind::AddrInUse => {
+            format!("cannot listen on {address} for the admin plane: another process has it. {MEND}")
         }
         Some(_) | None => format!("cannot listen on {address} for the admin plane: {error}"),
     };

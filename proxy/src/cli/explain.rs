@@ -218,7 +218,9 @@ fn port(listener: &Listener, url: &Url) -> Option<u16> {
 /// What the answer leaves out of account.
 fn notes(config: &Config, question: &Question) -> Vec<String> {
     let mut notes = Vec::new();
-    if question.url.is_secure() {
+    if question.url.is_secure() && config.listeners.iter().all(|listener| listener.tls.is_none()) {
+        notes.push("no listener decrypts; a client gets no handshake here. Give one `tls`".to_owned());
+    } else if question.url.is_secure() {
         notes.push(
             "this is what becomes of the request behind the handshake; `check` looks at certificates.".to_owned(),
         );

@@ -18,8 +18,11 @@ const NEEDS_TOKEN: &str =
 /// Names a running proxy: by its address or socket, its state directory, its configuration, or as this user's.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Which {
-    /// The configuration; by default ./switchboard.yaml
-    #[arg(short = 'c', long = "config", value_name = "FILE", value_hint = clap::ValueHint::FilePath, global = true)]
+    /// Says where the proxy is, which reads the file that it was started with; by default ./switchboard.yaml
+    #[arg(
+        short = 'c', long = "config", value_name = "FILE", value_hint = clap::ValueHint::FilePath, global = true,
+        value_parser = super::file
+    )]
     config: Option<PathBuf>,
     /// The proxy's state directory, with its control socket and its token; by default what the configuration says
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, global = true)]

@@ -16,7 +16,15 @@ pub struct StateLock(#[expect(dead_code, reason = "the lock lives as long as the
 /// # Errors
 /// In words, naming the holder where another proxy has it.
 pub fn lock(directory: &Path) -> Result<StateLock, String> {
-    let told = |error: io::Error| format!("state_dir {}: {error}", directory.display());
+    let told = |error: io::Error| {
+        let mend = match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                ". Give this user the directory, or name another with `state_dir:`"
+            }
+            _ => "",
+        };
+        format!("state_dir {}: {error}{mend}", directory.display())
+    };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(told)?;
     let path = directory.join("lock");
     let mut file =

@@ -48,6 +48,23 @@ fn check_gives_all_errors_with_their_places() {
 }
 
 #[test]
+fn a_directory_is_no_configuration() {
+    let dir = TempDir::new();
+    let output = run(dir.path(), &["check", "-c", "."]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("it is a directory; write ./switchboard.yaml"), "{}", said(&output));
+}
+
+#[test]
+fn commands_to_a_running_proxy_say_what_the_file_is_for() {
+    let dir = TempDir::new();
+    for command in ["reload", "drain", "purge", "top"] {
+        let help = run(dir.path(), &[command, "--help"]);
+        assert!(said(&help).contains("Says where the proxy is"), "{command}: {}", said(&help));
+    }
+}
+
+#[test]
 fn check_of_a_good_file() {
     let dir = TempDir::new();
     dir.write("switchboard.yaml", "listen: 127.0.0.1:0\nroutes:\n  a.test: :3001\n");
@@ -156,6 +173,23 @@ fn without_a_file_it_says_so() {
     let here = dir.path().canonicalize().unwrap();
     let expect = format!("no switchboard.yaml in {}: no routes yet; name a file with -c, or", here.display());
     assert!(said(&output).contains(&expect), "{}", said(&output));
+}
+
+#[test]
+fn what_keeps_it_from_starting_names_a_mend() {
+    let dir = TempDir::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let state = dir.file("state");
+    let text = format!("listen: 127.0.0.1:0\nadmin: {address}\nstate_dir: {}\n", state.display());
+    dir.write("switchboard.yaml", &text);
+    let output = run(dir.path(), &["run"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("choose another port by `admin: 127.0.0.1:PORT`"), "{}", said(&output));
+    assert!(!said(&output).contains("os error"), "{}", said(&output));
+    dir.write("switchboard.yaml", "listen: 127.0.0.1:0\nstate_dir: /proc/switchboard\n");
+    let output = run(dir.path(), &["run"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
 }
 
 #[test]

@@ -104,4 +104,8 @@ fn try_shows_what_each_endpoint_says_to_a_handshake() {
     assert_eq!(code, Some(0), "{text}");
     let (code, text) = ask(&agrees.address(), "http://t.test/room");
     assert!(code == Some(1) && text.contains("no WebSocket handshake"), "{text}");
+    dir.write("sb.yaml", "routes: { t.test: { respond: hello } }\n");
+    let output = run(dir.path(), &["explain", "-c", "sb.yaml", "--try", "ws://t.test/"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("nothing: this route answers by itself"), "{text}");
 }

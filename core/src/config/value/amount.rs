@@ -81,6 +81,16 @@ pub(in crate::config) fn size(text: &str) -> Read<u64> {
     }
 }
 
+/// A size as the configuration writes it, in the largest unit that gives it whole.
+#[must_use]
+pub fn size_text(bytes: u64) -> String {
+    // By 1024 first: that is what limits are mostly made of.
+    let (binary, decimal): (Vec<_>, Vec<_>) = SIZES.iter().rev().partition(|(name, _)| name.contains('i'));
+    let whole = |(_, factor): &&&(&str, u64)| bytes > 0 && bytes.is_multiple_of(*factor);
+    let unit = binary.iter().chain(&decimal).find(whole);
+    unit.map_or_else(|| format!("{bytes}B"), |(name, factor)| format!("{}{name}", bytes / factor))
+}
+
 fn wrong_size_unit(digits: &str, unit: &str) -> String {
     let unit = unit.trim();
     let same = SIZES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
@@ -126,6 +136,11 @@ pub(in crate::config) fn rate(text: &str) -> Read<(u32, Duration)> {
     let Some((digits, unit)) = text.split_once('/') else {
         return fault(WHAT, "write a number and a time, such as 50/s, 1000/min or 100/h");
     };
+    // nginx counts requests.
+    if let Some(count) = digits.strip_suffix('r').filter(|count| is_digits(count)) {
+        let unit = if unit == "m" { "min" } else { unit };
+        return fault(WHAT, format!("write {count}/{unit}"));
+    }
     let seconds = match unit {
         "s" => 1,
         "min" => 60,

@@ -1,7 +1,7 @@
 //! Tables of values: what each text means, and what is refused.
 
 use super::address::{address, bind};
-use super::amount::{byte_rate, count, duration, means_none, size};
+use super::amount::{byte_rate, count, duration, means_none, size, size_text};
 use super::host::{key, path, pattern};
 use super::network::cidr;
 use super::template::{template, with_groups};
@@ -50,6 +50,9 @@ fn sizes_and_rates() {
     check("64KiB", 65536);
     check("10MB", 10_000_000);
     check("1TiB", 1 << 40);
+    for text in ["32769B", "64KiB", "100MiB", "10MB", "1TiB", "0B"] {
+        assert_eq!(size(text).map(size_text).as_deref(), Ok(text));
+    }
     let refuse = |text, words: &str| assert!(mend(size(text)).contains(words), "{text}: {}", mend(size(text)));
     refuse("1024", "1024B");
     refuse("10mb", "write 10MB");

@@ -29,7 +29,10 @@ pub(super) fn attempt(
 ) -> Result<(String, bool), String> {
     let mut text = format!("\n{}\n", paint.bold("Tried"));
     let (Some(head), Some(upstream), Some(rule)) = (&told.handshake, told.upstream, told.rule) else {
-        text.push_str("  nothing: the request is no WebSocket handshake that goes to an upstream\n");
+        text.push_str(match (told.rule, told.upstream) {
+            (Some(_), None) => "  nothing: this route answers by itself, and asks no endpoint\n",
+            (Some(_) | None, _) => "  nothing: the request is no WebSocket handshake that goes to an upstream\n",
+        });
         return Ok((text, false));
     };
     let rule = snapshot.rule(rule);

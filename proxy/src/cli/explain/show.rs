@@ -190,7 +190,8 @@ impl Page<'_> {
             return;
         }
         self.title("Policies, in this order");
-        let sizes = rule.max_body.map(|most| ("max_body", format!("{most} bytes, else 413")));
+        let sizes =
+            rule.max_body.map(|most| ("max_body", format!("{}, else 413", switchboard_core::config::size_text(most))));
         let steps: Vec<Step> = sizes.into_iter().chain(up).chain(down).collect();
         let width = steps.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
         for (name, words) in steps {

@@ -101,7 +101,7 @@ fn what_is_dropped_is_counted_and_said_once() {
     }
     drop(trusting.connect());
     let said = |proxy: &Proxy, why: &str| {
-        let line = format!("connections to listener default are dropped: 127.0.0.1 {why}");
+        let line = format!("connections to listener 127.0.0.1:0 are dropped: 127.0.0.1 {why}");
         proxy.wait_log(&line);
         assert_eq!(
             proxy.log().iter().filter(|l| l.contains(&line) && l.contains("WARN")).count(),
