@@ -178,8 +178,10 @@ pub enum ErrorKind {
         within: &'static str,
         /// What was probably meant.
         meant: Option<&'static str>,
-        /// The keys that may stand there.
+        /// The keys that may stand there, or the nearest of them.
         known: Vec<&'static str>,
+        /// Whether those are all.
+        all: bool,
     },
     /// A key that belongs elsewhere.
     Misplaced {
@@ -269,11 +271,19 @@ impl fmt::Display for ErrorKind {
             Self::DuplicateListener { what, first } => {
                 write!(f, "{} is taken by the listener at {first}", Quoted(what))
             }
-            Self::UnknownKey { key, within, meant: Some(meant), known: _ } => {
+            Self::UnknownKey { key, within, meant: Some(meant), .. } => {
                 write!(f, "{} is not a key of {within}; did you mean `{meant}`?", Quoted(key))
             }
-            Self::UnknownKey { key, within, meant: None, known } => {
-                write!(f, "{} is not a key of {within}; its keys are {}", Quoted(key), known.join(", "))
+            Self::UnknownKey { key, within, meant: None, known, all } => {
+                let known = known.join(", ");
+                match all {
+                    true => write!(f, "{} is not a key of {within}; its keys are {known}", Quoted(key)),
+                    false => write!(
+                        f,
+                        "{} is not a key of {within}; the nearest are {known}; docs/configuration.md has them all",
+                        Quoted(key)
+                    ),
+                }
             }
             Self::Misplaced { key, mend } => write!(f, "{} {mend}", Quoted(key)),
             Self::Shape { expected, found, mend } if mend.is_empty() => write!(f, "expected {expected}, found {found}"),

@@ -32,8 +32,8 @@ mod websocket;
 mod words;
 
 use super::report::Report;
-use super::schema::{Object, Status};
-use super::suggest::nearest;
+use super::schema::{self, Object, Status};
+use super::suggest::{self, nearest};
 use super::text::{Entry, Map, Mark, Node, Value};
 use super::value::{Fault, Read, foreign};
 use super::{Cidr, Config, ErrorKind, Redis, Source, Template, Upstream, WarningKind};
@@ -42,6 +42,10 @@ use std::sync::Arc;
 
 /// How many unknown names get a "did you mean": each is compared with every known one.
 const MOST_SUGGESTIONS: usize = 200;
+
+/// An unknown key is answered by all keys where there are no more than this, which fit on a line or two; else by a few.
+const MOST_KEYS: usize = 15;
+const NEAR_KEYS: usize = 5;
 
 /// Everything that the readers share.
 pub(super) struct Walk<'a> {
@@ -171,7 +175,10 @@ impl<'a> Walk<'a> {
 
     /// Reads a mapping with the keys of an object; reports those that can't stand there.
     fn fields<'n>(&mut self, node: &'n Node, object: &'static Object) -> Option<Fields<'n>> {
-        let map = self.map(node, object.what)?;
+        let Value::Map(map) = &node.value else {
+            self.no_mapping(node, object);
+            return None;
+        };
         for entry in map.entries.iter().filter(|entry| entry.value.is_empty()) {
             if object.built().any(|key| key == entry.key) {
                 self.no_value(entry);
@@ -201,6 +208,19 @@ impl<'a> Walk<'a> {
         fields
     }
 
+    /// Reports what stands where a mapping with the keys of an object was expected, with an example of one.
+    fn no_mapping(&mut self, node: &Node, object: &'static Object) {
+        let words = schema::example(object.name);
+        match (&node.value, words) {
+            // A slip in its form is worth more than an example.
+            (Value::Scalar(scalar), Some(example)) if !scalar.text.contains(':') => {
+                let found = if scalar.text.is_empty() { "nothing" } else { "a text" };
+                self.report.error(node.at, ErrorKind::Shape { expected: object.what, found, mend: example.to_owned() });
+            }
+            (Value::Scalar(_) | Value::List(_) | Value::Map(_), _) => self.shape(node, object.what),
+        }
+    }
+
     fn no_value(&mut self, entry: &Entry) {
         let kind =
             ErrorKind::Misplaced { key: entry.key.clone(), mend: "has no value; write one, or leave the key out" };
@@ -214,13 +234,16 @@ impl<'a> Walk<'a> {
             return self.report.error(entry.key_at, ErrorKind::Syntax(words));
         }
         let names = object.keys.iter().filter(|key| !matches!(key.status, Status::Elsewhere(_))).map(|key| key.name);
-        let meant = if self.may_suggest() { nearest(&entry.key, names) } else { None };
-        let kind = ErrorKind::UnknownKey {
-            key: entry.key.clone(),
-            within: object.what,
-            meant,
-            known: object.built().collect(),
-        };
+        let guess = self.may_suggest();
+        let meant = if guess { nearest(&entry.key, names) } else { None };
+        let mut known: Vec<&'static str> = object.built().collect();
+        let all = known.len() <= MOST_KEYS;
+        match (all, guess) {
+            (true, _) => {}
+            (false, true) => known = suggest::near(&entry.key, known, NEAR_KEYS),
+            (false, false) => known.truncate(NEAR_KEYS),
+        }
+        let kind = ErrorKind::UnknownKey { key: entry.key.clone(), within: object.what, meant, known, all };
         self.report.error(entry.key_at, kind);
     }
 

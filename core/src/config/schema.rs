@@ -115,6 +115,27 @@ impl Object {
     }
 }
 
+/// What a mapping that people give a text instead looks like, by the name of its object.
+pub(super) fn example(object: &str) -> Option<&'static str> {
+    Some(match object {
+        "rate_limit" => "`rate_limit` is a mapping: {rate: 10/s}",
+        "concurrency" => "`concurrency` is a mapping: {max: 100}",
+        "websocket" => "WebSockets pass without it; `websocket` is a mapping of what bounds them: {max_age: 24h}",
+        "sse" => "event streams pass without it; `sse` is a mapping of what bounds them: {max_streams: 1000}",
+        "cors" => "`cors` is a mapping: {origins: [https://app.example.com]}",
+        "sticky" => "`sticky` is a mapping: {cookie: session}",
+        "rule_timeouts" | "timeouts" => "`timeouts` is a mapping: {first_byte: 30s}",
+        "drain" => "`drain` is a mapping: {http: 30s}",
+        "limits" => "`limits` is a mapping: {head: 64KiB}",
+        "pool" => "`pool` is a mapping: {idle: 128}",
+        "outlier" => "`outlier` is a mapping of what ejects an endpoint: {failures: 5}",
+        "header_edits" => "it is a mapping: {set: {x-name: value}}",
+        "condition" => "`when` is a mapping: {methods: [GET]}",
+        "listener_tls" => "write auto, passthrough, or {certificates: [{cert: a.pem, key: a.key}]}",
+        _ => return None,
+    })
+}
+
 const fn key(name: &'static str, kind: Kind, doc: &'static str) -> Key {
     Key { name, doc, kind, status: Status::Built }
 }

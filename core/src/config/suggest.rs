@@ -26,6 +26,21 @@ pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c s
     best.map(|(_, candidate)| candidate)
 }
 
+/// The `most` candidates that are nearest, however far that is; those that have the word in them, or are in it, first.
+pub(super) fn near<'c>(word: &str, candidates: Vec<&'c str>, most: usize) -> Vec<&'c str> {
+    let cut: String = word.chars().take(LONGEST).collect();
+    let mut ranked: Vec<(bool, usize, &str)> = candidates
+        .into_iter()
+        .map(|one| {
+            let within = one.split('_').any(|part| cut.contains(part)) || one.contains(&cut);
+            (!within, distance(&cut, one, LONGEST).unwrap_or(LONGEST), one)
+        })
+        .collect();
+    // Of equals the table's order counts: what is common stands first.
+    ranked.sort_by_key(|(without, distance, _)| (*without, *distance));
+    ranked.into_iter().map(|(_, _, one)| one).take(most).collect()
+}
+
 /// Letters to add, drop, replace or swap to turn one word into the other; `None` beyond `most`.
 fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
@@ -55,7 +70,7 @@ fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{near, nearest};
 
     #[test]
     fn finds_what_was_meant() {
@@ -73,5 +88,16 @@ mod tests {
         check("x", None);
         check("", None);
         check("backend", None);
+    }
+
+    #[test]
+    fn some_are_near() {
+        let known = vec!["request_headers", "when", "rate_limit", "cache", "response_headers"];
+        let check = |word, expect: [&str; 2]| assert_eq!(near(word, known.clone(), 2), expect, "{word}");
+        check("add_headers", ["request_headers", "response_headers"]);
+        check("limit", ["rate_limit", "when"]);
+        check("caching", ["cache", "when"]);
+        check("", ["when", "cache"]);
+        assert_eq!(near(&"x".repeat(10_000), known.clone(), 9).len(), 5);
     }
 }

@@ -23,10 +23,15 @@ pub(super) fn balance(walk: &mut Walk<'_>, node: &Node) -> Option<Balance> {
             ("least_requests", Balance::LeastRequests),
             ("peak_ewma", Balance::PeakEwma),
         ];
-        if let Value::Scalar(scalar) = &node.value
-            && matches!(scalar.text.as_str(), "hash" | "ip_hash" | "client_ip")
-        {
-            walk.wrong(node, "a way to balance", "say by what: {hash: client_ip}");
+        let written = super::written(node);
+        let mend = match written.as_str() {
+            "hash" | "ip_hash" | "client_ip" | "source" => Some("say by what: {hash: client_ip}"),
+            "least_conn" | "leastconn" | "least_connections" => Some("write least_requests; streams count"),
+            "roundrobin" | "rr" => Some("write round_robin"),
+            _ => None,
+        };
+        if let Some(mend) = mend {
+            walk.wrong(node, "a way to balance", mend);
             return None;
         }
         return walk.word(node, "a way to balance", &words);

@@ -105,7 +105,7 @@ fn protocol(walk: &mut Walk<'_>, node: &Node) -> Option<Protocol> {
 
 fn path(walk: &mut Walk<'_>, node: &Node) -> Option<PathMatch> {
     let Value::Map(_) = &node.value else {
-        return walk.value(node, "a path", host::path).map(PathMatch::Prefix);
+        return walk.value(node, "a path", prefix).map(PathMatch::Prefix);
     };
     let fields = walk.fields(node, &PATH_FORM)?;
     match (fields.value("exact"), fields.value("regex")) {
@@ -113,6 +113,14 @@ fn path(walk: &mut Walk<'_>, node: &Node) -> Option<PathMatch> {
         (None, Some(node)) => regex(walk, node).map(PathMatch::Regex),
         (None, None) => missing_form(walk, node, "write {exact: …} or {regex: '…'}"),
         (Some(_), Some(_)) => missing_form(walk, node, "write one of exact and regex; for either of them write a list"),
+    }
+}
+
+/// A path that others follow. An expression would be one that nobody ever asks for.
+fn prefix(text: &str) -> value::Read<String> {
+    match text.starts_with('^') || text.starts_with("~ ") || text.ends_with('$') || text.contains(".*") {
+        true => fault("a path", format!("an expression is written {{regex: '{}'}}", text.trim_start_matches("~ "))),
+        false => host::path(text),
     }
 }
 

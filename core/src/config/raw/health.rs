@@ -27,7 +27,13 @@ const OWN: [&str; 7] = [
 /// Reads `health:`; a text is a path.
 pub(super) fn health(walk: &mut Walk<'_>, node: &Node) -> Option<Health> {
     let Value::Map(_) = &node.value else {
-        return Some(Health { checks: vec![http(walk, node)?], ..Health::default() });
+        let mend = match super::written(node).as_str() {
+            "true" | "on" | "yes" => "write the path that is asked for, `health: /healthz`",
+            "false" | "off" | "no" => "leave `health` out: nobody is asked then",
+            _ => return Some(Health { checks: vec![http(walk, node)?], ..Health::default() }),
+        };
+        walk.wrong(node, "a path", mend);
+        return None;
     };
     let fields = walk.fields(node, &HEALTH)?;
     let mut health = Health::default();

@@ -71,6 +71,10 @@ fn strip(walk: &mut Walk<'_>, node: &Node, key: &RouteKey) -> Option<PathEdit> {
             }
             Some(PathEdit::Strip(key.path.clone()))
         }
+        // What others write for true: a path of that name is hardly meant.
+        Value::Scalar(scalar) if matches!(scalar.text.as_str(), "yes" | "Yes" | "True" | "TRUE" | "On") => {
+            walk.switch(node).map(|_| PathEdit::Keep)
+        }
         Value::Scalar(_) | Value::List(_) | Value::Map(_) => prefix(walk, node).map(PathEdit::Strip),
     }
 }

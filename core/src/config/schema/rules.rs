@@ -112,8 +112,24 @@ pub(in crate::config) static RULE: Object = Object {
         elsewhere("balance", "belongs to an upstream; name one under `upstreams:`"),
         elsewhere("pool", "belongs to an upstream; name one under `upstreams:`"),
         elsewhere("health", "belongs to an upstream; name one under `upstreams:`"),
+        elsewhere("proxy_pass", TO),
+        elsewhere("reverse_proxy", TO),
+        elsewhere("proxy", TO),
+        elsewhere("backend", TO),
+        elsewhere("upstream", TO),
+        elsewhere("service", TO),
+        elsewhere("server", TO),
+        elsewhere("match", "is written `when`"),
+        elsewhere("root", "is written `files`"),
+        elsewhere("file_server", "is written `files`"),
+        elsewhere("try_files", "is written `fallback: /index.html`, or `try: [files, to]`"),
+        elsewhere("return", "is written `respond` or `redirect`"),
+        elsewhere("gzip", "is written `compress`"),
+        elsewhere("encode", "is written `compress`"),
     ],
 };
+
+const TO: &str = "is written `to`";
 
 pub(super) const HOST: Key = key(
     "host",

@@ -73,7 +73,9 @@ pub(in crate::config) static FILE: Object = Object {
         key(
             "state_dir",
             Kind::Text,
-            "Where the control socket lives; default ~/.local/state/switchboard. Can't change by reload.",
+            "Where the control socket, token, certificates, cache and registered routes are kept; default \
+             $XDG_STATE_HOME/switchboard, else ~/.local/state/switchboard, without HOME /var/lib/switchboard. Can't change \
+             by reload.",
         ),
         key(
             "workers",
@@ -103,6 +105,16 @@ pub(in crate::config) static FILE: Object = Object {
         REDIS,
         elsewhere("max_body", "stands under `defaults:` or in a rule"),
         elsewhere("rules", "is written `routes`"),
+        elsewhere("server", "is written `routes`, by host and path"),
+        elsewhere("servers", "is written `routes`, by host and path"),
+        elsewhere("http", "is written `routes`, by host and path"),
+        elsewhere("frontend", "is written `listen` and `routes`"),
+        elsewhere("upstream", "is written `upstreams`"),
+        elsewhere("backend", "is written `upstreams`"),
+        elsewhere("backends", "is written `upstreams`"),
+        elsewhere("services", "is written `upstreams`"),
+        elsewhere("entrypoints", "is written `listen`"),
+        elsewhere("gzip", "is written `compress`, in a rule or under `defaults:`"),
     ],
 };
 
@@ -189,6 +201,11 @@ pub(in crate::config) static UPSTREAM: Object = Object {
         DEFAULT_ORIGIN,
         elsewhere("timeouts", "stands in a rule, under `defaults:` or for the whole file"),
         elsewhere("servers", "is written `endpoints`"),
+        elsewhere("server", "is written `endpoints`"),
+        elsewhere("policy", "is written `balance`"),
+        elsewhere("lb_policy", "is written `balance`"),
+        elsewhere("least_conn", "is written `balance: least_requests`"),
+        elsewhere("ip_hash", "is written `balance: {hash: client_ip}`"),
     ],
 };
 

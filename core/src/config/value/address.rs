@@ -1,6 +1,6 @@
 //! Addresses: where an endpoint is dialled, and where a listener binds.
 
-use super::{Read, amount, fault, host};
+use super::{Fault, Read, amount, fault, host};
 use crate::config::{Address, Bind, EndpointScheme};
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
@@ -102,11 +102,24 @@ pub(in crate::config) fn bind(text: &str) -> Read<Bind> {
         return fault(BIND, format!("write :{text} for all addresses, or 127.0.0.1:{text}"));
     }
     if let Some((scheme, rest)) = text.split_once("://") {
-        return fault(BIND, format!("a listener has no scheme; take `{scheme}://` away and write {rest}"));
+        let rest = rest.split('/').next().unwrap_or(rest);
+        let secure = scheme.eq_ignore_ascii_case("https");
+        let tls = if secure { ", and `tls: auto` beside it" } else { "" };
+        // What is left may not be a place to listen either: then its own mend is the one to give.
+        return match bind(rest) {
+            Ok(_) => fault(BIND, format!("a listener has no scheme; write {rest}{tls}")),
+            Err(Fault::Value { .. }) if !rest.contains(':') => {
+                fault(BIND, format!("a listener has no scheme; write :{}{tls}", if secure { 443 } else { 80 }))
+            }
+            Err(Fault::Value { mend, .. }) => fault(BIND, format!("a listener has no scheme; {mend}{tls}")),
+        };
     }
     let (name, port) = split(BIND, text)?;
     let Some(port) = port else {
-        return fault(BIND, format!("the port is missing; write {text}:80"));
+        return match ip(BIND, name)? {
+            Some(_) => fault(BIND, format!("the port is missing; write {text}:80")),
+            None => fault(BIND, "write a port, :80, or an address with one, 127.0.0.1:80"),
+        };
     };
     let port = port_number(BIND, port, 0)?;
     match name {
