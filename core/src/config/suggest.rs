@@ -95,9 +95,9 @@ mod tests {
         let known = vec!["request_headers", "when", "rate_limit", "cache", "response_headers"];
         let check = |word, expect: [&str; 2]| assert_eq!(near(word, known.clone(), 2), expect, "{word}");
         check("add_headers", ["request_headers", "response_headers"]);
-        check("limit", ["rate_limit", "when"]);
+        check("limit", ["rate_limit", "request_headers"]);
         check("caching", ["cache", "when"]);
-        check("", ["when", "cache"]);
+        check("", ["request_headers", "when"]);
         assert_eq!(near(&"x".repeat(10_000), known.clone(), 9).len(), 5);
     }
 }
