@@ -10,9 +10,6 @@ use crate::tunnel::GOODBYE;
 /// How often the remaining work is looked at.
 const STEP: Duration = Duration::from_millis(20);
 
-/// How long streams may take to end once all of them were told: a WebSocket's goodbye, and a second for its last bytes.
-const LAST_ENDS: Duration = GOODBYE.saturating_add(Duration::from_secs(1));
-
 /// How long logs may take to be written at the end.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -32,6 +29,8 @@ pub(crate) async fn drain(process: &Process, signals: &mut Signals) -> u8 {
     process.draining.store(true, Ordering::Relaxed);
     tracing::info!(open = process.admission.open(), "draining: no new connections, answers end theirs");
     tell(process, || Command::Drain);
+    // A goodbye has its time, but none that is longer than what its stream had: who is in a hurry stays so.
+    let last_ends = bounds.tunnels.min(GOODBYE) + Duration::from_secs(1);
     let start = Instant::now();
     let mut cut = false;
     let code = loop {
@@ -54,7 +53,7 @@ pub(crate) async fn drain(process: &Process, signals: &mut Signals) -> u8 {
         }
         // Requests have their own, shorter bound; a stream that is still allowed to go on keeps the process alive.
         let requests_over = elapsed >= bounds.http;
-        let streams_over = streams == 0 || elapsed >= bounds.tunnels + LAST_ENDS;
+        let streams_over = streams == 0 || elapsed >= bounds.tunnels + last_ends;
         if requests_over && streams_over {
             tracing::warn!(open, "the time to drain is over; what is left is cut");
             break 0;

@@ -92,7 +92,7 @@ fn a_goodbye_that_begins_last_has_its_time() {
                 let _ = wire.rest();
             }
         });
-        let more = "drain: { http: 100ms, tunnels: 200ms }\n";
+        let more = "drain: { http: 100ms, tunnels: 3s }\n";
         let Pair { mut proxy, origin: _origin } = Pair::with(workers, origin, more);
         let mut tunnel = proxy.connect();
         open(&mut tunnel, "t.test", "/ws");
