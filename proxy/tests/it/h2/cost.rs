@@ -52,9 +52,13 @@ fn costs_little(what: &str, origin: &Origin, further: &str, begins: u32, attack:
     let proxy = proxy(1, origin, further);
     let mut good = Good::new(&proxy);
     (0..QUIET).for_each(|_| good.ask());
-    let (rest, before) = (proxy.resident(), proxy.ticks());
-    (0..QUIET).for_each(|_| good.ask());
-    let each = (proxy.ticks() - before).max(1) as f64 / QUIET as f64;
+    let rest = proxy.resident();
+    let ordinary = |good: &mut Good| {
+        let before = proxy.ticks();
+        (0..QUIET).for_each(|_| good.ask());
+        (proxy.ticks() - before).max(1) as f64 / QUIET as f64
+    };
+    let each = ordinary(&mut good);
     let quiet = std::mem::take(&mut good.slowest);
     let mut storm = |rounds: usize| {
         let (mut peak, running, served) = (0, AtomicUsize::new(ATTACKERS), good.served);
@@ -76,6 +80,8 @@ fn costs_little(what: &str, origin: &Origin, further: &str, begins: u32, attack:
     let before = proxy.ticks();
     let (last, served) = storm(ROUNDS);
     let spent = proxy.ticks() - before;
+    // A request costs what it costs at this hour, too: others use the machine.
+    let (slowest, each) = (good.slowest, each.max(ordinary(&mut good)));
     // What the good client asked meanwhile is no attack.
     let requests = (spent as f64 / each - served as f64).max(0.0) / (ATTACKERS * ROUNDS) as f64;
     eprintln!(
@@ -84,7 +90,7 @@ fn costs_little(what: &str, origin: &Origin, further: &str, begins: u32, attack:
         (first - rest) / ATTACKERS as u64,
         last.saturating_sub(rest) / ATTACKERS as u64,
         each * 10_000.0,
-        good.slowest
+        slowest
     );
     assert!(first - rest <= KIB_EACH * ATTACKERS as u64, "{what}: {} KiB more", first - rest);
     assert!(last <= first + KIB_EACH * ATTACKERS as u64, "{what}: it grows from {first} to {last} KiB");
