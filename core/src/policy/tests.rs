@@ -95,6 +95,28 @@ fn case_075_every_value_of_a_field_is_judged() {
 }
 
 #[test]
+fn case_075_what_some_servers_read_is_judged() {
+    let cookie = |line| Request::get("h").with("Cookie", line);
+    for line in ["role=admin", "a=b; role =admin", "role=\"admin\"", "role= \"admin\""] {
+        refuses("deny: {cookies: {role: admin}}", &cookie(line), Reason::Denied);
+    }
+    passes("deny: {cookies: {role: admin}}", &cookie("role=user; other=\"admin\""));
+    passes("allow: {cookies: {role: user}}", &cookie("role=user"));
+    refuses("allow: {cookies: {role: user}}", &cookie("role=user; role =admin"), Reason::Denied);
+    let deny = "deny: {query: {role: admin}}";
+    for target in ["h/?role=admin", "h/?a=1;role=admin", "h/?a=1&b;role=%61dmin;c"] {
+        refuses(deny, &Request::get(target), Reason::Denied);
+    }
+    passes(deny, &Request::get("h/?a=role;b=admin"));
+    refuses("allow: {query: {role: user}}", &Request::get("h/?role=user&a;role=admin"), Reason::Denied);
+    let method = |method: &str| Request { method: method.to_owned(), ..Request::get("h") };
+    refuses("deny: {methods: DELETE}", &method("delete"), Reason::Denied);
+    refuses("allow: {methods: GET}", &method("get"), Reason::Denied);
+    refuses("deny: {not: {methods: GET}}", &method("get"), Reason::Denied);
+    passes("deny: {methods: DELETE}", &method("GET"));
+}
+
+#[test]
 fn case_122_an_encoded_slash_that_would_change_a_verdict() {
     let policies = "deny: {path: /a/admin}";
     refuses(policies, &Request::get("h/a/admin"), Reason::Denied);

@@ -146,7 +146,8 @@ impl Condition {
 
     fn check_values(&self, facts: &Facts<'_>, path: &[u8], of: Of) -> Result<(), Mismatch<'_>> {
         let mismatch = |part| Err(Mismatch(part));
-        if !self.methods.is_empty() && !self.methods.iter().any(|method| method.as_bytes() == facts.method) {
+        if !self.methods.is_empty() && !self.methods.iter().any(|method| of.is_method(method.as_bytes(), facts.method))
+        {
             return mismatch(Part::Method(&self.methods));
         }
         if let Some(listeners) = &self.listeners
@@ -174,12 +175,18 @@ impl Condition {
             return mismatch(Part::Header(*id, test));
         }
         let query = facts.destination.query().unwrap_or_default();
-        if let Some(test) = self.query.iter().find(|test| !test.meets(values::query(query, test.name.as_bytes()), of)) {
+        let judged = of.is_verdict();
+        if let Some(test) = self.query.iter().find(|test| {
+            let name = test.name.as_bytes();
+            let others = judged.then(|| values::query_by_semicolons(query, name));
+            !test.meets(values::query(query, name).chain(others.into_iter().flatten()), of)
+        }) {
             return mismatch(Part::Query(test));
         }
-        if let Some(test) =
-            self.cookies.iter().find(|test| !test.meets(values::cookie(facts, test.name.as_bytes()), of))
-        {
+        if let Some(test) = self.cookies.iter().find(|test| {
+            let readings = |value| std::iter::once(value).chain(values::unquoted(value).filter(|_| judged));
+            !test.meets(values::cookie(facts, test.name.as_bytes()).flat_map(readings), of)
+        }) {
             return mismatch(Part::Cookie(test));
         }
         if let Some(test) = self.share.as_ref().filter(|test| !test.holds(facts)) {
@@ -264,6 +271,22 @@ enum Of {
 }
 
 impl Of {
+    /// Whether something is forbidden by it: then whatever some server reads counts.
+    const fn is_verdict(self) -> bool {
+        match self {
+            Self::One => false,
+            Self::Any | Self::Every => true,
+        }
+    }
+
+    /// Whether a method is one of those that are meant. Some servers fold the case of `delete`, so `deny` does.
+    fn is_method(self, wanted: &[u8], method: &[u8]) -> bool {
+        match self {
+            Self::One | Self::Every => wanted == method,
+            Self::Any => wanted.eq_ignore_ascii_case(method),
+        }
+    }
+
     const fn within_not(self) -> Self {
         match self {
             Self::One => Self::One,

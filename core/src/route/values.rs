@@ -29,8 +29,21 @@ pub(crate) fn cookie<'a>(facts: &Facts<'a>, name: &'a [u8]) -> impl Iterator<Ite
         let pair = pair.trim_ascii();
         let equals = pair.iter().position(|&byte| byte == b'=')?;
         let (key, value) = pair.split_at(equals);
-        (key == name).then(|| value.get(1..).unwrap_or_default())
+        // What stands before the sign is trimmed by those who read cookies (RFC 6265 §5.2).
+        (key.trim_ascii_end() == name).then(|| value.get(1..).unwrap_or_default())
     })
+}
+
+/// What a value in quotes is for servers that take them off; `None` where there are none.
+pub(crate) fn unquoted(value: &[u8]) -> Option<&[u8]> {
+    value.trim_ascii().strip_prefix(b"\"")?.strip_suffix(b"\"")
+}
+
+/// The values of the query parameters with a name for servers to whom `;` parts them too, as HTML 4 had it; only from pairs
+/// that have one.
+pub(crate) fn query_by_semicolons<'a>(query: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = Cow<'a, [u8]>> + Clone {
+    let pairs = query.split(|&byte| byte == b'&').filter(|pair| pair.contains(&b';'));
+    pairs.flat_map(|pair| pair.split(|&byte| byte == b';')).flat_map(move |piece| self::query(piece, name))
 }
 
 /// The values of the query parameters with a name, both decoded as forms are: `+` is a space.
