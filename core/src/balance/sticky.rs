@@ -1,7 +1,8 @@
 //! Sessions that stay at their endpoint: a cookie that names it, signed so that nobody chooses for himself.
 //!
 //! The cookie's value is 32 bytes in base64url: a tag of the endpoint, the second in which it ends, and the first half
-//! of an HMAC-SHA256 over both and the scope. No address can be read from it. Time and key are arguments.
+//! of an HMAC-SHA256 over both and the scope. The tag is a hash that anybody could make of a guessed address, so it goes
+//! under a veil that takes the key to lift: no address can be read from it. Time and key are arguments.
 
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ const TAG: usize = 8;
 const END: usize = 8;
 const SIGNATURE: usize = 16;
 const WHOLE: usize = TAG + END + SIGNATURE;
+/// What an HMAC is made for, so that none can pass for another.
+const SIGNS: u8 = 0;
+const VEILS: u8 = 1;
 /// 32 bytes in base64 without padding.
 const TEXT: usize = 43;
 
@@ -116,8 +120,9 @@ impl Sticky {
         let mut whole = [0; WHOLE];
         whole[..TAG].copy_from_slice(tag);
         whole[TAG..TAG + END].copy_from_slice(&end);
-        let signature = self.sign(&whole[..TAG + END], key).finalize().into_bytes();
+        let signature = self.mac(SIGNS, &whole[..TAG + END], key).finalize().into_bytes();
         whole[TAG + END..].copy_from_slice(&signature[..SIGNATURE]);
+        self.veil(&mut whole, key);
         let mut text = [0; TEXT];
         // 32 bytes fill 43 characters exactly.
         let _ = URL_SAFE_NO_PAD.encode_slice(whole, &mut text);
@@ -137,22 +142,30 @@ impl Sticky {
     fn read(&self, value: &[u8], key: &Key, now: u64) -> Option<Bond> {
         let mut whole = [0; WHOLE];
         let length = (value.len() == TEXT).then(|| URL_SAFE_NO_PAD.decode_slice(value, &mut whole).ok())??;
+        self.veil(&mut whole, key);
         let (said, signature) = whole.get(..length)?.split_at_checked(TAG + END)?;
         // Compared in constant time.
-        self.sign(said, key).verify_truncated_left(signature).ok()?;
+        self.mac(SIGNS, said, key).verify_truncated_left(signature).ok()?;
         let (tag, end) = said.split_at_checked(TAG)?;
         let left = u64::from_be_bytes(end.try_into().ok()?).checked_sub(now).filter(|left| *left > 0)?;
         let place = self.tags.iter().position(|known| known == tag)?;
         Some(Bond { place, old: left < self.ttl.as_secs() / 2 })
     }
 
-    fn sign(&self, said: &[u8], key: &Key) -> Hmac<Sha256> {
+    /// Lays the veil over the tag, or lifts it. It is another one for each signature.
+    fn veil(&self, whole: &mut [u8; WHOLE], key: &Key) {
+        let veil = self.mac(VEILS, &whole[TAG + END..], key).finalize().into_bytes();
+        whole[..TAG].iter_mut().zip(veil).for_each(|(byte, by)| *byte ^= by);
+    }
+
+    /// An HMAC for one of two ends.
+    fn mac(&self, end: u8, said: &[u8], key: &Key) -> Hmac<Sha256> {
         // A key shorter than a block of the hash is filled up with zeros (RFC 2104 §2).
         let mut block = [0; 64];
         block[..32].copy_from_slice(&key.0);
         let mut mac = Hmac::<Sha256>::new(&block.into());
         mac.update(self.scope.as_bytes());
-        mac.update(&[0]);
+        mac.update(&[end]);
         mac.update(said);
         mac
     }
@@ -203,6 +216,19 @@ mod tests {
         let limits = HeadLimits::from(&config::Limits::default());
         assert_eq!(head.parse(&bytes, &limits), Ok(Progress::Complete));
         (head, bytes)
+    }
+
+    #[test]
+    fn no_address_can_be_guessed_from_it() {
+        let one = sticky("api", None, &["10.0.0.1:80", "10.0.0.2:80"]);
+        let bytes = |place| URL_SAFE_NO_PAD.decode(value(&one, place)).unwrap();
+        for (place, written) in ["10.0.0.1:80", "10.0.0.2:80"].into_iter().enumerate() {
+            assert_ne!(&bytes(place)[..TAG], hash(written.as_bytes()).to_be_bytes());
+        }
+        // Nor from two of one second: each has a veil of its own.
+        let apart = |one: &[u8], other: &[u8]| one.iter().zip(other).map(|(a, b)| a ^ b).collect::<Vec<u8>>();
+        let tags = ["10.0.0.1:80", "10.0.0.2:80"].map(|written| hash(written.as_bytes()).to_be_bytes());
+        assert_ne!(apart(&bytes(0)[..TAG], &bytes(1)[..TAG]), apart(&tags[0], &tags[1]));
     }
 
     fn value(sticky: &Sticky, place: usize) -> String {
