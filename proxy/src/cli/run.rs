@@ -41,6 +41,7 @@ pub(crate) fn run(options: &Options) -> Result<u8, String> {
         }
     };
     leave_no_core();
+    take_no_huge_pages();
     log::start(&config.log).map_err(|error| format!("log: {error}"))?;
     let ready = options.ready_fd.map(open_descriptor).transpose()?;
     start::run(Start { config, scope, path, picture, ready, names_hosts: false })
@@ -61,6 +62,13 @@ fn leave_no_core() {
     let limit = getrlimit(Resource::Core);
     // It may be refused, and then holds what the operator has set.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), ..limit });
+}
+
+/// Half of what an idle tunnel took was the rest of huge pages, and nothing got faster by them. Before the workers begin:
+/// what they allocate is what counts.
+fn take_no_huge_pages() {
+    // An old kernel may not know it.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// Reads a configuration, and prints what is wrong with it and what is probably not meant. `None` where it is refused.
