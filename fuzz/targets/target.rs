@@ -64,10 +64,17 @@ fuzz_target!(|bytes: &[u8]| {
     // An upstream that is one of ours sees the same.
     let authority = first.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
     let hosts = if host.is_empty() { vec![] } else { vec![authority.as_bytes()] };
-    let second = Destination::parse(method, forward, hosts, version).expect("what is forwarded is fine");
-    assert_eq!(second, first.clone().into_owned());
+    let second = Destination::parse(method, forward, hosts.iter().copied(), version).expect("what is forwarded is fine");
+    assert_eq!(views(&second), views(&first));
+    assert_eq!(second.with_empty_segments(), None, "nothing is left to merge");
     let rule = find(method, &first);
     assert_eq!(find(method, &second), rule);
+
+    // So does one behind a rule that keeps empty segments, and it may merge them or keep them in its turn.
+    if let Some(kept) = first.with_empty_segments() {
+        let third = Destination::parse(method, kept.forward(), hosts, version).expect("what is kept is fine");
+        assert_eq!(third, first, "{}", kept.forward().escape_ascii());
+    }
 
     // One that decodes slashes before it looks at the path comes to the same rule, or the request was refused.
     if let (Some(decoded), Ok(rule)) = (first.decoded_path(), rule) {
@@ -78,6 +85,11 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
 });
+
+/// All that an upstream, a route or a condition sees of it.
+fn views<'a>(of: &'a Destination<'_>) -> (&'a [u8], Option<u16>, &'a [u8], &'a [u8], &'a [u8], Option<&'a [u8]>) {
+    (of.host(), of.port(), of.forward(), of.raw_path(), of.path(), of.decoded_path())
+}
 
 /// The path as a target: what can't stand there is encoded.
 fn escaped(path: &[u8]) -> Vec<u8> {
