@@ -164,17 +164,17 @@ mod tests {
 
     #[test]
     fn by_what_a_service_may_have_known_a_user() {
-        let proof = |lines: &[(&str, &str)]| {
+        let evidence = |lines: &[(&str, &str)]| {
             let request = lines.iter().fold(Request::get("h"), |request, (name, value)| request.with(name, value));
             let mut who = Who::default();
             prove(&request.fields, &request.head, &mut who);
-            who.proof().to_vec()
+            who.evidence().to_vec()
         };
-        let ann = proof(&[("Cookie", "u=ann"), ("accept", "a")]);
-        assert_eq!(proof(&[("Cookie", "u=ann"), ("Last-Event-ID", "7"), ("sec-fetch-mode", "cors")]), ann);
+        let ann = evidence(&[("Cookie", "u=ann"), ("accept", "a")]);
+        assert_eq!(evidence(&[("Cookie", "u=ann"), ("Last-Event-ID", "7"), ("sec-fetch-mode", "cors")]), ann);
         for other in [("cookie", "u=bob"), ("cookie2", "u=ann"), ("authorization", "u=ann"), ("x-key", "1")] {
-            assert_ne!(proof(&[other, ("accept", "a")]), ann, "{other:?}");
+            assert_ne!(evidence(&[other, ("accept", "a")]), ann, "{other:?}");
         }
-        assert_ne!(proof(&[("cookie", "u=ann"), ("x-key", "1")]), ann);
+        assert_ne!(evidence(&[("cookie", "u=ann"), ("x-key", "1")]), ann);
     }
 }

@@ -1,4 +1,4 @@
-//! Who asks: what a request shows of itself, and what the proofs of a rule are made of.
+//! Who asks: what a request shows of itself, and what the ways of a rule to know it look at.
 //!
 //! Here is what can be decided on the spot. Passwords take their time and another service has to be asked, so the
 //! exchange does both between the two halves of the chain. Nothing here keeps a password.

@@ -8,47 +8,47 @@
 pub struct Who {
     /// Lines for the upstream, each with its CRLF.
     pub lines: Vec<u8>,
-    proof: Vec<u8>,
+    evidence: Vec<u8>,
 }
 
 impl Who {
     #[cfg(test)]
-    pub(crate) fn of(lines: &[u8], proof: &[&[u8]]) -> Self {
-        let mut who = Self { lines: lines.to_vec(), proof: Vec::new() };
-        who.prove(proof);
+    pub(crate) fn of(lines: &[u8], evidence: &[&[u8]]) -> Self {
+        let mut who = Self { lines: lines.to_vec(), evidence: Vec::new() };
+        who.prove(evidence);
         who
     }
 
     /// Forgets everybody.
     pub fn clear(&mut self) {
-        self.go_back(Mark { lines: 0, proof: 0 });
+        self.go_back(Mark { lines: 0, evidence: 0 });
     }
 
     /// Notes what a way has accepted; in parts with their lengths, so that no two notes read the same.
     pub(super) fn prove(&mut self, parts: &[&[u8]]) {
-        self.proof.extend_from_slice(&(parts.len() as u64).to_be_bytes());
+        self.evidence.extend_from_slice(&(parts.len() as u64).to_be_bytes());
         for part in parts {
-            self.proof.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            self.proof.extend_from_slice(part);
+            self.evidence.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            self.evidence.extend_from_slice(part);
         }
     }
 
     /// What the ways have accepted. Credentials may stand here as they came: nobody keeps it longer than the request.
     #[must_use]
-    pub fn proof(&self) -> &[u8] {
-        &self.proof
+    pub fn evidence(&self) -> &[u8] {
+        &self.evidence
     }
 
     /// How far it is written.
     #[must_use]
     pub const fn mark(&self) -> Mark {
-        Mark { lines: self.lines.len(), proof: self.proof.len() }
+        Mark { lines: self.lines.len(), evidence: self.evidence.len() }
     }
 
     /// Forgets what was written since: a way that fails in the end has found nobody.
     pub fn go_back(&mut self, mark: Mark) {
         self.lines.truncate(mark.lines);
-        self.proof.truncate(mark.proof);
+        self.evidence.truncate(mark.evidence);
     }
 }
 
@@ -56,5 +56,5 @@ impl Who {
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     lines: usize,
-    proof: usize,
+    evidence: usize,
 }

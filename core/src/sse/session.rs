@@ -49,8 +49,8 @@ pub fn session(asker: &Asker<'_>, key: &SessionKey) -> Option<SessionId> {
         SessionKey::Header(_) => all(Name::Cookie),
     };
     let mut digest = Sha256::new();
-    let (lines, proof) = who.map_or((&[][..], &[][..]), |who| (&who.lines, who.proof()));
-    for part in [value, &cookies, target, &all(Name::Host), &all(Name::Authorization), lines, proof, certificate] {
+    let (lines, evidence) = who.map_or((&[][..], &[][..]), |who| (&who.lines, who.evidence()));
+    for part in [value, &cookies, target, &all(Name::Host), &all(Name::Authorization), lines, evidence, certificate] {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part);
     }

@@ -145,22 +145,26 @@ fn a_token_is_no_subprotocol_upstream() {
 
 #[test]
 fn whose_a_token_is() {
-    let proof = |claims: serde_json::Value, token: &[u8]| {
+    let evidence = |claims: serde_json::Value, token: &[u8]| {
         let mut who = Who::default();
         prove(&Claims::new(claims), token, &mut who);
-        who.proof().to_vec()
+        who.evidence().to_vec()
     };
-    let ann = proof(serde_json::json!({"iss": "me", "sub": "ann"}), b"1");
-    assert_eq!(proof(serde_json::json!({"iss": "me", "sub": "ann", "exp": 9}), b"2"), ann, "a token that was renewed");
+    let ann = evidence(serde_json::json!({"iss": "me", "sub": "ann"}), b"1");
+    assert_eq!(
+        evidence(serde_json::json!({"iss": "me", "sub": "ann", "exp": 9}), b"2"),
+        ann,
+        "a token that was renewed"
+    );
     for claims in [
         serde_json::json!({"iss": "me", "sub": "bob"}),
         serde_json::json!({"iss": "you", "sub": "ann"}),
         serde_json::json!({"sub": "ann"}),
         serde_json::json!({"iss": "mea", "sub": "nn"}),
     ] {
-        assert_ne!(proof(claims.clone(), b"1"), ann, "{claims}");
+        assert_ne!(evidence(claims.clone(), b"1"), ann, "{claims}");
     }
     for nobody in [serde_json::json!({"iss": "me"}), serde_json::json!({"sub": ""}), serde_json::json!({"sub": {}})] {
-        assert_ne!(proof(nobody.clone(), b"1"), proof(nobody.clone(), b"2"), "{nobody}");
+        assert_ne!(evidence(nobody.clone(), b"1"), evidence(nobody.clone(), b"2"), "{nobody}");
     }
 }
