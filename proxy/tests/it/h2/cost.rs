@@ -46,6 +46,13 @@ impl Good {
     }
 }
 
+/// What a request of a client that behaves costs, in ticks.
+fn ordinary(proxy: &Proxy, good: &mut Good) -> f64 {
+    let before = proxy.ticks();
+    (0..QUIET).for_each(|_| good.ask());
+    (proxy.ticks() - before).max(1) as f64 / QUIET as f64
+}
+
 /// Lets attackers loose on a proxy, and holds what they cost against its quiet run. An attack begins so many requests.
 #[track_caller]
 fn costs_little(what: &str, origin: &Origin, further: &str, begins: u32, attack: impl Fn(&Proxy) + Sync) {
@@ -53,12 +60,7 @@ fn costs_little(what: &str, origin: &Origin, further: &str, begins: u32, attack:
     let mut good = Good::new(&proxy);
     (0..QUIET).for_each(|_| good.ask());
     let rest = proxy.resident();
-    let ordinary = |good: &mut Good| {
-        let before = proxy.ticks();
-        (0..QUIET).for_each(|_| good.ask());
-        (proxy.ticks() - before).max(1) as f64 / QUIET as f64
-    };
-    let each = ordinary(&mut good);
+    let each = ordinary(&proxy, &mut good);
     let quiet = std::mem::take(&mut good.slowest);
     let mut storm = |rounds: usize| {
         let (mut peak, running, served) = (0, AtomicUsize::new(ATTACKERS), good.served);
@@ -80,8 +82,12 @@ fn costs_little(what: &str, origin: &Origin, further: &str, begins: u32, attack:
     let before = proxy.ticks();
     let (last, served) = storm(ROUNDS);
     let spent = proxy.ticks() - before;
-    // A request costs what it costs at this hour, too: others use the machine.
-    let (slowest, each) = (good.slowest, each.max(ordinary(&mut good)));
+    // Others use the machine at one time more than at another: what a request costs at this hour counts too, but one of
+    // a proxy that nobody has attacked.
+    let spared = self::proxy(1, origin, further);
+    let mut other = Good::new(&spared);
+    (0..QUIET).for_each(|_| other.ask());
+    let each = each.max(ordinary(&spared, &mut other));
     // What the good client asked meanwhile is no attack.
     let requests = (spent as f64 / each - served as f64).max(0.0) / (ATTACKERS * ROUNDS) as f64;
     eprintln!(
@@ -90,7 +96,7 @@ fn costs_little(what: &str, origin: &Origin, further: &str, begins: u32, attack:
         (first - rest) / ATTACKERS as u64,
         last.saturating_sub(rest) / ATTACKERS as u64,
         each * 10_000.0,
-        slowest
+        good.slowest
     );
     assert!(first - rest <= KIB_EACH * ATTACKERS as u64, "{what}: {} KiB more", first - rest);
     assert!(last <= first + KIB_EACH * ATTACKERS as u64, "{what}: it grows from {first} to {last} KiB");
