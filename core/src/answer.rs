@@ -301,6 +301,7 @@ const fn retry_after(reason: Reason) -> Option<u32> {
         | Reason::UpgradeFailed
         | Reason::ResponseTimeout
         | Reason::NotCached
+        | Reason::Loop
         | Reason::ClientGone
         | Reason::MessageTooLong
         | Reason::FrameFault

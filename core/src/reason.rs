@@ -62,6 +62,8 @@ pub enum Reason {
     ResponseTimeout,
     /// Only a stored answer was wanted (`only-if-cached`), and none can be given.
     NotCached,
+    /// The rule has sent the request to the proxy itself, and it came to the same rule again.
+    Loop,
     /// The client went away first; nobody reads this answer, so it stands in logs only.
     ClientGone,
     /// A WebSocket's message or frame is longer than `max_message` or `max_frame`: closed with 1009.
@@ -84,7 +86,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the table in the docs.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::BadRequest,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -113,6 +115,7 @@ impl Reason {
         Self::UpgradeFailed,
         Self::ResponseTimeout,
         Self::NotCached,
+        Self::Loop,
         Self::ClientGone,
         Self::MessageTooLong,
         Self::FrameFault,
@@ -156,6 +159,7 @@ impl Reason {
             Self::UpgradeFailed => "upgrade_failed",
             Self::ResponseTimeout => "response_timeout",
             Self::NotCached => "not_cached",
+            Self::Loop => "loop",
             Self::ClientGone => "client_gone",
             Self::MessageTooLong => "message_too_long",
             Self::FrameFault => "frame_fault",
@@ -201,6 +205,7 @@ impl Reason {
             Self::Maintenance | Self::NoEndpoint | Self::Overloaded | Self::Draining => 503,
             Self::ConnectTimeout | Self::ResponseTimeout | Self::NotCached => 504,
             Self::UnsupportedVersion => 505,
+            Self::Loop => 508,
         }
     }
 }

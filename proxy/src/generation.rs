@@ -271,6 +271,7 @@ impl Registry {
             group: Arc::clone(group),
             places,
             pool: PoolId { slot, serial: self.next_serial },
+            is_own: false.into(),
             h2c: is_h2c(&endpoint.identity.address),
             bounds,
             tls,

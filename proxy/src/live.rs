@@ -11,7 +11,7 @@ pub mod places;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
 use switchboard_core::balance::{Budget, Flag, Standing, Tally};
@@ -156,6 +156,8 @@ pub struct EndpointLive {
     pub places: Arc<Places>,
     /// The place in each worker's list of pools, and the number that tells two users of one place apart.
     pub pool: PoolId,
+    /// A connect to it ended at a listener of this process.
+    pub is_own: AtomicBool,
     /// Whether it speaks HTTP/2 without TLS, as `h2c://` says.
     pub h2c: bool,
     /// Bounds on idle connections.
@@ -204,6 +206,7 @@ impl EndpointLive {
     pub fn moved_to(&self, places: Arc<Vec<Place>>, lead: usize, now: Option<Moment>) -> bool {
         let dropped = now.is_some_and(|now| self.places.drop_others(&places, now));
         self.places.store(places, lead);
+        self.is_own.store(false, Ordering::Relaxed);
         self.standing.clear(Flag::Unresolved);
         self.group.changed();
         dropped

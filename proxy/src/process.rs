@@ -67,6 +67,8 @@ pub struct Process {
     pub sockets: ArcSwap<Vec<Arc<Socket>>>,
     /// Makes request ids differ from those of other starts and workers.
     pub seed: u64,
+    /// Random: makes the marks of requests that this process sends to itself its own.
+    pub mark: u64,
     /// Where workers say that the address of a name may be another's.
     pub doubts: Arc<Doubts>,
     /// Where workers say that an endpoint has failed often enough.

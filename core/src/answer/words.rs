@@ -160,6 +160,11 @@ pub const fn words(reason: Reason) -> Words {
             "The request wants a stored answer alone (only-if-cached), and none can be given.",
             "Send it without only-if-cached to have the endpoint asked.",
         ),
+        Reason::Loop => (
+            "The request goes round in circles",
+            "The route sends the request to this proxy itself, and it came back to the same route.",
+            "Write the address of the server that is meant under this route; `switchboard check` says where it stands.",
+        ),
         Reason::ClientGone => (
             "The client went away",
             "The client closed the connection before the answer.",

@@ -36,7 +36,7 @@ use super::schema::{self, Object, Status};
 use super::suggest::{self, nearest};
 use super::text::{Entry, Map, Mark, Node, Value};
 use super::value::{Fault, Read, foreign};
-use super::{Cidr, Config, ErrorKind, Redis, Source, Template, Upstream, WarningKind};
+use super::{Bind, Cidr, Config, ErrorKind, Redis, Source, Template, Upstream, WarningKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -59,6 +59,8 @@ pub(super) struct Walk<'a> {
     upstreams: BTreeMap<String, Upstream>,
     /// Names of listeners.
     listeners: Vec<String>,
+    /// Where they bind, in the same order.
+    binds: Vec<Bind>,
     /// Some listener asks clients for certificates.
     asks_for_certificates: bool,
     /// Names under wildcards would be ordered at a public authority, and nobody is asked whether they may.
@@ -78,6 +80,7 @@ pub(super) struct Context {
     defaults: rule::Defaults,
     named: BTreeSet<String>,
     listeners: Vec<String>,
+    binds: Vec<Bind>,
     asks_for_certificates: bool,
     orders_freely: bool,
     lists: Arc<BTreeMap<String, Arc<[Cidr]>>>,
@@ -124,6 +127,7 @@ impl<'a> Walk<'a> {
             named: BTreeSet::new(),
             upstreams: BTreeMap::new(),
             listeners: Vec::new(),
+            binds: Vec::new(),
             asks_for_certificates: false,
             orders_freely: false,
             lists: Arc::default(),
@@ -138,6 +142,7 @@ impl<'a> Walk<'a> {
         Self {
             named: context.named.clone(),
             listeners: context.listeners.clone(),
+            binds: context.binds.clone(),
             asks_for_certificates: context.asks_for_certificates,
             orders_freely: context.orders_freely,
             lists: Arc::clone(&context.lists),
@@ -153,6 +158,7 @@ impl<'a> Walk<'a> {
             defaults,
             named: self.named.clone(),
             listeners: self.listeners.clone(),
+            binds: self.binds.clone(),
             asks_for_certificates: self.asks_for_certificates,
             orders_freely: self.orders_freely,
             lists: Arc::clone(&self.lists),

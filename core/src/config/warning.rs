@@ -38,6 +38,13 @@ pub enum WarningKind {
     Unreached(String),
     /// An endpoint at a public address is spoken to in plain HTTP.
     PlainHttp(String),
+    /// An endpoint is a listener of this proxy.
+    OwnAddress {
+        /// The address as written.
+        address: String,
+        /// The listener's name.
+        listener: String,
+    },
     /// A `max_body` above what the level around it allows.
     NoEffect,
     /// Something about a certificate, in words.
@@ -90,6 +97,13 @@ impl fmt::Display for WarningKind {
             Self::PlainHttp(address) => {
                 write!(f, "{} is a public address: plain HTTP can be read and changed on the way", Quoted(address))
             }
+            Self::OwnAddress { address, listener } => write!(
+                f,
+                "{} is this proxy's own listener {}: where the same rule answers there, requests go round and get 508 `loop`; \
+                 write the address of the server that is meant",
+                Quoted(address),
+                Quoted(listener)
+            ),
             Self::Certificate(words) => f.write_str(words),
             Self::NoEffect => write!(
                 f,

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use super::chain::{self, Told};
 use super::connection::{Options, drop_nominated, options};
+use super::passed;
 use super::{Peer, Rejected};
 use crate::config::Cidr;
 use crate::message::{Field, Fields, Name, Span, Version};
@@ -52,6 +53,8 @@ pub struct Hop {
     pub close: bool,
     /// `Connection: keep-alive`
     pub keep_alive: bool,
+    /// The marks of rules that sent it to this proxy, as whoever sent it says; see [`super::Mark`].
+    pub passed: Option<Span>,
     /// What a trusted peer says; for others the peer's block stands.
     told: Option<Told>,
 }
@@ -81,7 +84,11 @@ pub fn examine(fields: &mut Fields, bytes: &[u8], arrival: &Arrival<'_>) -> Resu
     let mut upgrade = Offer::None;
     for field in fields.all_mut() {
         match field.name_id {
-            Name::Other => field.dropped |= is_unwelcome(field.name.of(bytes), trusted),
+            Name::Other if is_unwelcome(field.name.of(bytes), trusted) => {
+                field.dropped = true;
+                hop.note_passed(field, bytes);
+            }
+            Name::Other => {}
             Name::Host => hop.host = Some(field.value),
             Name::Connection => asks.add(field.value.of(bytes)),
             Name::Upgrade => upgrade.add(field.value, bytes),
@@ -167,6 +174,12 @@ const fn bad(detail: &'static str) -> Rejected {
 }
 
 impl Hop {
+    fn note_passed(&mut self, field: &Field, bytes: &[u8]) {
+        if field.name.of(bytes).eq_ignore_ascii_case(passed::FIELD) {
+            self.passed = Some(field.value);
+        }
+    }
+
     fn count_down(&mut self, field: &mut Field, bytes: &[u8]) -> Result<(), Rejected> {
         let digits = field.value.of(bytes);
         if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) || self.max_forwards.is_some() {

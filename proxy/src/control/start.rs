@@ -91,6 +91,7 @@ pub fn run(start: Start) -> Result<u8, String> {
         reload: ArcSwap::default(),
         sockets: ArcSwap::default(),
         seed,
+        mark: self::seed(),
         doubts: Arc::default(),
         health: Health::new(Arc::clone(&suspects), origin, seed),
         suspects,

@@ -1,7 +1,10 @@
 //! Opens a connection to an endpoint, within `timeouts.connect` for all of its places.
 
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use switchboard_core::config::Bind;
 use switchboard_core::moment::Moment;
 use switchboard_core::proxy_header::{self, Ends};
 use switchboard_core::reason::Reason;
@@ -10,7 +13,7 @@ use super::pool::Connection;
 use super::race::{self, Failure};
 use crate::deadline::Deadline;
 use crate::error::{ProxyError, Retry};
-use crate::live::EndpointLive;
+use crate::live::{EndpointLive, Place};
 use crate::tls::endpoints;
 use crate::transport::Transport;
 use crate::worker::Worker;
@@ -62,6 +65,7 @@ pub async fn connect_raw(
     let refused = match outcome {
         Ok((transport, version)) => {
             worker.counters.upstream_connects.add(1);
+            note_own(worker, endpoint, &transport);
             introduce(&transport, endpoint, ends)?;
             let opened = worker.deadlines.now();
             return Ok(Connection { transport, version, opened, reused: false });
@@ -84,6 +88,33 @@ pub async fn connect_raw(
         Some(source) => error.because(source),
         None => error,
     })
+}
+
+/// Takes note of an endpoint that is a listener of this process, so that what is sent there says so: the next request, for
+/// this one's head is written. Only where the port is one of ours is the system asked for the two ends.
+fn note_own(worker: &Worker, endpoint: &EndpointLive, transport: &Transport) {
+    let sockets = worker.process.sockets.load();
+    let ours = |place: &Place| match place {
+        Place::Ip(at) => sockets.iter().any(|own| own.address.is_some_and(|own| own.port() == at.port())),
+        Place::Unix(path) => sockets.iter().any(|own| matches!(&own.bind, Bind::Unix(bound) if bound == path)),
+    };
+    if endpoint.is_own.load(Ordering::Relaxed) || !endpoint.places.load().iter().any(ours) {
+        return;
+    }
+    let is_own = match (transport.local_address(), transport.remote_address()) {
+        (Some(here), Some(there)) => {
+            let (from, to) = (here.ip().to_canonical(), there.ip().to_canonical());
+            // From an address of this machine to itself, or between two that never leave it.
+            let stays = from == to || from.is_loopback() && to.is_loopback();
+            let meets = |own: SocketAddr| {
+                own.port() == there.port() && (own.ip().is_unspecified() || own.ip().to_canonical() == to)
+            };
+            stays && sockets.iter().filter_map(|own| own.address).any(meets)
+        }
+        // A unix socket: the path was compared.
+        _ => true,
+    };
+    endpoint.is_own.store(is_own, Ordering::Relaxed);
 }
 
 /// Says on a fresh connection who the client is, where the endpoint wants to know.

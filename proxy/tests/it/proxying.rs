@@ -3,6 +3,7 @@
 mod answers;
 mod bodies;
 mod interim;
+mod loops;
 mod peers;
 mod routing;
 mod transport;

@@ -26,6 +26,7 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> (Config, Context) {
     }
     let listeners = listen::listeners(walk, at("listen"), timeouts);
     walk.listeners = listeners.iter().map(|(_, listener)| listener.name.clone()).collect();
+    walk.binds = listeners.iter().map(|(_, listener)| listener.bind.clone()).collect();
     walk.asks_for_certificates = listeners.iter().any(|(_, listener)| listener.asks_for_certificates());
     if let Some(node) = at("upstreams") {
         upstream::upstreams(walk, node);

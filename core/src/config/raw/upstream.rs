@@ -5,9 +5,11 @@ use crate::config::schema::{ENDPOINT, POOL, UPSTREAM};
 use crate::config::suggest::nearest;
 use crate::config::text::{Mark, Node, Value};
 use crate::config::value::{address, amount, fault, host};
-use crate::config::{Address, Endpoint, EndpointScheme, ErrorKind, HostHeader, Outlier, Pool, Upstream, WarningKind};
+use crate::config::{
+    Address, Bind, Endpoint, EndpointScheme, ErrorKind, HostHeader, Outlier, Pool, Upstream, WarningKind,
+};
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Reads `upstreams:`. Names count as known even where what stands under them is wrong.
 pub(super) fn upstreams(walk: &mut Walk<'_>, node: &Node) {
@@ -146,6 +148,7 @@ fn endpoint(walk: &mut Walk<'_>, node: &Node) -> Option<Endpoint> {
 fn place(walk: &mut Walk<'_>, node: &Node) -> Option<(Address, String)> {
     let (address, written) = walk.value(node, "an address", |text| Ok((address::address(text)?, text.to_owned())))?;
     warn_public(walk, node.at, &address, &written);
+    warn_own(walk, node.at, &address, &written);
     Some((address, written))
 }
 
@@ -155,6 +158,36 @@ fn warn_public(walk: &mut Walk<'_>, at: Mark, address: &Address, written: &str) 
         && is_public(*ip)
     {
         walk.report.warn(at, WarningKind::PlainHttp(written.to_owned()));
+    }
+}
+
+/// Warns of an address where we listen ourselves. It is no error: another rule may answer there, or another host's.
+fn warn_own(walk: &mut Walk<'_>, at: Mark, address: &Address, written: &str) {
+    let own = walk.binds.iter().zip(&walk.listeners).find(|(bind, _)| leads_to(address, bind));
+    if let Some((_, listener)) = own {
+        let kind = WarningKind::OwnAddress { address: written.to_owned(), listener: listener.clone() };
+        walk.report.warn(at, kind);
+    }
+}
+
+/// Whether a connect to an address ends at a listener, as far as the two texts tell.
+fn leads_to(address: &Address, bind: &Bind) -> bool {
+    const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    let (to, port) = match address {
+        Address::Unix(path) => return matches!(bind, Bind::Unix(bound) if bound == path),
+        Address::Loopback(port) => (&LOOPBACK[..], *port),
+        Address::Name(name, port) if name == "localhost" => (&LOOPBACK[..], *port),
+        Address::Ip(ip, port) => (std::slice::from_ref(ip), *port),
+        Address::Name(..) | Address::Srv(_) => return false,
+    };
+    let any = |own: u16| own == port && to.iter().any(IpAddr::is_loopback);
+    match bind {
+        Bind::Any(own) => any(*own),
+        Bind::Ip(bound, own) if bound.is_unspecified() => any(*own),
+        Bind::Ip(bound, own) => *own == port && to.contains(bound),
+        // Where 80 can't be bound, it is somebody else's.
+        Bind::Default => any(80),
+        Bind::Unix(_) | Bind::Fd(_) => false,
     }
 }
 

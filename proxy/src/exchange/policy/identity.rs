@@ -124,7 +124,7 @@ async fn forwarded(
     asked.output.clear();
     let write = |facts: &switchboard_core::route::Facts<'_>| forward.write_head(facts, &mut asked.output);
     admitted.with_facts(connection, desk, write)?;
-    let result = question(connection, record, admitted, forward, &mut asked).await;
+    let result = question(connection, record, admitted, forward, (desk.input.filled(), &mut asked)).await;
     let verdict = result.map(|body| {
         let status = asked.answer.status;
         let bytes = asked.answer_input.filled();
@@ -152,7 +152,7 @@ async fn question(
     record: &Record,
     admitted: &Admitted,
     forward: &Forward,
-    asked: &mut Desk,
+    (head, asked): (&[u8], &mut Desk),
 ) -> Result<Vec<u8>, ProxyError> {
     const UNKNOWN: &str = "The service that knows who may ask is not configured.";
     let upstream = forward.upstream.ok_or_else(|| ProxyError::own(Reason::Internal, UNKNOWN))?;
@@ -162,6 +162,7 @@ async fn question(
     let mut attempts = Attempts::new(&record.generation, upstream, None);
     let permit = attempts.pick(worker, rule, record.started)?;
     notes.attempt(permit.index(), worker);
+    admitted.say_passed(connection, permit.endpoint(), head, &mut asked.output);
     let limits = HeadLimits::from(&record.generation.snapshot.limits);
     let attempt = Attempt {
         worker,
