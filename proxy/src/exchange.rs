@@ -15,6 +15,7 @@ pub mod here;
 pub mod hold;
 pub mod mirror;
 pub mod own;
+pub mod passed;
 pub mod passthrough;
 pub mod policy;
 pub mod record;

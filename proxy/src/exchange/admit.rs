@@ -2,10 +2,9 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use switchboard_core::answer;
-use switchboard_core::forwarding::{self, Arrival, Framing as Outgoing, Hop, Mark, RequestPlan};
+use switchboard_core::forwarding::{self, Arrival, Framing as Outgoing, Hop, RequestPlan};
 use switchboard_core::http1::RequestHead;
 use switchboard_core::message::{Fields, Name, Version};
 use switchboard_core::onward;
@@ -13,7 +12,6 @@ use switchboard_core::policy::Notes;
 use switchboard_core::policy::claims::{Claims, NONE};
 use switchboard_core::policy::cors::Preflight;
 use switchboard_core::policy::identity::Identity;
-use switchboard_core::reason::Reason;
 use switchboard_core::route::{Facts, NoTrace};
 use switchboard_core::snapshot::{Action, Rule, Snapshot, UpstreamId};
 use switchboard_core::target::{Destination, named_host};
@@ -24,11 +22,10 @@ use super::record::Record;
 use super::resume::Session;
 use super::secure;
 use super::upload::Upload;
-use super::{bond, policy};
+use super::{bond, passed, policy};
 use crate::desk::Desk;
 use crate::error::ProxyError;
 use crate::http::Connection;
-use crate::live::EndpointLive;
 use crate::upstream::attempts::Nature;
 
 /// A request that may be answered.
@@ -102,7 +99,7 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
         .map_err(|error| ProxyError::client(error.reason(), error.detail()))?;
     record.rule = Some(id);
     let rule = Arc::clone(generation.snapshot.rule(id));
-    no_loop(connection, &rule, &hop, bytes)?;
+    passed::refuse(connection, &rule, &hop, bytes)?; // 508
     let as_ruled = onward::destination(&rule, &destination)?;
     let facts = Facts { destination: as_ruled.as_ref().unwrap_or(&destination), ..facts };
     if let Some(chain) = &rule.policy {
@@ -173,21 +170,6 @@ fn facts<'a>(
         claims,
         client_cert: connection.secure.as_ref().is_some_and(|secure| secure.certificate.is_some()),
     }
-}
-
-/// Refuses what this very rule has sent to this process.
-fn no_loop(connection: &Connection, rule: &Rule, hop: &Hop, bytes: &[u8]) -> Result<(), ProxyError> {
-    match hop.passed {
-        Some(passed) if mark(connection, rule).is_in(passed.of(bytes)) => {
-            Err(ProxyError::own(Reason::Loop, "The endpoint of this route is this proxy itself."))
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// What stands for a rule on requests that it sends to this process itself.
-fn mark(connection: &Connection, rule: &Rule) -> Mark {
-    Mark::of(connection.worker.process.mark, &rule.identity)
 }
 
 /// All that the target's parser has to see of `Host`: none, one, or that there are several.
@@ -341,15 +323,6 @@ impl Admitted {
         Ok(())
     }
 
-    /// Adds to a head for an endpoint that is one of our own listeners that this rule sent it there. `bytes` are of the head
-    /// that came.
-    pub fn say_passed(&self, connection: &Connection, live: &EndpointLive, bytes: &[u8], head: &mut Vec<u8>) {
-        if live.is_own.load(Ordering::Relaxed) {
-            let before = self.hop.passed.map(|passed| passed.of(bytes));
-            bond::add(head, &mark(connection, &self.rule).line(before));
-        }
-    }
-
     /// Writes the head for the endpoint at `index` into `desk.output`.
     pub fn write_head(&self, connection: &Connection, desk: &mut Desk, record: &Record, index: usize) {
         let framing = desk.request.framing.into();
@@ -391,7 +364,7 @@ impl Admitted {
             bond::add(&mut desk.output, &trace.line());
         }
         if let Some(live) = record.generation.endpoints.get(index) {
-            self.say_passed(connection, live, bytes, &mut desk.output);
+            passed::say(connection, self, live, bytes, &mut desk.output);
         }
         let upstream = endpoint.map(|endpoint| record.generation.snapshot.upstream(endpoint.upstream));
         if let Some(line) = upstream.and_then(|it| onward::origin_line(it, &self.upgrade, &desk.request.fields, bytes))

@@ -14,6 +14,7 @@ use crate::deadline::Deadline;
 use crate::desk::Desk;
 use crate::error::ProxyError;
 use crate::exchange::admit::Admitted;
+use crate::exchange::passed;
 use crate::exchange::record::Record;
 use crate::exchange::upload::Upload;
 use crate::http::Connection;
@@ -162,7 +163,7 @@ async fn question(
     let mut attempts = Attempts::new(&record.generation, upstream, None);
     let permit = attempts.pick(worker, rule, record.started)?;
     notes.attempt(permit.index(), worker);
-    admitted.say_passed(connection, permit.endpoint(), head, &mut asked.output);
+    passed::say(connection, admitted, permit.endpoint(), head, &mut asked.output);
     let limits = HeadLimits::from(&record.generation.snapshot.limits);
     let attempt = Attempt {
         worker,
