@@ -77,7 +77,7 @@ pub use token::{Jwt, TokenAlgorithm, TokenKeys, TokenPlace};
 pub use tracing::{Builtin, Tracing};
 pub use upstream::{Address, Endpoint, Pool, Upstream};
 pub use value::address::is_h2c;
-pub use value::amount::size_text;
+pub use value::amount::{duration_text, size_text};
 pub use value::{duration, regex};
 pub use warning::WarningKind;
 pub use websocket::WebSocket;

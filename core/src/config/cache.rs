@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::duration_text;
+
 /// `cache:` of a rule: how its answers are stored and used again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cache {
@@ -30,7 +32,7 @@ impl Cache {
     #[must_use]
     pub fn words(&self) -> String {
         let mut words = match self.override_ttl {
-            Some(ttl) => format!("answers are kept for {ttl:?}"),
+            Some(ttl) => format!("answers are kept for {}", duration_text(ttl)),
             None if self.heuristic => "answers are kept as their origin says, or guessed from their age".to_owned(),
             None => "answers are kept as their origin says".to_owned(),
         };
@@ -42,7 +44,7 @@ impl Cache {
             QueryKey::Without(names) => words.push_str(&format!("; of the query {} don't count", names.join(", "))),
         }
         if let Some(stale) = self.stale_while_revalidate {
-            words.push_str(&format!("; stale for {stale:?} while they are asked for anew"));
+            words.push_str(&format!("; stale for {} while they are asked for anew", duration_text(stale)));
         }
         words
     }

@@ -1,7 +1,7 @@
 //! An upstream in words: how its endpoints are chosen, what is known of each, what keeps them fit. For `explain` and
 //! whoever else shows it; says nothing of what goes on now.
 
-use super::{Balance, CheckKind, Endpoint, HashKey, Health, Outlier, Share, Sticky, Upstream};
+use super::{Balance, CheckKind, Endpoint, HashKey, Health, Outlier, Share, Sticky, Upstream, duration_text as time};
 
 impl Upstream {
     /// How an endpoint is chosen, as what follows "to": `in turn`.
@@ -42,11 +42,11 @@ impl Upstream {
             None => {}
         }
         if let Some(most) = self.limits.connections {
-            let (queue, wait) = (self.limits.queue, self.limits.queue_timeout);
-            lines.push(("limits", format!("{most} requests at once; {queue} wait for up to {wait:?}")));
+            let (queue, wait) = (self.limits.queue, time(self.limits.queue_timeout));
+            lines.push(("limits", format!("{most} requests at once; {queue} wait for up to {wait}")));
         }
         if let Some(ramp) = self.slow_start {
-            lines.push(("slow_start", format!("{ramp:?} until one that came up has its share")));
+            lines.push(("slow_start", format!("{} until one that came up has its share", time(ramp))));
         }
         if let Some(health) = &self.health {
             lines.push(("health", probes(health)));
@@ -105,8 +105,10 @@ fn probes(health: &Health) -> String {
         .collect();
     let Health { interval, timeout, fails, passes, .. } = health;
     format!(
-        "{} every {interval:?}, within {timeout:?}; {fails} failures take out, {passes} bring back",
-        checks.join(" and ")
+        "{} every {}, within {}; {fails} failures take out, {passes} bring back",
+        checks.join(" and "),
+        time(*interval),
+        time(*timeout)
     )
 }
 
@@ -115,13 +117,14 @@ fn ejection(outlier: &Outlier) -> String {
         .failures
         .map(|failures| format!("{failures} failures in a row"))
         .into_iter()
-        .chain(outlier.latency.map(|latency| format!("answers slower than {latency:?}")))
+        .chain(outlier.latency.map(|latency| format!("answers slower than {}", time(latency))))
         .collect();
     if causes.is_empty() {
         return "nothing ejects".to_owned();
     }
     let Outlier { hold, max_hold, max_ejected, .. } = outlier;
-    format!("{} eject for {hold:?} to {max_hold:?}, {} at most", causes.join(" or "), percent(*max_ejected))
+    let (hold, max_hold) = (time(*hold), time(*max_hold));
+    format!("{} eject for {hold} to {max_hold}, {} at most", causes.join(" or "), percent(*max_ejected))
 }
 
 fn percent(share: Share) -> String {

@@ -242,8 +242,9 @@ impl Rate {
     pub(super) fn words(&self) -> String {
         let shadow = if self.dry_run { ", counted only" } else { "" };
         let store = if self.store.is_some() { ", in redis" } else { "" };
-        let (burst, interval, key) = (self.burst, self.pace.interval(), self.key.words());
-        format!("{burst} at once, then one each {interval:?}, by {key}{store}{shadow}")
+        let (burst, key) = (self.burst, self.key.words());
+        let interval = crate::config::duration_text(self.pace.interval());
+        format!("{burst} at once, then one each {interval}, by {key}{store}{shadow}")
     }
 }
 

@@ -91,6 +91,18 @@ pub fn size_text(bytes: u64) -> String {
     unit.map_or_else(|| format!("{bytes}B"), |(name, factor)| format!("{}{name}", bytes / factor))
 }
 
+/// A time as the configuration writes it, in the largest unit that gives it whole; what is finer than milliseconds as it is.
+#[must_use]
+pub fn duration_text(time: Duration) -> String {
+    const UNITS: [(&str, u128); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+    if !time.subsec_nanos().is_multiple_of(1_000_000) {
+        return format!("{time:?}");
+    }
+    let millis = time.as_millis();
+    let unit = UNITS.iter().find(|(_, unit)| millis > 0 && millis.is_multiple_of(*unit));
+    unit.map_or_else(|| "0s".to_owned(), |(name, unit)| format!("{}{name}", millis / unit))
+}
+
 fn wrong_size_unit(digits: &str, unit: &str) -> String {
     let unit = unit.trim();
     let same = SIZES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));

@@ -1,7 +1,7 @@
 //! Tables of values: what each text means, and what is refused.
 
 use super::address::{address, bind};
-use super::amount::{byte_rate, count, duration, means_none, size, size_text};
+use super::amount::{byte_rate, count, duration, duration_text, means_none, size, size_text};
 use super::host::{key, path, pattern};
 use super::network::cidr;
 use super::template::{template, with_groups};
@@ -41,6 +41,15 @@ fn durations() {
     refuse("99999999999999999999999s", "3650d at most");
     refuse("-5s", "a number and a unit");
     refuse("٣s", "a number and a unit");
+}
+
+#[test]
+fn durations_are_shown_as_they_are_written() {
+    for text in ["0s", "250ms", "1500ms", "5s", "90s", "5m", "90m", "2h", "7d"] {
+        assert_eq!(duration(text).map(duration_text).as_deref(), Ok(text));
+    }
+    assert_eq!(duration_text(Duration::from_secs(300)), "5m");
+    assert_eq!(duration_text(Duration::from_micros(1500)), "1.5ms");
 }
 
 #[test]

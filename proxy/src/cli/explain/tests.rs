@@ -91,7 +91,7 @@ Sent upstream
 To, in turn
   10.0.0.1:3000
   app.internal:3000, which is app.internal port 3000, resolved again and again (with host: app.internal:3000)
-  outlier: 5 failures in a row eject for 10s to 300s, 50% at most
+  outlier: 5 failures in a row eject for 10s to 5m, 50% at most
 "#;
     check("http://T.test:8080/api/users?q=1#top | -H | X-Canary: yes", 0, expect);
 }
