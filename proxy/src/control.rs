@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use switchboard_core::config::{AccessLog, Config, Diff, Scope, diff};
+use switchboard_core::config::{AccessLog, Config, Diff, Scope, Warning, WarningKind, diff};
 use switchboard_core::snapshot::Compiler;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -208,7 +208,10 @@ impl Control {
             let words = format!("{} is empty; if that is meant, say so by `switchboard reload`", part.display());
             return refused(why, vec![words]);
         }
-        let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        // Who registers routes knows why the file has none.
+        let unrouted = |warning: &&Warning| warning.kind == WarningKind::NoRoutes && !self.routes.registry.is_empty();
+        let warnings = loaded.warnings.iter().filter(|warning| !unrouted(warning));
+        let mut warnings: Vec<String> = warnings.map(ToString::to_string).collect();
         let config = match loaded.config {
             Ok(config) => config,
             Err(errors) => return refused(why, errors.iter().map(ToString::to_string).collect()),

@@ -70,6 +70,11 @@ impl Report {
         }
     }
 
+    /// Tells whether nothing was wrong so far.
+    pub(super) const fn is_sound(&self) -> bool {
+        self.errors.is_empty()
+    }
+
     pub(super) fn warn(&mut self, at: Mark, kind: WarningKind) {
         if self.warnings.len() < MOST {
             self.warnings.push((at, kind));

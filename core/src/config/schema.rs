@@ -123,6 +123,7 @@ pub(super) fn example(object: &str) -> Option<&'static str> {
         "websocket" => "WebSockets pass without it; `websocket` is a mapping of what bounds them: {max_age: 24h}",
         "sse" => "event streams pass without it; `sse` is a mapping of what bounds them: {max_streams: 1000}",
         "cors" => "`cors` is a mapping: {origins: [https://app.example.com]}",
+        "retry" => "write off, or a mapping such as {retries: 2}",
         "sticky" => "`sticky` is a mapping: {cookie: session}",
         "rule_timeouts" | "timeouts" => "`timeouts` is a mapping: {first_byte: 30s}",
         "drain" => "`drain` is a mapping: {http: 30s}",

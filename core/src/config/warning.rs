@@ -83,7 +83,7 @@ impl fmt::Display for WarningKind {
             Self::NoRoutes => write!(
                 f,
                 "there are no routes: every request gets 404 until one is written under `routes:` or registered by \
-                 `switchboard route add`"
+                 `switchboard route add`; `routes: {{}}` says that this is meant"
             ),
             Self::PlainHttps(bind) => {
                 write!(f, "port 443 without `tls`: this speaks plain HTTP; write {{ bind: {bind}, tls: auto }}")

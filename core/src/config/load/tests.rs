@@ -22,6 +22,20 @@ fn an_empty_text_is_the_proxy_without_a_file() {
 }
 
 #[test]
+fn no_routes_are_worth_a_word_unless_that_is_said() {
+    for (text, warned) in [
+        ("listen: :80", true),
+        ("listen: :80\nroutes:\n", true),
+        ("routes: {}", false),
+        ("registry: {clash: overlay}", false),
+        ("routse: {a.test: :1}", false),
+    ] {
+        let loaded = load_bytes(Path::new("c"), text.as_bytes(), &mut NoSource);
+        assert_eq!(!loaded.warnings.is_empty(), warned, "{text}");
+    }
+}
+
+#[test]
 fn bytes_that_are_no_configuration() {
     only(b"\xff\xfel\0i\0", "c:1:1: this byte is not UTF-8; save the file as UTF-8");
     only(b"a: b\nc: \xc3(", "c:2:4: this byte is not UTF-8; save the file as UTF-8");

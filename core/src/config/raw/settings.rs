@@ -43,7 +43,9 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Node) -> (Config, Context) {
     walk.orders_freely = acme.ask.is_none() && listeners.iter().any(|(_, listener)| listener.orders_certificates());
     let routes = at("routes").map(|node| route::routes(walk, node, &defaults)).unwrap_or_default();
     route::warn_unreached(walk, &listeners, &routes);
-    if at("routes").is_none_or(|node| matches!(&node.value, Value::Map(map) if map.entries.is_empty())) {
+    // `routes: {}` says it itself, and who writes `registry` has them from elsewhere. Where something is wrong, they may only
+    // have been misspelt.
+    if at("routes").is_none() && at("registry").is_none() && walk.report.is_sound() {
         walk.report.warn(root.at, WarningKind::NoRoutes);
     }
     let unrouted = defaults.policies.unrouted();

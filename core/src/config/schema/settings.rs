@@ -170,6 +170,9 @@ pub(in crate::config) static LISTENER: Object = Object {
         elsewhere("http2", "stands at the top of the file, for all listeners"),
         elsewhere("port", "is part of `bind`, as in `bind: 127.0.0.1:80`"),
         elsewhere("address", "is written `bind`"),
+        elsewhere("ssl", "is written `tls`, as in `tls: auto`"),
+        elsewhere("cert", "stands under `tls:`, as in `tls: {certificates: [{cert: a.pem, key: a.key}]}`"),
+        elsewhere("key", "stands under `tls:`, as in `tls: {certificates: [{cert: a.pem, key: a.key}]}`"),
     ],
 };
 

@@ -1,6 +1,6 @@
 //! The keys of `tls:`.
 
-use super::{Kind, Object, key};
+use super::{Kind, Object, elsewhere, key};
 
 pub(in crate::config) static LISTENER_TLS: Object = Object {
     what: "`tls` of a listener",
@@ -19,8 +19,13 @@ pub(in crate::config) static LISTENER_TLS: Object = Object {
             Kind::Map(&Kind::Or(&[Kind::Words(&["passthrough"]), Kind::Object(&HOST_TLS)])),
             "Policies of their own, by the name that a client asks for: a name or *.suffix.",
         ),
+        elsewhere("cert", IN_LIST),
+        elsewhere("key", IN_LIST),
+        elsewhere("auto", "is the whole value, as in `tls: auto`"),
     ],
 };
+
+const IN_LIST: &str = "stands under `certificates`, as in `certificates: [{cert: a.pem, key: a.key}]`";
 
 pub(in crate::config) static HOST_TLS: Object =
     Object { what: "`tls` of a host", name: "host_tls", keys: &[MIN_VERSION, CLIENT_AUTH, CLIENT_CA] };
