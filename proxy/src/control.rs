@@ -108,8 +108,7 @@ impl Control {
         loop {
             // A branch that is not taken is dropped, and starts anew the next time round: each bears that.
             tokio::select! {
-                _ = signals.terminate.recv() => break,
-                _ = signals.interrupt.recv() => break,
+                () = signals.ends.recv() => break,
                 _ = signals.hangup.recv() => drop(self.reload("SIGHUP").await),
                 _ = signals.user1.recv() => self.reopen_logs(),
                 () = self.watch.changed() => drop(self.reload(CHANGED).await),
@@ -130,10 +129,14 @@ impl Control {
     /// Drains, and answers meanwhile whoever looks: a drain may take long, and it is then that somebody wants to know.
     async fn leave(&mut self, asks: &mut mpsc::Receiver<Ask>, signals: &mut Signals) -> u8 {
         let process = Arc::clone(&self.process);
-        let mut drained = std::pin::pin!(drain::drain(&process, signals));
+        let Signals { ends, hangup, user1 } = signals;
+        let mut drained = std::pin::pin!(drain::drain(&process, ends));
         loop {
             tokio::select! {
                 code = &mut drained => return code,
+                // Logs are rotated at their hour, whatever goes on.
+                _ = user1.recv() => self.reopen_logs(),
+                _ = hangup.recv() => tracing::warn!("not reloaded: the proxy drains and takes up nothing new"),
                 Some(ask) = asks.recv() => self.answer_leaving(ask),
             }
         }
@@ -359,10 +362,25 @@ fn sink_name(sink: &switchboard_core::config::LogSink) -> String {
 
 /// The signals that mean something to us.
 pub(crate) struct Signals {
-    pub(crate) terminate: Signal,
-    pub(crate) interrupt: Signal,
+    pub(crate) ends: Ends,
     hangup: Signal,
     user1: Signal,
+}
+
+/// Those that end the proxy: the first drains, the second ends it at once.
+pub(crate) struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    /// Waits for the next one.
+    pub(crate) async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 impl Signals {
@@ -371,11 +389,7 @@ impl Signals {
     /// # Errors
     /// When the system refuses.
     pub(crate) fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-            user1: signal(SignalKind::user_defined1())?,
-        })
+        let ends = Ends { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+        Ok(Self { ends, hangup: signal(SignalKind::hangup())?, user1: signal(SignalKind::user_defined1())? })
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::Signals;
+use super::Ends;
 use crate::process::{Command, Process};
 use crate::tunnel::GOODBYE;
 
@@ -15,14 +15,13 @@ const FLUSH: Duration = Duration::from_secs(1);
 
 /// Drains and returns the exit code: 0 also where bounds cut something off, as the operator set them; 130 for a second
 /// signal.
-pub(crate) async fn drain(process: &Process, signals: &mut Signals) -> u8 {
+pub(crate) async fn drain(process: &Process, ends: &mut Ends) -> u8 {
     process.leaving.store(true, Ordering::Relaxed);
     let bounds = process.generation.load().snapshot.drain;
     if !bounds.announce.is_zero() {
         tracing::info!(announce = ?bounds.announce, "going away: still serving, no longer ready");
         tokio::select! {
-            _ = signals.terminate.recv() => return 130,
-            _ = signals.interrupt.recv() => return 130,
+            () = ends.recv() => return 130,
             () = tokio::time::sleep(bounds.announce) => {}
         }
     }
@@ -35,8 +34,7 @@ pub(crate) async fn drain(process: &Process, signals: &mut Signals) -> u8 {
     let mut cut = false;
     let code = loop {
         tokio::select! {
-            _ = signals.terminate.recv() => break 130,
-            _ = signals.interrupt.recv() => break 130,
+            () = ends.recv() => break 130,
             () = tokio::time::sleep(STEP) => {}
         }
         let streams: u64 = process.workers.iter().map(|w| w.counters.tunnels.read() + w.counters.streams.read()).sum();

@@ -2,7 +2,7 @@
 //!
 //! `reading` makes one while it reads, from the very files it has open; `watch` compares it with how they look now.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -15,17 +15,26 @@ use super::source::World;
 /// How long a file has to be left alone before it counts as written: editors and deployments write in several steps.
 pub const SETTLE: Duration = Duration::from_millis(100);
 
-/// The same for a file without a byte in it: it was probably truncated by somebody who is about to write.
+/// The same for a file that looks as if somebody were about to write on: one without a byte, one that is cut off.
 pub const SETTLE_EMPTY: Duration = Duration::from_secs(1);
 
 /// Time stamps of files are as coarse as the kernel's tick: a second change within one leaves the same stamp.
 const TICK: Duration = Duration::from_millis(20);
 
 /// The files that were read and the patterns that were followed, with what was there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Picture {
     files: BTreeMap<PathBuf, Mark>,
     patterns: BTreeMap<PathBuf, Vec<PathBuf>>,
+    /// Files whose last line was not ended, or said that something follows, when they were read.
+    unended: BTreeSet<PathBuf>,
+}
+
+/// By what can be seen from outside.
+impl PartialEq for Picture {
+    fn eq(&self, other: &Self) -> bool {
+        self.files == other.files && self.patterns == other.patterns
+    }
 }
 
 /// What makes a file the same file with the same contents.
@@ -93,6 +102,14 @@ impl Picture {
         self.files.insert(path.to_owned(), if torn { Mark::Torn } else { before });
     }
 
+    /// Notes how the contents of a file end.
+    pub fn note_end(&mut self, path: &Path, contents: &[u8]) {
+        let goes_on = contents.trim_ascii_end().ends_with(b":");
+        if !contents.is_empty() && (goes_on || !contents.ends_with(b"\n")) {
+            self.unended.insert(path.to_owned());
+        }
+    }
+
     /// Notes a pattern with the files that it stood for.
     pub fn note_pattern(&mut self, pattern: &Path, files: &[PathBuf]) {
         self.patterns.insert(pattern.to_owned(), files.to_vec());
@@ -104,6 +121,7 @@ impl Picture {
         Self {
             files: self.files.keys().map(|path| (path.clone(), Mark::at(path))).collect(),
             patterns: self.patterns.keys().map(|pattern| (pattern.clone(), list(pattern))).collect(),
+            unended: BTreeSet::new(),
         }
     }
 
@@ -113,13 +131,18 @@ impl Picture {
             && before.files.get(path).is_some_and(Mark::has_contents)
     }
 
-    /// How long until every file has been left alone for long enough; zero where that is so already.
-    pub fn settles_in(&self) -> Duration {
-        let rest = |mark: &Mark| {
-            let needed = if mark.has_contents() { SETTLE } else { SETTLE_EMPTY };
+    /// How long until every file has been left alone for long enough; zero where that is so already. `before` is what was
+    /// read the last time: who never ends the last line is not waited for.
+    pub fn settles_in(&self, before: &Self) -> Duration {
+        let is_cut = |path: &PathBuf| {
+            let had_contents = before.files.get(path).is_some_and(Mark::has_contents);
+            had_contents && self.unended.contains(path) && !before.unended.contains(path)
+        };
+        let rest = |(path, mark): (&PathBuf, &Mark)| {
+            let needed = if mark.has_contents() && !is_cut(path) { SETTLE } else { SETTLE_EMPTY };
             mark.age().map_or(Duration::ZERO, |age| needed.saturating_sub(age))
         };
-        self.files.values().map(rest).max().unwrap_or_default()
+        self.files.iter().map(rest).max().unwrap_or_default()
     }
 
     /// Whether a file that had something in it has nothing now, or is gone.
@@ -192,12 +215,36 @@ mod tests {
         let fresh = |size| {
             let mut picture = Picture::default();
             picture.files.insert("/a".into(), file(size, now));
-            picture.settles_in()
+            picture.settles_in(&Picture::default())
         };
         assert!(fresh(0) <= SETTLE_EMPTY);
         assert!(fresh(9) <= SETTLE);
-        assert!(picture(file(0, now - 2)).settles_in().is_zero());
-        assert!(picture(file(9, now + 100)).settles_in().is_zero(), "a clock that is ahead holds nothing up");
+        let settled = |mark| picture(mark).settles_in(&Picture::default()).is_zero();
+        assert!(settled(file(0, now - 2)));
+        assert!(settled(file(9, now + 100)), "a clock that is ahead holds nothing up");
+    }
+
+    #[test]
+    fn what_looks_cut_off_is_waited_for_longer() {
+        let read = |contents: &str| {
+            let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+            let at = (i64::try_from(now.as_secs()).unwrap(), i64::from(now.subsec_nanos()));
+            let mut picture = Picture::default();
+            picture.files.insert("/a".into(), Mark::File { id: (1, 1), size: 9, written: at, changed: at });
+            picture.note_end(Path::new("/a"), contents.as_bytes());
+            picture
+        };
+        let check = |before: Picture, contents, cut| {
+            let rest = read(contents).settles_in(&before);
+            assert_eq!(rest > SETTLE, cut, "{contents:?}: {rest:?}");
+        };
+        check(read("a: b\n"), "a: b\nc: ", true);
+        check(read("a: b\n"), "a: b\nc: d", true);
+        check(read("a: b\n"), "routes:\n", true);
+        check(read("a: b\n"), "routes:\n  \n", true);
+        check(read("a: b"), "a: b\nc: d", false);
+        check(read("a: b\n"), "a: b\nc: d\n", false);
+        check(Picture::default(), "a: b", false);
     }
 
     #[test]

@@ -36,6 +36,7 @@ impl Source for Observer {
     fn read(&mut self, path: &Path, limit: usize) -> Result<Vec<u8>, String> {
         let (bytes, before) = source::read(path, limit);
         self.picture.note_file(path, before, Mark::at(path));
+        self.picture.note_end(path, bytes.as_deref().unwrap_or_default());
         bytes
     }
 
@@ -74,12 +75,13 @@ pub fn once(path: &Path) -> (Loaded, Picture) {
 /// Reads a configuration that nobody is writing any more; `known` is how its files looked the last time.
 pub async fn settled(path: &Path, known: &Picture) -> (Loaded, Picture) {
     let start = Instant::now();
-    let mut rest = known.now().settles_in();
+    let mut rest = known.now().settles_in(known);
     loop {
         tokio::time::sleep(rest.min(PATIENCE)).await;
         let (loaded, picture) = once(path);
         let now = picture.now();
-        rest = if now == picture { now.settles_in() } else { now.settles_in().max(SETTLE / 4) };
+        // What it looks like inside is known of the picture, not of the look from outside.
+        rest = if now == picture { picture.settles_in(known) } else { now.settles_in(known).max(SETTLE / 4) };
         if rest.is_zero() || start.elapsed() >= PATIENCE {
             return (loaded, picture);
         }

@@ -57,6 +57,11 @@ impl std::fmt::Display for BindError {
             io::ErrorKind::AddrNotAvailable => {
                 write!(f, "cannot listen on {what}: no interface of this machine has the address")
             }
+            _ if what.starts_with("fd:") => write!(
+                f,
+                "cannot listen on {what}: {source}. A listening socket is handed over there by a `.socket` unit of systemd, \
+                 or by what else starts the proxy: start it by that"
+            ),
             _ => write!(f, "cannot listen on {what}: {source}"),
         }
     }

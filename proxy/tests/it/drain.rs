@@ -1,7 +1,8 @@
 //! SIGTERM: what is under way is finished, everything is bounded, the exit code is 0; a second signal ends it at once.
 
 use crate::harness::ws::{CLOSE, agree, expect_close, frame, open};
-use crate::harness::{Ending, Origin, Pair, Wire, on_workers, poll};
+use crate::harness::{Ending, Origin, Pair, TempDir, Wire, on_workers, poll, run};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: t.test\r\n\r\n";
@@ -47,6 +48,35 @@ fn request_under_way_is_finished() {
         client.ends();
         assert_eq!(proxy.wait_exit().code(), Some(0));
     });
+}
+
+/// A drain may take half an hour, and logs are rotated at their hour.
+#[test]
+fn logs_are_opened_again_while_it_drains() {
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let gone = std::sync::Mutex::new(gone);
+    let origin = Origin::start(move |wire, _| {
+        if wire.request().is_some() {
+            gone.lock().unwrap().recv().unwrap();
+            wire.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
+        }
+    });
+    let logs = TempDir::new();
+    let file = logs.file("access.log");
+    let Pair { mut proxy, origin } = Pair::with(1, origin, &format!("access_log: {}\n", file.display()));
+    let mut client = proxy.send(GET);
+    origin.wait_request(0);
+    proxy.signal("TERM");
+    poll("the listener closed", || std::net::TcpStream::connect(proxy.address()).is_err().then_some(()));
+    std::fs::rename(&file, logs.file("access.log.1")).unwrap();
+    proxy.signal("USR1");
+    poll("the file made anew", || file.exists().then_some(()));
+    proxy.signal("HUP");
+    proxy.wait_log("not reloaded: the proxy drains");
+    go.send(()).unwrap();
+    assert_eq!(client.response().text(), "done");
+    assert_eq!(proxy.wait_exit().code(), Some(0));
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 1);
 }
 
 #[test]
@@ -195,4 +225,38 @@ fn connections_that_were_accepted_are_served() {
         drop(origin);
         proxy.stop_after_signal();
     });
+}
+
+/// What docs/reload-and-drain.md promises of a `.socket` unit: a client that comes between two processes waits, and is answered.
+#[test]
+fn a_socket_that_was_handed_over_outlives_the_process() {
+    let dir = TempDir::new();
+    let config = dir.write(
+        "switchboard.yaml",
+        "listen: fd:3\nadmin: off\nstate_dir: ./state\nroutes: { t.test: { respond: hi } }\n",
+    );
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let start = || {
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec 3<&0 </dev/null; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_switchboard"), "run", "-c"]);
+        let socket = std::os::fd::OwnedFd::from(socket.try_clone().unwrap());
+        command.arg(&config).current_dir(dir.path());
+        command.stdin(socket).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    for _ in 0..2 {
+        // Nobody accepts yet, and the client is not refused.
+        let mut client = Wire::connect(socket.local_addr().unwrap());
+        client.send(GET);
+        let mut process = start();
+        assert_eq!(client.response().text(), "hi");
+        let kill = Command::new("kill").arg(process.id().to_string()).status().unwrap();
+        assert!(kill.success());
+        assert_eq!(process.wait().unwrap().code(), Some(0));
+    }
+    let refused = run(dir.path(), &["run"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        refused.status.code() == Some(1) && said.contains("cannot listen on fd:3") && said.contains(".socket"),
+        "{said}"
+    );
 }
