@@ -17,6 +17,9 @@ const HOLDERS: &[&str] = &["request_headers", "response_headers", "headers", "co
 
 const MASK: &str = "•••";
 
+const HIDDEN_ERRORS: &str =
+    "what is wrong may quote what is hidden here; `switchboard route show KEY` says it over the proxy's socket";
+
 /// A registered route.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
@@ -94,9 +97,12 @@ impl Entry {
                 route = rules;
             }
         }
-        if masked {
+        let hides = masked && {
+            let whole = route.clone();
             mask(&mut route);
-        }
+            // A body that is no JSON has nothing that could be told apart.
+            route != whole || whole.is_null()
+        };
         let left = self.ends.map(|ends| ends.saturating_duration_since(now).as_secs_f64());
         let (state, errors) = match &self.state {
             State::InForce => ("in_force", None),
@@ -114,7 +120,9 @@ impl Entry {
             "route": route,
         });
         if let (Some(errors), Value::Object(map)) = (errors, &mut shown) {
-            map.insert("errors".to_owned(), json!(errors));
+            // Errors quote what they are about.
+            let errors = if hides { json!([HIDDEN_ERRORS]) } else { json!(errors) };
+            map.insert("errors".to_owned(), errors);
         }
         shown
     }
@@ -237,5 +245,21 @@ mod tests {
         ] {
             check(&json!([{ "store": url }]).to_string(), &json!([{ "store": expect }]).to_string());
         }
+    }
+
+    #[test]
+    fn case_184_errors_quote_nothing_that_is_hidden() {
+        let shown = |body: &str, masked| {
+            let key = RouteKey::parse("a.test").unwrap();
+            let now = Instant::now();
+            Entry::replayed(&key, body.to_owned(), 1, &Scope::default(), now).shown(&key, now, masked)["errors"].clone()
+        };
+        let (plain, keyed) = (r#"{"to": "gone"}"#, r#"{"to": "gone", "request_headers": {"set": {"x-key": 7}}}"#);
+        for (body, masked, hides) in [(plain, true, false), (keyed, false, false), (keyed, true, true)] {
+            let errors = shown(body, masked).to_string();
+            assert_eq!(errors.contains("there is no upstream `gone`"), !hides, "{body} {masked}: {errors}");
+            assert_eq!(errors.contains(HIDDEN_ERRORS), hides, "{body} {masked}: {errors}");
+        }
+        assert_eq!(shown("no JSON", true), json!([HIDDEN_ERRORS]));
     }
 }
