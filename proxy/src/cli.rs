@@ -1,16 +1,19 @@
 //! The command line: what can be asked of the binary, and which exit code says how it went.
 //!
-//! 0 is success, 1 is a configuration or a request that was refused, 2 is a command line that makes no sense.
+//! 0 is success, 1 is a configuration or a request that was refused, 2 is a command line that makes no sense. `explain`,
+//! whose 1 is an answer, has 2 for whatever kept it from asking.
 
 mod check;
 mod drain;
 mod endpoint;
 pub(crate) mod explain;
+mod hint;
 pub(crate) mod paint;
 mod purge;
 mod reload;
 mod route;
 pub(crate) mod run;
+pub(crate) mod table;
 mod trust;
 pub(crate) mod which;
 
@@ -28,8 +31,7 @@ use clap_complete::Shell;
     about = "A reverse proxy for real-time traffic: add a route and nothing drops",
     after_help = "Examples:\n  switchboard demo                         two workspaces to look at, nothing to prepare\n  \
                   switchboard run -c switchboard.yaml      the proxy\n  switchboard check -c switchboard.yaml    \
-                  every error, with its place\n  switchboard explain http://app.localhost/x -c switchboard.yaml",
-    disable_help_subcommand = true
+                  every error, with its place\n  switchboard explain http://app.localhost/x -c switchboard.yaml"
 )]
 struct Line {
     #[command(subcommand)]
@@ -57,8 +59,9 @@ enum Command {
     #[command(
         after_help = "Examples:\n  switchboard explain http://example.com/api -H 'x-canary: yes'\n  switchboard explain \
                       ws://example.com/chat\n  switchboard explain example.com/upload -X POST --client-ip 203.0.113.9\n\n\
-                      It reads the configuration and asks no proxy. Exit code 0 if a rule answers, 1 if none does or the \
-                      request is refused."
+                      It reads the configuration and asks no proxy, except with --online and --id. Exit code 0 if a rule \
+                      answers, 1 if none does, the request is refused or nothing is known of the id, 2 if it could not \
+                      be asked: a wrong command line or configuration, no proxy."
     )]
     #[command(mut_arg("config", |argument| argument.help("The configuration; by default ./switchboard.yaml")))]
     Explain(explain::Options),
@@ -168,7 +171,7 @@ impl ConfigFile {
 
 /// Reads the command line, does what it says, and returns the exit code.
 pub fn main() -> ExitCode {
-    let line = Line::parse();
+    let line = hint::parse();
     let result = match line.command {
         Command::Run(options) => run::run(&options),
         Command::Check(options) => check::check(&options),

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::token::Token;
 
-pub use json::Json;
+pub use json::{Json, pretty};
 
 /// How long an answer may take. A reload waits for names to resolve, and for whoever is writing the file.
 const PATIENCE: Duration = Duration::from_secs(15);

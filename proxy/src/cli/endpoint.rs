@@ -4,7 +4,9 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::route::Asked;
+use super::table::table;
 use super::{escaped, print};
+use crate::admin::client::pretty;
 
 /// What `endpoint` takes.
 pub(crate) type Options = Asked<Command>;
@@ -13,9 +15,13 @@ pub(crate) type Options = Asked<Command>;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Lists the endpoints and how they stand
+    #[command(alias = "ls")]
     List {
         /// Only those of this upstream
         upstream: Option<String>,
+        /// Prints what `GET /v1/upstreams` gives
+        #[arg(long)]
+        json: bool,
     },
     /// Adds an endpoint to an upstream of the configuration
     Add {
@@ -30,6 +36,7 @@ pub(crate) enum Command {
         how: How,
     },
     /// Takes an endpoint out of its upstream
+    #[command(aliases = ["rm", "delete"])]
     Remove {
         /// A name under `upstreams:`
         upstream: String,
@@ -44,13 +51,21 @@ pub(crate) enum Command {
         upstream: String,
         /// Its address as written
         address: String,
-        /// drain: nobody new who isn't bound to it; maint: nobody new at all; ready: as before
-        #[arg(long, value_parser = ["ready", "drain", "maint"], required_unless_present = "weight")]
-        state: Option<String>,
-        /// Its share beside the others', or `file` for the file's own
-        #[arg(long, value_parser = weight)]
-        weight: Option<Weight>,
+        #[command(flatten)]
+        what: What,
     },
+}
+
+/// What of an endpoint is changed: at least one of these.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct What {
+    /// drain: nobody new who isn't bound to it; maint: nobody new at all; ready: as before
+    #[arg(long, value_parser = ["ready", "drain", "maint"])]
+    state: Option<String>,
+    /// Its share beside the others', or `file` for the file's own
+    #[arg(long, value_parser = weight)]
+    weight: Option<Weight>,
 }
 
 /// How a change is made.
@@ -97,12 +112,12 @@ pub(crate) fn endpoint(options: &Options) -> Result<u8, String> {
         Command::Remove { upstream, address, how } => {
             ("DELETE", format!("{}?{}", path(upstream, address), how.query()), None)
         }
-        Command::Set { upstream, address, state, weight } => {
+        Command::Set { upstream, address, what } => {
             let mut body = json!({});
-            if let Some(state) = state {
+            if let Some(state) = &what.state {
                 body["state"] = state.as_str().into();
             }
-            if let Some(Weight(weight)) = weight {
+            if let Some(Weight(weight)) = what.weight {
                 body["weight"] = json!(weight);
             }
             ("POST", path(upstream, address), Some(body))
@@ -116,7 +131,7 @@ pub(crate) fn endpoint(options: &Options) -> Result<u8, String> {
     }
     let said = answer.json();
     print(&match &options.command {
-        Command::List { upstream } => lines(&said, upstream.as_deref()),
+        Command::List { upstream, json } => list(said, upstream.as_deref(), *json)?,
         Command::Remove { address, how, .. } => {
             format!("{} {address}\n", if how.dry_run { "would remove" } else { "removed" })
         }
@@ -125,20 +140,49 @@ pub(crate) fn endpoint(options: &Options) -> Result<u8, String> {
     Ok(0)
 }
 
-fn lines(said: &Value, upstream: Option<&str>) -> String {
-    let wanted = |one: &&Value| upstream.is_none_or(|name| one["upstream"] == name);
-    let all = |name: &str| said[name].as_array().into_iter().flatten().filter(wanted);
-    let removed =
-        all("removed").map(|one| format!("{}  {}  removed  file\n", word(one, "upstream"), word(one, "endpoint")));
-    all("endpoints").map(line).chain(removed).collect()
+/// The endpoints as a table, or as the API gives them; of one upstream or of all.
+fn list(mut said: Value, upstream: Option<&str>, as_json: bool) -> Result<String, String> {
+    if let Some(name) = upstream {
+        let mut known = 0;
+        for list in ["endpoints", "removed"] {
+            if let Some(all) = said[list].as_array_mut() {
+                all.retain(|one| one["upstream"] == name);
+                known += all.len();
+            }
+        }
+        if known == 0 {
+            return Err(format!(
+                "no endpoint of an upstream {name} is known; `switchboard endpoint list` has them all"
+            ));
+        }
+    }
+    if as_json {
+        return Ok(pretty(&said));
+    }
+    let all = |name: &str| said[name].as_array().into_iter().flatten();
+    let there = all("endpoints").map(|one| {
+        let number = |name: &str| one[name].as_u64().map(|number| number.to_string()).unwrap_or_default();
+        let (upstream, endpoint) = (word(one, "upstream").to_owned(), word(one, "endpoint").to_owned());
+        vec![upstream, endpoint, states(one), word(one, "source").to_owned(), number("weight"), number("active")]
+    });
+    let removed = all("removed").map(|one| {
+        let cells = [word(one, "upstream"), word(one, "endpoint"), "removed", "file", "", ""];
+        cells.map(str::to_owned).to_vec()
+    });
+    let rows: Vec<_> = there.chain(removed).collect();
+    Ok(table(&["upstream", "endpoint", "state", "source", "weight", "in_flight"], &rows))
+}
+
+fn states(one: &Value) -> String {
+    let states = one["state"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    states.collect::<Vec<_>>().join(",")
 }
 
 /// `upstream  endpoint  state  source  weight  what it serves`
 fn line(one: &Value) -> String {
     let mut text = format!("{}  {}", word(one, "upstream"), word(one, "endpoint"));
-    if let Some(states) = one["state"].as_array() {
-        let states: Vec<&str> = states.iter().filter_map(Value::as_str).collect();
-        text += &format!("  {}", states.join(","));
+    if one["state"].is_array() {
+        text += &format!("  {}", states(one));
     }
     if let Some(source) = one["source"].as_str() {
         text += &format!("  {source}");

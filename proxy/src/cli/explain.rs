@@ -95,8 +95,15 @@ pub(crate) struct Told {
 }
 
 /// Says which rule answers. 0 where one does, 1 where none does or the request is refused, or where it was tried and an
-/// endpoint did not agree.
+/// endpoint did not agree; 2 where it could not be asked.
 pub(crate) fn explain(options: &Options) -> Result<u8, String> {
+    answer(options).or_else(|message| {
+        eprintln!("switchboard: {message}");
+        Ok(2)
+    })
+}
+
+fn answer(options: &Options) -> Result<u8, String> {
     if let Some(id) = &options.id {
         return past(options, id);
     }
@@ -105,7 +112,7 @@ pub(crate) fn explain(options: &Options) -> Result<u8, String> {
         return online(options, &question);
     }
     let path = options.which.file().require()?;
-    let Some(config) = run::read_quietly(&path) else { return Ok(1) };
+    let Some(config) = run::read_quietly(&path) else { return Ok(2) };
     let snapshot = Snapshot::compile(&config).map_err(|error| error.to_string())?;
     let paint = Paint::of_stdout();
     let told = tell(&config, &snapshot, &question, paint);
@@ -152,11 +159,14 @@ fn online(options: &Options, question: &Question) -> Result<u8, String> {
 /// Says what became of an exchange. 1 where the proxy knows nothing of it.
 fn past(options: &Options, id: &str) -> Result<u8, String> {
     let answer = options.which.ask("GET", &format!("/v1/exchanges/{}", super::escaped(id)), None)?;
-    if answer.status != 200 {
-        eprintln!("switchboard: {}", answer.refusal().join(" "));
-        return Ok(1);
+    match answer.status {
+        200 => print(&Json::of(&answer).exchange()),
+        404 => {
+            eprintln!("switchboard: {}", answer.refusal().join(" "));
+            return Ok(1);
+        }
+        _ => return Err(answer.refusal().join(" ")),
     }
-    print(&Json::of(&answer).exchange());
     Ok(0)
 }
 

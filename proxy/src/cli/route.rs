@@ -22,6 +22,7 @@ pub(crate) struct Asked<C: Subcommand> {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Lists the routes, those of the file too
+    #[command(alias = "ls")]
     List {
         /// Only those of this owner
         #[arg(long)]
@@ -32,6 +33,9 @@ pub(crate) enum Command {
         /// Only those whose key begins with this
         #[arg(long)]
         prefix: Option<String>,
+        /// Prints what `GET /v1/routes` gives
+        #[arg(long)]
+        json: bool,
     },
     /// Registers a route, or changes one
     Add {
@@ -53,6 +57,7 @@ pub(crate) enum Command {
         dry_run: bool,
     },
     /// Takes a registered route away
+    #[command(aliases = ["rm", "delete"])]
     Remove {
         /// host[/path]
         key: String,
@@ -77,12 +82,14 @@ pub(crate) enum Command {
 pub(crate) fn route(options: &Options) -> Result<u8, String> {
     let asked = |method: &str, target: &str, body: Option<&str>| options.proxy.ask(method, target, body);
     match &options.command {
-        Command::List { owner, source, prefix } => {
+        Command::List { owner, source, prefix, json: as_json } => {
             let filters = [("owner", owner), ("source", source), ("prefix", prefix)];
             let filters =
                 filters.iter().filter_map(|(name, value)| Some(format!("{name}={}", escaped(value.as_ref()?))));
             let query = filters.collect::<Vec<_>>().join("&");
-            said(&asked("GET", &format!("/v1/routes?{query}"), None)?, |json| json.lines_of_routes())
+            said(&asked("GET", &format!("/v1/routes?{query}"), None)?, |json| {
+                if *as_json { json.pretty() } else { json.table_of_routes() }
+            })
         }
         Command::Add { key, target, owner, ttl, sync, dry_run } => {
             if let Some(text) = ttl.as_deref().filter(|text| switchboard_core::config::duration(text).is_none()) {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::rates::Rates;
 use crate::cli::paint::plain;
+use crate::cli::table::table;
 
 /// A table of the page.
 struct Shape {
@@ -129,13 +130,12 @@ pub(super) fn text_of(picture: &Value, rates: &Rates) -> String {
         if rows.is_empty() {
             out.push_str("  none\n");
         }
-        for row in &rows {
-            let cells: Vec<String> = columns
-                .iter()
-                .map(|(name, width)| format!("{:width$}", text(row, name), width = usize::from(*width)))
-                .collect();
-            out.push_str(&format!("  {}\n", cells.join(" ").trim_end()));
-        }
+        // Here nothing has to fit a screen: a column is as wide as what stands in it.
+        let headings: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        let cells: Vec<Vec<String>> =
+            rows.iter().map(|row| headings.iter().map(|name| text(row, name)).collect()).collect();
+        let table = if rows.is_empty() { String::new() } else { table(&headings, &cells) };
+        table.lines().for_each(|line| out.push_str(&format!("  {line}\n")));
     }
     out
 }
@@ -238,13 +238,17 @@ mod tests {
             "failing",
             "its probes fail",
             "ws.test",
-            "41          42",
+            "41           42",
             "10:00:00.123",
             "no_route",
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
         assert!(!text.contains('\u{1b}'), "{text}");
+        let mut long = picture();
+        long["routes"][0]["key"] = "a".repeat(90).into();
+        let text = text_of(&long, &Rates::default());
+        assert!(text.contains(&format!("  {:90}  ANSWERS  FROM\n  {:a<90}  api      file\n", "KEY", "")), "{text}");
         assert!(text.contains("Certificates\n  none\n"));
     }
 

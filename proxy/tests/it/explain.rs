@@ -18,10 +18,11 @@ fn exit_codes_and_streams() {
         assert!(stderr.contains(err) && stderr.is_empty() == err.is_empty(), "{arguments:?}\n{stderr}");
         assert!(!stdout.contains('\x1b') && !stderr.contains('\x1b'), "colours outside of a terminal");
     };
-    check(&["t.test"], 1, "", "there is no switchboard.yaml here");
+    check(&["t.test"], 2, "", "there is no switchboard.yaml here");
     dir.write("bad.yaml", "routes: { t.test: { too: x } }\n");
-    check(&["t.test", "-c", "bad.yaml"], 1, "", "bad.yaml:1:21");
+    check(&["t.test", "-c", "bad.yaml"], 2, "", "bad.yaml:1:21");
     dir.write("switchboard.yaml", YAML);
+    check(&["t.test", "--online", "--admin", "./none/control.sock"], 2, "", "no proxy runs");
     check(&["t.test/api/x"], 0, "t.test/api answers", "");
     check(&["u.test"], 1, "404 no_route", "");
     check(&["t.test/%00"], 1, "400 bad_request", "");

@@ -1,11 +1,14 @@
 //! Bodies and answers of the routes API, as the command line writes and shows them.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use switchboard_core::config::duration_text;
 
 use super::Answer;
 use crate::admin::registry::mask;
+use crate::cli::table::table;
 
 /// What a proxy answered.
 #[derive(Clone, Debug)]
@@ -41,7 +44,7 @@ impl Json {
 
     /// As it is, for people.
     pub fn pretty(&self) -> String {
-        serde_json::to_string_pretty(&self.0).unwrap_or_default() + "\n"
+        pretty(&self.0)
     }
 
     /// An explanation: the exit code, and the text.
@@ -82,9 +85,10 @@ impl Json {
         text
     }
 
-    /// A line for each route of a list.
-    pub fn lines_of_routes(&self) -> String {
-        self.routes().map(|route| line(route) + "\n").collect()
+    /// A list of routes with headings.
+    pub fn table_of_routes(&self) -> String {
+        let rows: Vec<Vec<String>> = self.routes().map(|route| cells(route).to_vec()).collect();
+        table(&["key", "source", "state", "owner", "lease", "target"], &rows)
     }
 
     /// The line of one route.
@@ -123,11 +127,17 @@ impl Json {
 
 /// `key  source  state  owner  lease  target`
 fn line(route: &Value) -> String {
-    let word = |name: &str| route[name].as_str().unwrap_or("-").to_owned();
-    let lease = match route["ends_in_seconds"].as_f64() {
-        Some(left) => format!("{left:.0}s left"),
-        None => "-".to_owned(),
-    };
+    let [key, source, state, owner, lease, target] =
+        cells(route).map(|cell| if cell.is_empty() { "-".to_owned() } else { cell });
+    let lease = if lease == "-" { lease } else { lease + " left" };
+    let dry = if route["dry_run"] == true { "  (dry run: nothing has changed)" } else { "" };
+    format!("{key}  {source}  {state}  {owner}  {lease}  {target}{dry}")
+}
+
+/// A route's cells; empty where there is nothing to say.
+fn cells(route: &Value) -> [String; 6] {
+    let word = |name: &str| word_of(&route[name]);
+    let left = route["ends_in_seconds"].as_f64().and_then(|left| Duration::try_from_secs_f64(left.round()).ok());
     let target = match (&route["route"], &route["rules"]) {
         (Value::Null, rules) => rules.to_string(),
         (Value::Object(map), _) if map.len() == 1 && map.get("to").is_some_and(Value::is_string) => {
@@ -140,8 +150,13 @@ fn line(route: &Value) -> String {
             route.to_string()
         }
     };
-    let dry = if route["dry_run"] == true { "  (dry run: nothing has changed)" } else { "" };
-    format!("{}  {}  {}  {}  {lease}  {target}{dry}", word("key"), word("source"), word("state"), word("owner"))
+    let lease = left.map(duration_text).unwrap_or_default();
+    [word("key"), word("source"), word("state"), word("owner"), lease, target]
+}
+
+/// JSON for people, and for programs as well.
+pub fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }
 
 fn word_of(value: &Value) -> String {

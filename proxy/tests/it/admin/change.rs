@@ -90,11 +90,14 @@ fn a_command_sets_the_state_of_an_endpoint_and_its_weight() {
         (&["endpoint", "set", "api", ":9", "--state", "ready", "--weight", "4"], 0, "api  :9  up  weight 4"),
         (&["endpoint", "set", "api", ":9", "--weight", "file"], 0, "weight 1"),
         (&["endpoint", "set", "api", ":11", "--state", "maint"], 1, "no endpoint :11 in api"),
-        (&["endpoint", "set", "api", ":9"], 2, "--state"),
+        (&["endpoint", "set", "api", ":9"], 2, "<--state <STATE>|--weight <WEIGHT>>"),
         (&["endpoint", "add", "api", ":9"], 1, ":9 is an endpoint of api already"),
         (&["endpoint", "add", "web", ":9"], 1, "names no upstream web"),
         (&["endpoint", "remove", "api", ":9", "--dry-run"], 0, "would remove :9"),
-        (&["endpoint", "list", "api"], 0, "api  :10  up  file  weight 1  0 in flight"),
+        (&["endpoint", "list", "api"], 0, "UPSTREAM  ENDPOINT  STATE  SOURCE  WEIGHT  IN_FLIGHT\n"),
+        (&["endpoint", "ls", "api"], 0, "\napi       :10       up     file    1       0\n"),
+        (&["endpoint", "list", "api", "--json"], 0, "\"endpoint\": \":10\""),
+        (&["endpoint", "list", "web"], 1, "no endpoint of an upstream web is known"),
     ] {
         let (found, said) = command(&proxy, arguments);
         assert!(found == code && said.contains(expect), "{arguments:?}: {found} {said}");

@@ -191,10 +191,12 @@ fn the_command_line_speaks_to_it() {
     assert_eq!(code, Some(0), "{text}");
     assert_eq!(proxy.get("t.test", "/x").text(), "hi");
     for (arguments, expect) in [
-        (&["list"][..], "t.test/x  registry  in_force  ann  "),
+        (&["list"][..], "KEY        SOURCE    STATE     OWNER  LEASE  TARGET\n"),
+        (&["ls"], "\nt.test/x   registry  in_force  ann    "),
+        (&["list", "--json", "--owner", "ann"], "\"key\": \"t.test/x\""),
         (&["diff"], "+ t.test/x"),
         (&["show", "t.test/x"], "\"respond\": \"hi\""),
-        (&["renew", "t.test/x"], "3600s left"),
+        (&["renew", "t.test/x"], "1h left"),
         (&["export"], "\"t.test/x\": {\"respond\":\"hi\"}"),
         (&["remove", "t.test/x"], "removed t.test/x"),
     ] {
