@@ -50,6 +50,8 @@ pub struct Store {
     eras: Arc<Eras>,
     /// Bytes of answers that are on their way into the store.
     filling: AtomicU64,
+    /// Bytes that have come for the store and wait for a slow client besides.
+    ahead: AtomicU64,
     hasher: RandomState,
 }
 
@@ -73,6 +75,7 @@ impl Store {
             disk,
             eras,
             filling: AtomicU64::new(0),
+            ahead: AtomicU64::new(0),
             hasher: RandomState::new(),
         })
     }
@@ -204,6 +207,21 @@ impl Store {
     /// Counts bytes as arrived, or given up.
     pub(crate) fn release(&self, bytes: u64) {
         self.filling.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts bytes that are to be read before a client has taken what was; false where that is too much.
+    pub(crate) fn run_ahead(&self, bytes: u64) -> bool {
+        // Chosen: the rest is for what is kept.
+        let may = self.ahead.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.settings.memory / 4;
+        if !may {
+            self.came_back(bytes);
+        }
+        may
+    }
+
+    /// Counts such bytes as taken, or given up.
+    pub(crate) fn came_back(&self, bytes: u64) {
+        self.ahead.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Bytes on disk.

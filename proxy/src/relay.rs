@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 
 use switchboard_core::http1::{BodyDecoder, CHUNK_SUFFIX, ChunkError, LAST_CHUNK_LINE, chunk_prefix};
 
-use crate::cache::Fill;
 use crate::transport::Transport;
 
 pub mod decode;
@@ -24,6 +23,7 @@ mod slices;
 pub mod splice;
 
 use events::Events;
+use filling::Filling;
 use replay::Replay;
 use slices::{keep_rest, write_packed};
 use splice::Splice;
@@ -93,7 +93,7 @@ pub struct Pump {
     /// The payload, while it may have to be sent once more.
     kept: Option<Box<Replay>>,
     /// Where an answer is stored on its way.
-    fill: Option<Box<Fill>>,
+    filling: Option<Box<Filling>>,
     /// What compresses it.
     encoder: Option<Box<encode::Encoder>>,
     /// What is known of an event stream.
@@ -123,7 +123,7 @@ impl Pump {
             owes_end: false,
             trailers: Vec::new(),
             kept: None,
-            fill: None,
+            filling: None,
             encoder: None,
             events: None,
             received: 0,
@@ -199,14 +199,16 @@ impl Pump {
         behind: &mut Vec<u8>,
     ) -> Poll<Result<(), PumpError>> {
         loop {
-            ready!(self.poll_flush(context, sink))?;
+            if self.poll_flush(context, sink)?.is_pending() && !self.runs_ahead() {
+                return Poll::Pending;
+            }
             // What the source has given is not yet what the sink has taken: a pipe may still hold the last of it.
             if self.complete && self.splice.is_none() {
                 return Poll::Ready(self.say_end(sink));
             }
             if self.splice.is_none()
                 && self.kept.is_none()
-                && self.fill.is_none()
+                && self.filling.is_none()
                 && Splice::pays(self.body.declared_left(), self.coding)
                 && source.is_plain()
                 && sink.is_plain()
@@ -267,6 +269,7 @@ impl Pump {
         if !self.pending.is_empty() {
             self.pending = Vec::new();
             self.written = 0;
+            self.caught_up();
         }
         Poll::Ready(Ok(()))
     }
@@ -279,7 +282,7 @@ impl Pump {
             return Err(PumpError::TooLarge);
         }
         self.complete = decoded.done;
-        if self.fill.is_some() {
+        if self.filling.is_some() {
             filling::take(self, bytes.get(..decoded.produced).unwrap_or_default());
         }
         if self.kept.is_some() {
@@ -340,9 +343,9 @@ impl Pump {
         if total == 0 {
             return Ok(());
         }
-        let taken = match write_packed(context, sink, &slices) {
-            Poll::Ready(taken) => taken.map_err(PumpError::Write)?,
-            Poll::Pending => 0,
+        let taken = match self.pending.is_empty().then(|| write_packed(context, sink, &slices)) {
+            Some(Poll::Ready(taken)) => taken.map_err(PumpError::Write)?,
+            Some(Poll::Pending) | None => 0,
         };
         self.sent += taken as u64;
         if taken < total {
@@ -357,9 +360,9 @@ impl Pump {
         if bytes.is_empty() {
             return Ok(());
         }
-        let taken = match sink.poll_write(context, &[IoSlice::new(bytes)]) {
-            Poll::Ready(taken) => taken.map_err(PumpError::Write)?,
-            Poll::Pending => 0,
+        let taken = match self.pending.is_empty().then(|| sink.poll_write(context, &[IoSlice::new(bytes)])) {
+            Some(Poll::Ready(taken)) => taken.map_err(PumpError::Write)?,
+            Some(Poll::Pending) | None => 0,
         };
         self.sent += taken as u64;
         if let Some(rest @ [_, ..]) = bytes.get(taken..) {
@@ -367,34 +370,5 @@ impl Pump {
             self.pending.extend_from_slice(rest);
         }
         Ok(())
-    }
-
-    fn poll_splice(
-        &mut self,
-        context: &mut Context<'_>,
-        source: &Transport,
-        sink: &Transport,
-    ) -> Poll<Result<(), PumpError>> {
-        let Some(splice) = &mut self.splice else { return Poll::Ready(Ok(())) };
-        let mut moved = splice::Moved::default();
-        let result = splice.poll(context, source, sink, self.body.declared_left(), &mut moved);
-        let splice::Moved { read, written, ended, waits } = moved;
-        self.waits = waits;
-        self.read |= read > 0;
-        self.sent += written;
-        let drained = splice.is_empty();
-        self.body.skip(read);
-        self.count(read)?;
-        // Only now: bytes that were taken before the failure are gone from the source all the same.
-        result?;
-        if ended {
-            self.end_of_source()?;
-        }
-        self.complete |= self.body.declared_left() == Some(0);
-        if self.complete && drained {
-            self.splice = None;
-            return Poll::Ready(Ok(()));
-        }
-        Poll::Pending
     }
 }

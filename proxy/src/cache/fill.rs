@@ -55,6 +55,11 @@ impl Fill {
         self.destined.store.reserve(payload.len() as u64)
     }
 
+    /// Where it goes.
+    pub const fn store(&self) -> &Arc<Store> {
+        &self.destined.store
+    }
+
     /// Whether others wait for it.
     pub fn is_awaited(&self) -> bool {
         self.destined.lead.as_ref().is_some_and(Lead::is_awaited)

@@ -67,12 +67,8 @@ pub async fn serve(
             Some(Reuse::Fresh) => return fetch.hit(connection, desk, record, &admitted, now, "").await,
             Some(Reuse::Accepted) => return fetch.hit(connection, desk, record, &admitted, now, "max-stale").await,
             Some(Reuse::Meanwhile) => true,
-            Some(Reuse::Ask(Ask::Stale)) => {
-                fetch.why = Forwarded::Stale;
-                false
-            }
-            Some(Reuse::Ask(Ask::Request)) => {
-                fetch.why = Forwarded::Request;
+            Some(Reuse::Ask(ask)) => {
+                fetch.why = why(ask);
                 false
             }
             None => false,
@@ -87,7 +83,7 @@ pub async fn serve(
         if !fetch.may_wait(ends, now) {
             break;
         }
-        match connection.worker.generation().cache.flights.join(fetch.flight(desk)) {
+        match connection.worker.generation().cache.flights.join(fetch.flight(desk), now) {
             Join::Lead(lead) => {
                 fetch.lead = Some(lead);
                 break;
@@ -105,7 +101,11 @@ pub async fn serve(
                         }
                         fetch.collapsed = false;
                     }
-                    Outcome::Private | Outcome::Open => break,
+                    Outcome::Private => break,
+                    Outcome::Open => {
+                        fetch.lead = fetch.second(connection, desk);
+                        break;
+                    }
                 }
             }
         }
@@ -212,12 +212,19 @@ impl Fetch {
         next
     }
 
+    /// Leads besides who does already and takes too long, where nobody else has begun that.
+    fn second(&self, connection: &Connection, desk: &Desk) -> Option<Lead> {
+        let now = connection.worker.deadlines.about_now();
+        self.store.flights.second(self.flight(desk), now, self.plan.rules.lock?)
+    }
+
     /// Asks anew for what is given stale, unless somebody does already.
     fn refresh(&mut self, connection: &Connection, desk: &Desk, record: &Record, admitted: &Admitted) {
         if self.asked.head {
             return;
         }
-        let Join::Lead(lead) = self.store.flights.join(self.flight(desk)) else { return };
+        let now = connection.worker.deadlines.about_now();
+        let Join::Lead(lead) = self.store.flights.join(self.flight(desk), now) else { return };
         self.why = Forwarded::Stale;
         background::refresh(connection, desk, record, admitted, self.beside(lead));
     }
@@ -236,6 +243,13 @@ impl Fetch {
             collapsed: false,
             why: self.why,
         }
+    }
+}
+
+const fn why(ask: Ask) -> Forwarded {
+    match ask {
+        Ask::Stale => Forwarded::Stale,
+        Ask::Request => Forwarded::Request,
     }
 }
 

@@ -33,9 +33,9 @@ impl Pump {
             return Ok(());
         }
         let last = self.complete && self.late_fields().is_empty();
-        let taken = match sink.poll_send(context, payload, last) {
-            Poll::Ready(taken) => taken.map_err(PumpError::Write)?,
-            Poll::Pending => 0,
+        let taken = match self.pending.is_empty().then(|| sink.poll_send(context, payload, last)) {
+            Some(Poll::Ready(taken)) => taken.map_err(PumpError::Write)?,
+            Some(Poll::Pending) | None => 0,
         };
         self.sent += taken as u64;
         match payload.get(taken..) {

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
-use super::{Coding, PumpError, Waits};
+use super::{Coding, Pump, PumpError, Waits};
 use crate::transport::Transport;
 
 /// Bodies with less than this left are copied: a pipe costs two system calls a piece. Chosen; that splice beats copying
@@ -152,6 +152,38 @@ impl Splice {
             self.held -= written;
             written
         })
+    }
+}
+
+impl Pump {
+    /// Moves what can be moved this way.
+    pub(super) fn poll_splice(
+        &mut self,
+        context: &mut Context<'_>,
+        source: &Transport,
+        sink: &Transport,
+    ) -> Poll<Result<(), PumpError>> {
+        let Some(splice) = &mut self.splice else { return Poll::Ready(Ok(())) };
+        let mut moved = Moved::default();
+        let result = splice.poll(context, source, sink, self.body.declared_left(), &mut moved);
+        let Moved { read, written, ended, waits } = moved;
+        self.waits = waits;
+        self.read |= read > 0;
+        self.sent += written;
+        let drained = splice.is_empty();
+        self.body.skip(read);
+        self.count(read)?;
+        // Only now: bytes that were taken before the failure are gone from the source all the same.
+        result?;
+        if ended {
+            self.end_of_source()?;
+        }
+        self.complete |= self.body.declared_left() == Some(0);
+        if self.complete && drained {
+            self.splice = None;
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Pending
     }
 }
 

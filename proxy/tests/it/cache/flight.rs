@@ -157,6 +157,65 @@ fn case_138_who_began_it_may_leave_in_the_middle_of_the_answer() {
 }
 
 #[test]
+fn who_waited_long_enough_brings_it_for_those_who_came_later() {
+    on_workers(|workers| {
+        let (second, over, asked): (Arc<AtomicBool>, Arc<AtomicBool>, Arc<AtomicUsize>) = Default::default();
+        let (open, end, counter) = (Arc::clone(&second), Arc::clone(&over), Arc::clone(&asked));
+        let origin = Origin::start(move |wire, _| {
+            while wire.request().is_some() {
+                let waits_for = if counter.fetch_add(1, Ordering::SeqCst) == 0 { &end } else { &open };
+                poll("leave to answer", || waits_for.load(Ordering::SeqCst).then_some(()));
+                wire.offer(FRESH);
+            }
+        });
+        let address = origin.address();
+        let proxy = Proxy::start(
+            workers,
+            &format!(
+                "listen: \"127.0.0.1:0\"\nadmin: 127.0.0.1:0\nroutes: {{ t.test: {{ to: \"{address}\", cache: {{ lock: 3s }} }} }}\n"
+            ),
+        );
+        let mut first = proxy.send(GET);
+        poll("the first to be asked for", || (asked.load(Ordering::SeqCst) == 1).then_some(()));
+        let mut other = proxy.send(GET);
+        poll("the other to have waited", || (asked.load(Ordering::SeqCst) == 2).then_some(()));
+        let mut late = proxy.send(GET);
+        poll("the late one to wait", || (metric(&proxy, "switchboard_cache_collapsed_total") == 2).then_some(()));
+        second.store(true, Ordering::SeqCst);
+        assert_eq!((other.response().text(), late.response().text()), ("once".into(), "once".into()));
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+        over.store(true, Ordering::SeqCst);
+        assert_eq!(first.response().text(), "once");
+    });
+}
+
+#[test]
+fn a_client_that_does_not_read_holds_nobody_else() {
+    on_workers(|workers| {
+        const SIZE: usize = 9 << 20;
+        let origin = Origin::start(move |wire, _| {
+            while wire.request().is_some() {
+                wire.offer(format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: {SIZE}\r\n\r\n"));
+                wire.offer("x".repeat(SIZE));
+            }
+        });
+        let address = origin.address();
+        let proxy = Proxy::start(
+            workers,
+            &format!(
+                "listen: \"127.0.0.1:0\"\nroutes: {{ t.test: {{ to: \"{address}\", cache: {{ lock: 60s }} }} }}\n"
+            ),
+        );
+        let mut first = proxy.send(GET);
+        poll("the first to be asked for", || (origin.requests().len() == 1).then_some(()));
+        assert_eq!(proxy.send(GET).response().body.len(), SIZE);
+        assert_eq!(origin.requests().len(), 1);
+        // And what it did not take in time it gets all the same.
+        assert_eq!(first.response().body.len(), SIZE);
+    });
+}
+
+#[test]
 fn what_is_stale_is_given_while_it_is_asked_for_anew() {
     on_workers(|workers| {
         let site = Site::start(workers, "{ stale_while_revalidate: 1h }");
