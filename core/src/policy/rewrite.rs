@@ -5,12 +5,12 @@
 use regex::bytes::Regex;
 
 use super::{ENCODED_SLASH, Refusal};
-use crate::config::{self, QueryEdits, Template};
+use crate::config::{self, Fact, QueryEdits, Template, TemplatePart};
 use crate::reason::Reason;
 use crate::route::{Facts, values};
 use crate::snapshot::checked_path;
 use crate::target::TargetError;
-use crate::template::{render, render_groups};
+use crate::template::{render, render_fact};
 
 /// A path that the expression matches becomes another.
 #[derive(Debug)]
@@ -37,20 +37,45 @@ impl Rewrite {
         let Some(captures) = captures else { return Ok(false) };
         let groups: Vec<&[u8]> =
             captures.iter().skip(1).map(|group| group.map_or(&[][..], |group| group.as_bytes())).collect();
-        let mut target = Vec::with_capacity(path.len() + 32);
-        render_groups(&self.to, facts, &groups, &mut target)?;
+        let target = self.render(facts, &groups, path.len() + 32)?;
         let end = target.iter().position(|&byte| byte == b'?').unwrap_or(target.len());
         let (path, query) = target.split_at(end);
         let fault = |error: TargetError| Refusal::new(error.reason(), error.detail());
         out.extend_from_slice(&checked_path(path).map_err(fault)?);
         if !query.is_empty() {
-            // A fact may have brought what can't stand in a query.
+            // The request's own query may have brought what can't stand in one.
             query.iter().for_each(|&byte| push_visible(out, byte));
         } else if let Some(query) = facts.destination.query() {
             out.push(b'?');
             out.extend_from_slice(query);
         }
         Ok(true)
+    }
+
+    /// Fills the template in. No value becomes more than it stands for: only `{uri}` and `{query}` bring parameters.
+    fn render(&self, facts: &Facts<'_>, groups: &[&[u8]], room: usize) -> Result<Vec<u8>, Refusal> {
+        let mut target = Vec::with_capacity(room);
+        let mut text = Vec::new();
+        for part in &self.to.parts {
+            let fact = match part {
+                TemplatePart::Literal(text) => {
+                    target.extend_from_slice(text.as_bytes());
+                    continue;
+                }
+                TemplatePart::Fact(fact) => fact,
+            };
+            text.clear();
+            render_fact(fact, facts, groups, &mut text)?;
+            let push = match (fact, target.contains(&b'?')) {
+                (Fact::Uri, false) | (Fact::Query, true) => |out: &mut Vec<u8>, byte| out.push(byte),
+                (_, false) => push_in_path,
+                // What a path has encoded is encoded already.
+                (Fact::Group(_), true) => push_of_path,
+                (_, true) => push_encoded,
+            };
+            text.iter().for_each(|&byte| push(&mut target, byte));
+        }
+        Ok(target)
     }
 }
 
@@ -106,6 +131,16 @@ fn push_encoded(out: &mut Vec<u8>, byte: u8) {
     } else {
         percent(out, byte);
     }
+}
+
+/// Adds a byte to a path, which it doesn't end.
+fn push_in_path(out: &mut Vec<u8>, byte: u8) {
+    if byte == b'?' { percent(out, byte) } else { out.push(byte) }
+}
+
+/// Adds a byte of a canonical path to a query's value.
+fn push_of_path(out: &mut Vec<u8>, byte: u8) {
+    if matches!(byte, b'%' | b'/') { out.push(byte) } else { push_encoded(out, byte) }
 }
 
 /// Adds a byte to a query as it is, unless no query may have it.

@@ -214,6 +214,19 @@ fn targets() {
         &Request::get("h/x/").with("p", ".."),
         Reason::BadRequest,
     );
+    // Behind the `?` a value stays one value, whatever it is made of; what was encoded is not encoded again.
+    let values = "rewrite: {regex: '^/f/(.*)', to: '/s?f={1}&t={header.p}&{query}'}";
+    goes_up(
+        values,
+        &Request::get("h/f/a&b=c+d/%20e?x=1&y").with("p", "1&admin=1#%41"),
+        "/s?f=a%26b%3Dc%2Bd/%20e&t=1%26admin%3D1%23%2541&x=1&y",
+        "p: 1&admin=1#%41|",
+    );
+    let back = "rewrite: {regex: '^/f', to: '/login?back={uri}'}";
+    goes_up(back, &Request::get("h/f?x=1&y=%20"), "/login?back=%2Ff%3Fx%3D1%26y%3D%2520", "");
+    let before = "rewrite: {regex: '^/f', to: '/a/{header.p}/b'}";
+    goes_up(before, &Request::get("h/f?x=1").with("p", "c?admin=1"), "/a/c%3Fadmin=1/b?x=1", "p: c?admin=1|");
+    goes_up("rewrite: {regex: '^/f', to: '/v1{uri}'}", &Request::get("h/f?x=1&y"), "/v1/f?x=1&y", "");
     let query = "query: {remove: [utm, b], set: {from: \"{host} &x\"}}";
     goes_up(query, &Request::get("h/p?a=1&utm=2&%62=3&c&&utm"), "/p?a=1&c&from=h%20%26x", "");
     goes_up("query: {remove: [a]}", &Request::get("h/p?a=1"), "/p", "");
