@@ -61,9 +61,13 @@ impl Gate {
     /// Takes an answer.
     pub fn leave(&mut self, name: &str, yes: bool) {
         self.asking = self.asking.saturating_sub(1);
-        if yes {
-            return;
+        if !yes {
+            self.refuse(name);
         }
+    }
+
+    /// Remembers a no.
+    pub fn refuse(&mut self, name: &str) {
         let now = now();
         if self.noes.len() >= NOES {
             self.noes.retain(|_, until| now < *until);
@@ -125,6 +129,12 @@ mod tests {
         let entered = (0..100).filter(|n| gate.enter(&format!("{n}.com"))).count();
         assert_eq!(entered, most);
         (0..most).for_each(|n| gate.leave(&format!("{n}.com"), true));
+        // An order that fails later is a no, and no answer more.
+        assert!(gate.enter("y.com"));
+        gate.refuse("z.com");
+        assert!(!gate.enter("z.com"));
+        assert_eq!((0..100).filter(|n| gate.enter(&format!("w{n}.com"))).count(), most - 1);
+        (0..most).for_each(|n| gate.leave(&format!("w{n}.com"), true));
         let minute = (0..1000).filter(|n| {
             let entered = gate.enter(&format!("x{n}.com"));
             if entered {

@@ -169,7 +169,7 @@ impl Task {
         known.waiting.clear();
         // What was allowed once and never came is asked for again by whoever connects.
         if known.cover == Cover::Wildcard && self.certs.issued(name).is_none() && failure.cause != Cause::Unreachable {
-            self.gate.leave(name, false);
+            self.gate.refuse(name);
             self.names.remove(name);
         }
         let words = &failure.words;
