@@ -215,7 +215,7 @@ impl Registry {
             let kept = self.meters.entry(Arc::clone(route)).or_default();
             let meter = kept.upgrade().unwrap_or_default();
             *kept = Arc::downgrade(&meter);
-            let live = Arc::new(RuleLive::new(route, meter));
+            let live = Arc::new(RuleLive::new(route, meter, self.limits.of_rule(&rule.identity)));
             *entry = Arc::downgrade(&live);
             let lives = self.routes.entry(Arc::clone(route)).or_default();
             lives.retain(|live| live.strong_count() > 0);

@@ -63,16 +63,23 @@ pub struct RuleLive {
     pub removal: Removal,
     /// What is counted of its route.
     pub meter: Arc<Meter<RouteCounts>>,
+    /// What it counts and keeps, whatever its target.
+    pub keeps: Arc<RuleKeeps>,
+    /// What it last said of its streams' end: nanoseconds that they may go on, `KEEP` for as long as they like.
+    drain: AtomicU64,
+    /// The code that its WebSockets are then closed with.
+    code: AtomicU16,
+}
+
+/// What a rule counts and keeps of its streams, for as long as its route and condition stay the same.
+#[derive(Debug, Default)]
+pub struct RuleKeeps {
     /// WebSockets that it counts.
     pub tunnels: crate::tunnel::quota::Quota,
     /// Event streams that it counts.
     pub event_streams: crate::tunnel::quota::Quota,
     /// What it keeps of them for clients that come back.
     pub shelf: crate::exchange::resume::shelf::Shelf,
-    /// What it last said of its streams' end: nanoseconds that they may go on, `KEEP` for as long as they like.
-    drain: AtomicU64,
-    /// The code that its WebSockets are then closed with.
-    code: AtomicU16,
 }
 
 /// When streams have to end because something was removed.
@@ -88,17 +95,15 @@ pub struct Ending {
 const KEEP: u64 = u64::MAX;
 
 impl RuleLive {
-    /// Makes one for a route, with the counts of that.
-    pub fn new(route: &Arc<str>, meter: Arc<Meter<RouteCounts>>) -> Self {
+    /// Makes one for a route, with the counts of that, and what it goes on with.
+    pub fn new(route: &Arc<str>, meter: Arc<Meter<RouteCounts>>, keeps: Arc<RuleKeeps>) -> Self {
         Self {
             route: Arc::clone(route),
             meter,
             removal: Removal::default(),
             drain: KEEP.into(),
             code: 1012.into(),
-            tunnels: Default::default(),
-            event_streams: Default::default(),
-            shelf: Default::default(),
+            keeps,
         }
     }
 

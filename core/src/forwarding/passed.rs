@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_rule_knows_its_own_mark_alone() {
-        let rule = |route: &str, fingerprint| RuleIdentity { route: route.into(), fingerprint };
+        let rule = |route: &str, fingerprint| RuleIdentity { route: route.into(), fingerprint, when: 0 };
         let (one, other) = (Mark::of(7, &rule("a.test", 1)), Mark::of(7, &rule("b.test", 1)));
         let line = other.line(Some(one.line(None).strip_prefix(b"x-switchboard-passed: ").unwrap().trim_ascii()));
         let passed = line.strip_prefix(b"x-switchboard-passed: ").unwrap().strip_suffix(b"\r\n").unwrap();

@@ -15,7 +15,7 @@ use crate::config::{self, Policies, WayKind};
 use crate::message::{Field, Fields, Name};
 use crate::reason::Reason;
 
-pub use basic::{Attempt, Basic, has_sha};
+pub use basic::{Attempt, Basic, Guesses, has_sha};
 
 /// What a request has to prove. Of both lists those come first that cost least.
 #[derive(Debug)]
@@ -68,6 +68,14 @@ impl Identity {
         self.ways().find_map(|way| match way {
             Way::Jwt(jwt) => Some(jwt),
             Way::Certificate(_) | Way::Keys(_) | Way::Basic(_) | Way::Forward(_) => None,
+        })
+    }
+
+    /// Those of its ways that ask for a password.
+    pub fn passwords(&self) -> impl Iterator<Item = &Basic> {
+        self.ways().filter_map(|way| match way {
+            Way::Basic(basic) => Some(basic),
+            Way::Certificate(_) | Way::Keys(_) | Way::Jwt(_) | Way::Forward(_) => None,
         })
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::identity::fingerprint;
+use super::identity::{fingerprint, fingerprint_of_when};
 use super::{
     Action, Endpoint, EndpointId, EndpointIdentity, HostSent, Rule, RuleIdentity, Site, Snapshot, Upstream, UpstreamId,
     UpstreamIdentity,
@@ -170,7 +170,7 @@ pub(super) fn compiled(
         config::Action::Builtin(what) => Action::Builtin(*what),
         config::Action::Respond { body, status } => Action::Respond { body: body.as_str().into(), status: *status },
     };
-    let place = LimitPlace { route: key, rule: fingerprint(rule) };
+    let place = LimitPlace { route: key, rule: fingerprint_of_when(rule) };
     let policy = rule.policies.as_ref().map(|policies| Chain::compile(policies, listeners, &place).map(Box::new));
     let mut policy = policy.transpose().map_err(|source| CompileError::Regex { route: key.to_string(), source })?;
     policy.iter_mut().for_each(|chain| chain.resolve(&upstreams));
@@ -192,7 +192,11 @@ pub(super) fn compiled(
         cache: rule.cache.as_ref().map(|rules| Arc::new(Plan::new(rules, key, fingerprint(rule)))),
         websocket: rule.websocket.clone().map(Box::new),
         sse: rule.sse.clone().map(Box::new),
-        identity: RuleIdentity { route: Arc::clone(key), fingerprint: fingerprint(rule) },
+        identity: RuleIdentity {
+            route: Arc::clone(key),
+            fingerprint: fingerprint(rule),
+            when: fingerprint_of_when(rule),
+        },
         policy,
         inherit: rule.inherit,
     })

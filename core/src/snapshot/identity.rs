@@ -1,7 +1,8 @@
 //! By what a thing is the same thing in the next configuration.
 //!
 //! The control thread matches the identities of two snapshots and carries live state from one to the other. A rule is
-//! the same while its route, `when` and target are: changing its policies keeps its streams and counters.
+//! the same while its route, `when` and target are: changing its policies keeps its streams and counters. What it counts
+//! against limits goes on while its route and `when` stay: another target lets nobody begin anew.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -18,6 +19,8 @@ pub struct RuleIdentity {
     pub route: Arc<str>,
     /// 64 bits of `when` and target. Stable within a version of the program.
     pub fingerprint: u64,
+    /// 64 bits of `when` alone. Two rules of a route that have the same share what is counted: the first answers for both.
+    pub when: u64,
 }
 
 /// An upstream: its name.
@@ -67,6 +70,13 @@ pub(super) fn fingerprint(rule: &config::Rule) -> u64 {
     let mut hash = Fnv::default();
     rule.when.hash(&mut hash);
     rule.action.hash(&mut hash);
+    hash.finish()
+}
+
+/// The fingerprint of a rule's `when`.
+pub(super) fn fingerprint_of_when(rule: &config::Rule) -> u64 {
+    let mut hash = Fnv::default();
+    rule.when.hash(&mut hash);
     hash.finish()
 }
 

@@ -170,6 +170,16 @@ fn identity_follows_route_condition_and_target_alone() {
     assert_eq!(changed(&|rule| rule.path_edit = PathEdit::Strip("/x".to_owned())), 0);
     assert_eq!(changed(&|rule| rule.action = config::Action::Proxy("api".to_owned())), 2);
     assert_eq!(changed(&|rule| rule.when = Some(Condition::default())), 2);
+    // What limits go by is not changed with the target.
+    let whens = |identities: &BTreeSet<RuleIdentity>| identities.iter().map(|one| one.when).collect::<BTreeSet<u64>>();
+    let mut config = sample();
+    let second = |config: &mut Config, change: &dyn Fn(&mut config::Rule)| {
+        change(&mut config.routes.get_mut(&fixture::key("a.localhost")).expect("in the sample").rules[1]);
+    };
+    second(&mut config, &|rule| rule.action = config::Action::Proxy("api".to_owned()));
+    assert_eq!(whens(&identities(&config)), whens(&of_base));
+    second(&mut config, &|rule| rule.when = Some(Condition::default()));
+    assert_ne!(whens(&identities(&config)), whens(&of_base));
 }
 
 #[test]

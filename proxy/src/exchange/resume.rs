@@ -23,13 +23,13 @@ use super::record::Record;
 use crate::desk::Desk;
 use crate::error::ProxyError;
 use crate::http::Connection;
-use crate::live::RuleLive;
+use crate::live::RuleKeeps;
 use crate::worker::Worker;
 
 /// What one exchange knows of its session.
 #[derive(Debug)]
 pub struct Session {
-    rule: Arc<RuleLive>,
+    rule: Arc<RuleKeeps>,
     id: SessionId,
     bounds: Bounds,
     memory: usize,
@@ -72,7 +72,7 @@ impl Session {
         };
         let id = sse::session::session(&asker, &resume.key)?;
         let mut session = Self {
-            rule: Arc::clone(rule),
+            rule: Arc::clone(&rule.keeps),
             id,
             bounds: Bounds { events: resume.events as usize, age: resume.age, bytes: resume.memory as usize / 8 },
             memory: resume.memory as usize,

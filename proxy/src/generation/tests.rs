@@ -250,3 +250,23 @@ fn a_thousand_generations_leave_nothing_behind() {
     assert!(registry.endpoints.len() <= 20, "{}", registry.endpoints.len());
     assert!(registry.next_slot <= 30, "{}", registry.next_slot);
 }
+
+#[test]
+fn what_a_rule_counts_goes_on_when_its_target_changes() {
+    let check = |before: &str, after: &str, goes_on: bool| {
+        let mut course = Course::of(before);
+        let open = course.stream().rule;
+        course.reload(after);
+        let now = &course.generation().rules[0];
+        assert!(before == after || !Arc::ptr_eq(&open, now), "{before} → {after}");
+        assert_eq!(Arc::ptr_eq(&open.keeps, &now.keeps), goes_on, "{before} → {after}");
+        // Whatever is still open counts when the old one is back.
+        course.reload(before);
+        assert!(Arc::ptr_eq(&open.keeps, &course.generation().rules[0].keeps), "{before} → {after} → {before}");
+    };
+    check("routes: {a: :1}", "routes: {a: :1}", true);
+    check("routes: {a: :1}", "routes: {a: :2}", true);
+    check("routes: {a: {to: :1, when: {methods: GET}}}", "routes: {a: {to: :2, when: {methods: GET}}}", true);
+    check("routes: {a: :1}", "routes: {a: {to: :1, when: {methods: GET}}}", false);
+    check("routes: {a: :1}", "routes: {b: :1}", false);
+}

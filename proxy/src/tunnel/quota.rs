@@ -16,7 +16,7 @@ use switchboard_core::websocket::Upgrade;
 use crate::error::ProxyError;
 use crate::exchange::admit::Admitted;
 use crate::exchange::record::Record;
-use crate::live::RuleLive;
+use crate::live::RuleKeeps;
 use crate::process::client_key;
 
 /// What a rule counts of one kind.
@@ -30,7 +30,7 @@ pub struct Quota {
 /// A place in the count, until it is dropped.
 #[derive(Debug)]
 pub struct Place {
-    rule: Arc<RuleLive>,
+    rule: Arc<RuleKeeps>,
     kind: Kind,
     client: Option<IpAddr>,
 }
@@ -43,7 +43,7 @@ enum Kind {
 }
 
 impl Kind {
-    const fn of(self, rule: &RuleLive) -> &Quota {
+    const fn of(self, rule: &RuleKeeps) -> &Quota {
         match self {
             Self::WebSockets => &rule.tunnels,
             Self::EventStreams => &rule.event_streams,
@@ -85,15 +85,17 @@ pub fn enter_stream(record: &Record, limits: MaxTunnels) -> Result<Option<Box<Pl
 fn take(record: &Record, kind: Kind, limits: MaxTunnels) -> Result<Option<Box<Place>>, ProxyError> {
     let MaxTunnels { route, client } = limits;
     let live = record.rule.and_then(|id| record.generation.rules.get(id.index()));
-    let Some(live) = live.filter(|_| route.is_some() || client.is_some()) else { return Ok(None) };
-    let quota = kind.of(live);
+    let Some(rule) = live.map(|live| &live.keeps).filter(|_| route.is_some() || client.is_some()) else {
+        return Ok(None);
+    };
+    let quota = kind.of(rule);
     let counted = quota.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
         (route.is_none_or(|most| open < most)).then_some(open + 1)
     });
     if counted.is_err() {
         return Err(ProxyError::own(Reason::Overloaded, kind.full()));
     }
-    let mut place = Box::new(Place { rule: Arc::clone(live), kind, client: None });
+    let mut place = Box::new(Place { rule: Arc::clone(rule), kind, client: None });
     if let (Some(most), Some(ip)) = (client, record.client) {
         let key = client_key(ip);
         let mut clients = quota.clients.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,7 +3,7 @@
 //! The hashing is done elsewhere: it takes its time. No password is kept.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -35,7 +35,19 @@ pub struct Basic {
     realm: Box<str>,
     users: BTreeMap<Box<str>, Arc<str>>,
     verified: Mutex<BTreeMap<[u8; 32], Moment>>,
-    wrong: Cells,
+    /// By what those who guess at the same passwords are found, on whichever rule.
+    pub users_digest: [u8; 32],
+    wrong: OnceLock<Arc<Guesses>>,
+}
+
+/// Wrong passwords by client: of all rules that ask for the same, as each more would be so many guesses more.
+#[derive(Debug)]
+pub struct Guesses(Cells);
+
+impl Default for Guesses {
+    fn default() -> Self {
+        Self(Cells::with_keys(4096))
+    }
 }
 
 /// What a request says of itself, and what it has to agree with.
@@ -53,12 +65,28 @@ pub struct Attempt {
 impl Basic {
     pub(super) fn compile(written: &config::BasicAuth) -> Self {
         let users = written.users.iter().map(|(name, hash)| (name.as_str().into(), hash.0.as_str().into()));
+        let users: BTreeMap<Box<str>, Arc<str>> = users.collect();
+        let mut all = Sha256::new();
+        for text in users.iter().flat_map(|(name, hash)| [&**name, &**hash]) {
+            all.update((text.len() as u64).to_ne_bytes());
+            all.update(text);
+        }
         Self {
             realm: written.realm.as_str().into(),
-            users: users.collect(),
+            users,
             verified: Mutex::default(),
-            wrong: Cells::with_keys(4096),
+            users_digest: all.finalize().into(),
+            wrong: OnceLock::new(),
         }
+    }
+
+    /// Lets it count where others count guesses at the same passwords. The first word holds.
+    pub fn tie(&self, guesses: impl FnOnce() -> Arc<Guesses>) {
+        let _ = self.wrong.get_or_init(guesses);
+    }
+
+    fn wrong(&self) -> &Cells {
+        &self.wrong.get_or_init(Arc::default).0
     }
 
     /// Reads the credentials of a request (RFC 7617). `seed` is the process's own; `None` is one that was found right
@@ -85,7 +113,7 @@ impl Basic {
         if self.remembered().get(&digest).is_some_and(|until| now < *until) {
             return Ok(None);
         }
-        if let Some(wait) = self.wrong.wait(client, pace(), now) {
+        if let Some(wait) = self.wrong().wait(client, pace(), now) {
             return Err(too_often(wait));
         }
         let known = std::str::from_utf8(name).ok().and_then(|name| self.users.get(name));
@@ -104,7 +132,7 @@ impl Basic {
     ///
     /// `rate_limited` where this client was wrong too often.
     pub fn begin(&self, client: u64, now: Moment) -> Result<(), Refusal> {
-        self.wrong.take(client, pace(), now).map_err(too_often)
+        self.wrong().take(client, pace(), now).map_err(too_often)
     }
 
     /// Remembers what came of an attempt that was begun.
@@ -116,7 +144,7 @@ impl Basic {
         if !right || attempt.stranger {
             return Err(self.refusal());
         }
-        self.wrong.give_back(client, pace());
+        self.wrong().give_back(client, pace());
         let mut remembered = self.remembered();
         if remembered.len() >= REMEMBERED {
             remembered.clear();
@@ -169,8 +197,8 @@ mod tests {
 
     #[test]
     fn attempts_under_way_count_as_wrong_until_they_are_right() {
-        let users = BTreeMap::from([("ann".into(), "hash".into())]);
-        let basic = Basic { realm: "".into(), users, verified: Mutex::default(), wrong: Cells::with_keys(8) };
+        let users = vec![("ann".to_owned(), config::Secret("hash".into()))];
+        let basic = Basic::compile(&config::BasicAuth { realm: String::new(), users });
         let attempt = Attempt { password: Vec::new(), hash: "hash".into(), stranger: false, digest: [7; 32] };
         let now = Moment::ZERO + Duration::from_mins(1);
         let begun = || (0..20).filter(|_| basic.begin(1, now).is_ok()).count();

@@ -71,6 +71,37 @@ fn passwords_of_each_form_and_nobody_else() {
     });
 }
 
+#[test]
+fn guesses_at_the_same_passwords_count_together_on_all_routes() {
+    on_workers(|workers| {
+        let (origin, place) = (Origin::ok(), TempDir::new());
+        let users = place.write("users", "ben:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n").display().to_string();
+        let others = place.write("others", "ben:{SHA}Et6pb+wgWTVmq3VpLJlJWWgzrck=\n").display().to_string();
+        let routes = |last: &str| {
+            let rule = |n: usize| {
+                format!("  t{n}.test: {{ to: \"{}\", basic_auth: {{ file: {users} }} }}\n", origin.address())
+            };
+            let rules: String = (0..20).map(rule).collect();
+            format!(
+                "routes:\n{rules}  o.test: {{ respond: other, basic_auth: {{ file: {others} }} }}\n  l.test: {{ respond: {last} }}\n"
+            )
+        };
+        let proxy = Proxy::start(workers, &routes("one"));
+        let guess = |n: usize| ask(&proxy, &format!("t{}.test", n % 20), &basic("ben", &format!("wrong{n}"))).status();
+        let statuses: Vec<u16> = (0..40).map(guess).collect();
+        let wrong = statuses.iter().filter(|status| **status == 401).count();
+        // Ten, and those that come meanwhile.
+        assert!((10..13).contains(&wrong) && statuses.last() == Some(&429), "{statuses:?}");
+        // A reload lets nobody begin anew.
+        proxy.write_config(&routes("two"));
+        poll("the reload", || (proxy.get("l.test", "/").text() == "two").then_some(()));
+        let again = (40..60).map(guess).filter(|status| *status == 401).count();
+        assert!(again < 3, "{again} more after a reload");
+        // Other passwords are another matter.
+        assert_eq!(ask(&proxy, "o.test", &basic("ben", "wrong")).status(), 401);
+    });
+}
+
 /// A proxy whose clients are who they say they are, and wrong passwords from one of them.
 fn guarded(workers: usize, hash: &str) -> (Origin, TempDir, Proxy) {
     let (origin, place) = (Origin::ok(), TempDir::new());
