@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::duration_text;
+use super::{duration_text, size_text};
 
 /// `cache:` of a rule: how its answers are stored and used again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Cache {
             None if self.heuristic => "answers are kept as their origin says, or guessed from their age".to_owned(),
             None => "answers are kept as their origin says".to_owned(),
         };
-        words.push_str(&format!(", bodies up to {} bytes", self.max_object));
+        words.push_str(&format!(", bodies up to {}", size_text(self.max_object)));
         match &self.query {
             QueryKey::All => {}
             QueryKey::Only(names) if names.is_empty() => words.push_str("; the query doesn't count"),

@@ -61,10 +61,10 @@ pub(crate) enum Command {
 #[group(required = true, multiple = true)]
 pub(crate) struct What {
     /// drain: nobody new who isn't bound to it; maint: nobody new at all; ready: as before
-    #[arg(long, value_parser = ["ready", "drain", "maint"])]
+    #[arg(long, value_name = "ready|drain|maint", value_parser = ["ready", "drain", "maint"])]
     state: Option<String>,
     /// Its share beside the others', or `file` for the file's own
-    #[arg(long, value_parser = weight)]
+    #[arg(long, value_name = "N|file", value_parser = weight)]
     weight: Option<Weight>,
 }
 

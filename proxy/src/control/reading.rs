@@ -87,3 +87,21 @@ pub async fn settled(path: &Path, known: &Picture) -> (Loaded, Picture) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_looks_cut_off_is_left_alone_for_longer() {
+        let path = std::env::temp_dir().join(format!("switchboard-reading-{}.yaml", std::process::id()));
+        let clock = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        std::fs::write(&path, "routes: {}\n").unwrap();
+        let (_, known) = once(&path);
+        std::fs::write(&path, "routes: {}\nlog: { le").unwrap();
+        let start = Instant::now();
+        let (cut, _) = clock.block_on(settled(&path, &known));
+        assert!(start.elapsed() > SETTLE * 5 && cut.config.is_err(), "{:?}", start.elapsed());
+        std::fs::remove_file(&path).unwrap();
+    }
+}

@@ -21,6 +21,9 @@ pub fn lock(directory: &Path) -> Result<StateLock, String> {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 ". Give this user the directory, or name another with `state_dir:`"
             }
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                ". It is a file, or lies under one; name a directory"
+            }
             _ => "",
         };
         format!("state_dir {}: {error}{mend}", directory.display())

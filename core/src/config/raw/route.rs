@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, HashMap};
 /// Reads `routes:`.
 pub(super) fn routes(walk: &mut Walk<'_>, node: &Node, defaults: &Defaults) -> BTreeMap<RouteKey, Route> {
     let mut routes = BTreeMap::new();
-    let Some(map) = walk.map(node, "routes by host and path") else { return routes };
+    let Some(map) = walk.map(node, "routes by host and path, as in `example.com: 127.0.0.1:3000`") else {
+        return routes;
+    };
     let mut taken = Taken::default();
     for entry in &map.entries {
         let key = match host::key(&entry.key) {

@@ -150,6 +150,10 @@ fn split<'t>(what: &'static str, text: &'t str) -> Read<(&'t str, Option<&'t str
         Some((name, port)) if name.contains(':') => match (name.parse::<Ipv6Addr>(), text.parse::<Ipv6Addr>()) {
             (Ok(_), _) => fault(what, format!("an IPv6 address stands in brackets; write [{name}]:{port}")),
             (Err(_), Ok(_)) => fault(what, format!("an IPv6 address stands in brackets; write [{text}]:80, say")),
+            (Err(_), Err(_)) if text.contains(',') => {
+                let each: Vec<&str> = text.split(',').map(str::trim).collect();
+                fault(what, format!("several addresses are a list: [{}]", each.join(", ")))
+            }
             (Err(_), Err(_)) => fault(what, "it has more than one port; an IPv6 address stands in brackets: [::1]:80"),
         },
         Some((name, port)) => Ok((name, Some(port))),

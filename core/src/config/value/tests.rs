@@ -114,6 +114,7 @@ fn addresses() {
     refuse("a:+80", "1 to 65535");
     refuse("a:", "1 to 65535");
     refuse("::1:3000", "[::1]:3000");
+    refuse("a:1,b:2", "a list: [a:1, b:2]");
     refuse("[::1:3000", "closing bracket");
     refuse("[::1]3000", "`:` and a port");
     refuse("[fe80::1%eth0]:80", "without a zone");

@@ -138,16 +138,18 @@ fn line(route: &Value) -> String {
 fn cells(route: &Value) -> [String; 6] {
     let word = |name: &str| word_of(&route[name]);
     let left = route["ends_in_seconds"].as_f64().and_then(|left| Duration::try_from_secs_f64(left.round()).ok());
-    let target = match (&route["route"], &route["rules"]) {
-        (Value::Null, rules) => rules.to_string(),
-        (Value::Object(map), _) if map.len() == 1 && map.get("to").is_some_and(Value::is_string) => {
-            word_of(&route["route"]["to"])
-        }
-        (route, _) => {
+    let said = match (&route["route"], route["rules"].as_array().map(Vec::as_slice)) {
+        (Value::Null, Some([only])) => only,
+        (Value::Null, _) => &route["rules"],
+        (route, _) => route,
+    };
+    let target = match said {
+        Value::Object(map) if map.len() == 1 && map.get("to").is_some_and(Value::is_string) => word_of(&said["to"]),
+        _ => {
             // One line among others, on whoever's screen: `show` and `export` have it whole.
-            let mut route = route.clone();
-            mask(&mut route);
-            route.to_string()
+            let mut said = said.clone();
+            mask(&mut said);
+            said.to_string()
         }
     };
     let lease = left.map(duration_text).unwrap_or_default();

@@ -265,6 +265,6 @@ fn a_cache_stands_between_what_is_done_to_requests_and_to_answers() {
     let question = whole.options.question().expect("it has a URL");
     let text = tell(&config, &snapshot, &question, Paint::NEVER).text;
     let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words} is missing in\n{text}"));
-    let cache = place("answers are kept as their origin says, bodies up to 10485760 bytes; of the query page count");
+    let cache = place("answers are kept as their origin says, bodies up to 10MiB; of the query page count");
     assert!(place("parameters are edited") < cache && cache < place("response_headers"), "{text}");
 }

@@ -90,7 +90,7 @@ fn a_command_sets_the_state_of_an_endpoint_and_its_weight() {
         (&["endpoint", "set", "api", ":9", "--state", "ready", "--weight", "4"], 0, "api  :9  up  weight 4"),
         (&["endpoint", "set", "api", ":9", "--weight", "file"], 0, "weight 1"),
         (&["endpoint", "set", "api", ":11", "--state", "maint"], 1, "no endpoint :11 in api"),
-        (&["endpoint", "set", "api", ":9"], 2, "<--state <STATE>|--weight <WEIGHT>>"),
+        (&["endpoint", "set", "api", ":9"], 2, "<--state <ready|drain|maint>|--weight <N|file>>"),
         (&["endpoint", "add", "api", ":9"], 1, ":9 is an endpoint of api already"),
         (&["endpoint", "add", "web", ":9"], 1, "names no upstream web"),
         (&["endpoint", "remove", "api", ":9", "--dry-run"], 0, "would remove :9"),
