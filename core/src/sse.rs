@@ -131,11 +131,15 @@ impl Scanner {
         self.line = (byte == b'i').then(Vec::new);
     }
 
-    /// Keeps what may be an id: one byte more than the longest shows that it is too long.
+    /// Keeps what may be an id: one byte more than the longest shows that it is too long. With a NUL, however far behind, it
+    /// is no id at all.
     fn keep(&mut self, bytes: &[u8]) {
-        if let Some(line) = &mut self.line {
-            let room = (b"id: ".len() + MOST_ID + 1).saturating_sub(line.len());
-            line.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+        let Some(line) = &mut self.line else { return };
+        let room = (b"id: ".len() + MOST_ID + 1).saturating_sub(line.len());
+        let (kept, rest) = bytes.split_at(room.min(bytes.len()));
+        line.extend_from_slice(kept);
+        if rest.contains(&0) {
+            self.line = None;
         }
     }
 

@@ -70,6 +70,8 @@ fn ids_are_read_as_a_browser_reads_them() {
     check(&long, &[(long.len(), Some(&long[4..4 + MOST_ID]))]);
     let longer = format!("id: {}\n\n", "x".repeat(MOST_ID + 1));
     check(&longer, &[(longer.len(), Some("(lost)"))]);
+    let none = format!("id: 1\nid: {}\0\n\n", "x".repeat(MOST_ID + 9));
+    check(&none, &[(none.len(), Some("1"))]);
 }
 
 #[test]
