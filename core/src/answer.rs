@@ -291,6 +291,7 @@ const fn retry_after(reason: Reason) -> Option<u32> {
         | Reason::MethodNotAllowed
         | Reason::UnsupportedVersion
         | Reason::Denied
+        | Reason::Uninspected
         | Reason::Unauthorized
         | Reason::Maintenance
         | Reason::ConnectRefused

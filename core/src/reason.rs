@@ -34,6 +34,8 @@ pub enum Reason {
     UnsupportedVersion,
     /// A policy of the route refuses this client.
     Denied,
+    /// A policy that looks for attacks cannot look at all that the request holds (`detect`).
+    Uninspected,
     /// The route asks for an identity that the request does not prove.
     Unauthorized,
     /// A rate limit is spent.
@@ -86,7 +88,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the table in the docs.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::BadRequest,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -101,6 +103,7 @@ impl Reason {
         Self::MethodNotAllowed,
         Self::UnsupportedVersion,
         Self::Denied,
+        Self::Uninspected,
         Self::Unauthorized,
         Self::RateLimited,
         Self::Maintenance,
@@ -145,6 +148,7 @@ impl Reason {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UnsupportedVersion => "unsupported_version",
             Self::Denied => "denied",
+            Self::Uninspected => "uninspected",
             Self::Unauthorized => "unauthorized",
             Self::RateLimited => "rate_limited",
             Self::Maintenance => "maintenance",
@@ -178,7 +182,7 @@ impl Reason {
         match self {
             Self::BadRequest => 400,
             Self::Unauthorized => 401,
-            Self::Denied => 403,
+            Self::Denied | Self::Uninspected => 403,
             Self::NoRoute | Self::NoFile => 404,
             Self::MethodNotAllowed => 405,
             Self::HeadTimeout | Self::BodyTimeout => 408,

@@ -89,6 +89,11 @@ pub const fn words(reason: Reason) -> Words {
         Reason::Denied => {
             ("Access denied", "A rule of this route refuses the client.", "Look at allow and deny of the route.")
         }
+        Reason::Uninspected => (
+            "Not everything in this request can be looked at",
+            "This route refuses what looks like an attack, and the request holds something that cannot be looked at for that.",
+            "Send it in fewer parameters, with one Content-Type, and packed by gzip, deflate, br, zstd or not at all.",
+        ),
         Reason::Unauthorized => (
             "Not signed in",
             "This route asks for an identity that the request does not prove.",

@@ -121,6 +121,10 @@ counters! {
     rate_limit_dry_runs,
     /// Requests that looked like an attack (`detect`), refused or logged.
     detections,
+    /// Requests of which something could not be looked at that should be (`detect`), refused or logged.
+    uninspected,
+    /// Requests whose body was looked at in part or not at all: what is longer than `detect` looks, pictures, archives.
+    inspected_in_part,
     /// Copies of requests that were sent (`mirror`).
     mirrored,
     /// Copies of requests that were dropped: too large, too many at once, or failed.

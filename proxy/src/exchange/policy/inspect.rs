@@ -1,7 +1,8 @@
 //! `detect`: looks at path, query and the beginning of a body before anything of them goes up. Where a body is looked at
 //! it is read first, within its time-outs; what takes long is looked at beside the event loop.
 //!
-//! The judge is libinjection's port; which texts it sees is decided in `core`. A judge that fails lets pass.
+//! The judge is libinjection's port; which texts it sees is decided in `core`. A judge that fails lets pass; what it can't be
+//! shown doesn't, where attacks are refused.
 
 use std::future::poll_fn;
 use std::io::IoSlice;
@@ -11,7 +12,7 @@ use std::task::Poll;
 use switchboard_core::config::{Detect, Verdict};
 use switchboard_core::http1::{BodyDecoder, Framing};
 use switchboard_core::message::Name;
-use switchboard_core::policy::detect::{BodyKind, body, target};
+use switchboard_core::policy::detect::{BodyKind, Sight, body, is_binary, target};
 use switchboard_core::reason::Reason;
 use switchboard_core::snapshot::Action;
 
@@ -27,6 +28,9 @@ const MOST: usize = 64 * 1024;
 
 /// How much larger a body may become by unpacking (case 158).
 const RATIO: usize = 100;
+
+/// Codings on top of each other that are undone. Chosen: one is usual.
+const CODINGS: usize = 3;
 
 /// Bodies from this length on are looked at beside the loop.
 const LONG: usize = 2 * 1024;
@@ -50,7 +54,8 @@ pub fn applies(admitted: &Admitted) -> bool {
 /// Looks at the request on `desk`. What was read of its body stands behind its head, for the upload.
 ///
 /// # Errors
-/// `denied` where it is to be refused; `body_timeout`, `body_too_large`, `bad_request` where its body can't be read.
+/// `denied` where it is to be refused, `uninspected` where it can't be looked at as a whole; `body_timeout`,
+/// `body_too_large`, `bad_request` where its body can't be read.
 pub async fn inspect(
     connection: &mut Connection,
     desk: &mut Desk,
@@ -59,39 +64,52 @@ pub async fn inspect(
 ) -> Result<(), ProxyError> {
     let Some(detect) = admitted.rule.policy.as_ref().and_then(|chain| chain.detect()) else { return Ok(()) };
     let mut found = Found::default();
-    admitted.with_facts(connection, desk, |facts| {
+    let sight = admitted.with_facts(connection, desk, |facts| {
         let destination = facts.destination;
         target(destination.raw_path(), destination.query(), &mut |text| look(detect, text, &mut found))
     })?;
-    judge(connection, record, desk, detect, found, "target")?;
-    let kind = kind_of(desk, admitted);
-    if kind == BodyKind::Other || desk.request.framing == Framing::None {
+    let case = Case { connection, record, detect, place: "target" };
+    case.judge(desk, found)?;
+    case.weigh(desk, sight)?;
+    if admitted.grpc || admitted.upgrade.token().is_some() || desk.request.framing == Framing::None {
         return Ok(());
     }
-    let bytes = read(connection, desk, record, admitted).await?;
-    let bytes = unpacked(desk, bytes)?;
-    let found = if bytes.len() < LONG {
-        of_body(detect, kind, &bytes)
-    } else {
-        tokio::task::spawn_blocking(move || of_body(detect, kind, &bytes)).await.unwrap_or_default()
-    };
-    judge(connection, record, desk, detect, found, "body")
-}
-
-/// What a body is looked at as. Streams of calls and handshakes have none.
-fn kind_of(desk: &Desk, admitted: &Admitted) -> BodyKind {
-    if admitted.grpc || admitted.upgrade.token().is_some() {
-        return BodyKind::Other;
+    // Whoever reads it may take either.
+    let (kind, alone) = kind_of(desk);
+    if !alone {
+        Case { place: "body", ..case }.miss(desk, "The request has several Content-Types (detect).")?;
     }
-    let bytes = desk.input.filled();
-    let mut types = desk.request.fields.named(Name::ContentType).map(|field| field.value.of(bytes));
-    BodyKind::of(types.next())
+    if kind == BodyKind::Other {
+        connection.worker.counters.inspected_in_part.add(1);
+        return Ok(());
+    }
+    let (bytes, whole) = read(connection, desk, record, admitted, kind).await?;
+    let Opened { texts, missed } = open(desk, kind, bytes)?;
+    let (found, sight) = if texts.iter().map(Vec::len).sum::<usize>() < LONG {
+        of_body(detect, kind, &texts)
+    } else {
+        let work = tokio::task::spawn_blocking(move || of_body(detect, kind, &texts)).await;
+        work.unwrap_or((Found::default(), Sight::Whole))
+    };
+    let case = Case { connection, record, detect, place: "body" };
+    case.judge(desk, found)?;
+    if missed {
+        case.miss(desk, "The request's Content-Encoding can't be undone (detect).")?;
+    }
+    case.weigh(desk, if whole { sight } else { sight.max(Sight::Beginnings) })
 }
 
-fn of_body(detect: Detect, kind: BodyKind, bytes: &[u8]) -> Found {
+/// What a body is looked at as, and whether nothing else is said of it.
+fn kind_of(desk: &Desk) -> (BodyKind, bool) {
+    let bytes = desk.input.filled();
+    BodyKind::of_all(desk.request.fields.named(Name::ContentType).map(|field| field.value.of(bytes)))
+}
+
+fn of_body(detect: Detect, kind: BodyKind, texts: &[Vec<u8>]) -> (Found, Sight) {
     let mut found = Found::default();
-    body(kind, bytes, &mut |text| look(detect, text, &mut found));
-    found
+    let sights = texts.iter().map(|text| body(kind, text, &mut |text| look(detect, text, &mut found)));
+    let sight = sights.max().unwrap_or(Sight::Whole);
+    (found, sight)
 }
 
 /// Looks at one text. Returns whether nothing is left to look for.
@@ -106,38 +124,72 @@ fn look(detect: Detect, text: &[u8], found: &mut Found) -> bool {
     (found.sqli || detect.sqli.is_none()) && (found.xss || detect.xss.is_none())
 }
 
-fn judge(
-    connection: &Connection,
-    record: &Record,
-    desk: &Desk,
+/// One look at a request, and what comes of it.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    connection: &'a Connection,
+    record: &'a Record,
     detect: Detect,
-    found: Found,
-    place: &str,
-) -> Result<(), ProxyError> {
-    if found == Found::default() {
-        return Ok(());
-    }
-    connection.worker.counters.detections.add(1);
-    let id = String::from_utf8_lossy(&desk.request_id);
-    let route = record.rule().map(|rule| &*rule.key).unwrap_or_default();
-    tracing::warn!(%id, route, place, sqli = found.sqli, xss = found.xss, "a request looks like an attack (detect)");
-    let blocks = |found: bool, verdict: Option<Verdict>| found && verdict == Some(Verdict::Block);
-    if blocks(found.sqli, detect.sqli) {
-        return Err(ProxyError::client(Reason::Denied, "The request looks like SQL injection (detect)."));
-    }
-    if blocks(found.xss, detect.xss) {
-        return Err(ProxyError::client(Reason::Denied, "The request looks like a script for other people (detect)."));
-    }
-    Ok(())
+    place: &'static str,
 }
 
-/// Reads the beginning of a body, up to [`MOST`], and gives a copy of it, decoded.
+impl Case<'_> {
+    fn judge(self, desk: &Desk, found: Found) -> Result<(), ProxyError> {
+        if found == Found::default() {
+            return Ok(());
+        }
+        self.connection.worker.counters.detections.add(1);
+        let (id, route, place) = (String::from_utf8_lossy(&desk.request_id), self.route(), self.place);
+        tracing::warn!(%id, route, place, sqli = found.sqli, xss = found.xss, "a request looks like an attack (detect)");
+        let blocks = |found: bool, verdict: Option<Verdict>| found && verdict == Some(Verdict::Block);
+        if blocks(found.sqli, self.detect.sqli) {
+            return Err(ProxyError::client(Reason::Denied, "The request looks like SQL injection (detect)."));
+        }
+        if blocks(found.xss, self.detect.xss) {
+            return Err(ProxyError::client(
+                Reason::Denied,
+                "The request looks like a script for other people (detect).",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Counts what was not looked at.
+    fn weigh(self, desk: &Desk, sight: Sight) -> Result<(), ProxyError> {
+        match sight {
+            Sight::Whole => {}
+            Sight::Beginnings => self.connection.worker.counters.inspected_in_part.add(1),
+            Sight::Some => return self.miss(desk, "The request has more parameters than are looked at (detect)."),
+        }
+        Ok(())
+    }
+
+    /// Something can't be looked at that should be: where attacks are refused, this is too.
+    fn miss(self, desk: &Desk, what: &'static str) -> Result<(), ProxyError> {
+        self.connection.worker.counters.uninspected.add(1);
+        let (id, route, place) = (String::from_utf8_lossy(&desk.request_id), self.route(), self.place);
+        tracing::warn!(%id, route, place, what, "a request can't be looked at as a whole (detect)");
+        match [self.detect.sqli, self.detect.xss].contains(&Some(Verdict::Block)) {
+            true => Err(ProxyError::client(Reason::Uninspected, what)),
+            false => Ok(()),
+        }
+    }
+
+    fn route(&self) -> &str {
+        self.record.rule().map(|rule| &*rule.key).unwrap_or_default()
+    }
+}
+
+/// Reads the beginning of a body, up to [`MOST`], and gives a copy of it, decoded, and whether that is all. Of what turns out
+/// to be no text nothing is waited for: it may be a stream.
 async fn read(
     connection: &mut Connection,
     desk: &mut Desk,
     record: &Record,
     admitted: &mut Admitted,
-) -> Result<Vec<u8>, ProxyError> {
+    kind: BodyKind,
+) -> Result<(Vec<u8>, bool), ProxyError> {
+    let plain = codings(desk).is_empty();
     let trailers = record.generation.snapshot.limits.trailers as usize;
     let mut decoder = BodyDecoder::new(desk.request.framing, trailers);
     let (mut whole, mut fed) = (Vec::new(), desk.request.len);
@@ -152,8 +204,12 @@ async fn read(
         }
         // Chunks may hide little in much.
         if decoded.done || whole.len() >= MOST || fed - desk.request.len >= 2 * MOST {
+            let all = decoded.done && whole.len() <= MOST;
             whole.truncate(MOST);
-            return Ok(whole);
+            return Ok((whole, all));
+        }
+        if kind == BodyKind::Unknown && plain && is_binary(&whole) {
+            return Ok((whole, false));
         }
         if admitted.hop.expect_continue {
             go_on(connection).await?;
@@ -161,7 +217,7 @@ async fn read(
         }
         if !more(connection, desk, record, admitted, whole.len()).await? {
             return match decoder.finish_on_eof() {
-                true => Ok(whole),
+                true => Ok((whole, true)),
                 false => Err(ProxyError::gone()),
             };
         }
@@ -218,108 +274,46 @@ async fn more(
     }
 }
 
-/// Undoes `Content-Encoding`, as far as it is known here and as far as it is looked at. What nobody here can unpack is
-/// looked at as it is.
-fn unpacked(desk: &Desk, bytes: Vec<u8>) -> Result<Vec<u8>, ProxyError> {
+/// A body without its codings.
+struct Opened {
+    /// It, and as it came where that may be what is read: many applications don't look at `Content-Encoding`.
+    texts: Vec<Vec<u8>>,
+    /// Some coding could not be undone.
+    missed: bool,
+}
+
+/// The codings of the body, in the order in which they were put on.
+fn codings(desk: &Desk) -> Vec<Vec<u8>> {
     let head = desk.input.filled();
-    let mut bytes = bytes;
-    let codings: Vec<Vec<u8>> = desk
-        .request
-        .fields
-        .matching(head, b"content-encoding")
-        .flat_map(|field| field.value.of(head).split(|&byte| byte == b','))
-        .map(|coding| coding.trim_ascii().to_ascii_lowercase())
-        .collect();
-    for coding in codings.iter().rev().take(3) {
-        let Some(out) = decode::beginning(coding, &bytes, Limit { bytes: MOST, ratio: RATIO }) else { break };
+    let fields = desk.request.fields.matching(head, b"content-encoding");
+    let members = fields.flat_map(|field| field.value.of(head).split(|&byte| byte == b','));
+    let names = members.map(|coding| coding.trim_ascii().to_ascii_lowercase());
+    names.filter(|name| !name.is_empty() && name != b"identity").collect()
+}
+
+/// Undoes `Content-Encoding`, as far as it is known here and as far as it is looked at.
+fn open(desk: &Desk, kind: BodyKind, bytes: Vec<u8>) -> Result<Opened, ProxyError> {
+    let codings = codings(desk);
+    let mut opened = Opened { texts: Vec::new(), missed: codings.len() > CODINGS };
+    let mut packed = bytes;
+    for coding in codings.iter().rev().take(CODINGS) {
+        let Some(out) = decode::beginning(coding, &packed, Limit { bytes: MOST, ratio: RATIO }) else {
+            // Of what says nothing of itself a coding of its own is no more than that.
+            opened.missed |= kind != BodyKind::Unknown;
+            break;
+        };
         let detail = "The request's body unpacks to more than a hundred times its size.";
-        bytes = out.map_err(|Bomb| ProxyError::client(Reason::BodyTooLarge, detail))?;
+        let out = out.map_err(|Bomb| ProxyError::client(Reason::BodyTooLarge, detail))?;
+        if !is_binary(&packed) {
+            opened.texts.push(std::mem::take(&mut packed));
+        } else if out.is_empty() {
+            opened.missed = true;
+        }
+        packed = out;
     }
-    Ok(bytes)
+    opened.texts.push(packed);
+    Ok(opened)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::{Duration, Instant};
-
-    const ALL: Detect = Detect { sqli: Some(Verdict::Block), xss: Some(Verdict::Block) };
-
-    #[test]
-    fn attacks_and_what_only_looks_a_little_like_them() {
-        let found = |query: &str| {
-            let mut found = Found::default();
-            target(b"/p", Some(query.as_bytes()), &mut |text| look(ALL, text, &mut found));
-            (found.sqli, found.xss)
-        };
-        for query in ["id=1'+OR+'1'='1", "id=1%27%20union%20select%201,2--", "id=1%2527%20OR%201%253D1--"] {
-            assert_eq!(found(query), (true, false), "{query}");
-        }
-        for query in
-            ["q=<script>alert(1)</script>", "q=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E", "q=%253Csvg/onload=x%253E"]
-        {
-            assert!(found(query).1, "{query}");
-        }
-        for query in
-            ["q=O'Reilly", "q=a+<b>+c+1+<+2&name=Select+your+seat", "next=/a/b?c=d", "q=rock+'n'+roll", "d=2026-11-21"]
-        {
-            assert!(!found(query).0, "{query}");
-        }
-    }
-
-    /// The judge is another's code: it may neither panic nor hang, whatever it is shown. Longer runs: `DETECT_SECONDS`.
-    #[test]
-    fn the_judge_survives_what_it_is_shown() {
-        let seconds = std::env::var("DETECT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
-        let seeds: [&[u8]; 12] = [
-            b"1' or '1'='1' -- ",
-            b"<script>",
-            b"union select",
-            b"/*!50000 select*/",
-            b"0x41 and",
-            b"\"`@@x`\"",
-            b"$tag$ $tag$",
-            b"<a href=java&#115;cript:x>",
-            b"<!--[if]>",
-            b"&#x;&#99999999999;",
-            b"q'[x]'",
-            b"{``.``}",
-        ];
-        let began = Instant::now();
-        let (mut state, mut slowest, mut texts) = (0x9E37_79B9_7F4A_7C15_u64, Duration::ZERO, 0_u64);
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            usize::try_from(state >> 33).unwrap_or(0)
-        };
-        while began.elapsed() < Duration::from_secs(seconds) {
-            let mut text = Vec::new();
-            for _ in 0..next() % 8 {
-                text.extend_from_slice(seeds[next() % seeds.len()]);
-                let byte = u8::try_from(next() % 256).unwrap_or(0);
-                text.extend(std::iter::repeat_n(byte, next() % 4));
-            }
-            if next() % 512 == 0 {
-                text = text.iter().copied().cycle().take(16 * 1024.min(text.len() * 9999)).collect();
-            }
-            for _ in 0..next() % 4 {
-                let at = next() % text.len().max(1);
-                let byte = u8::try_from(next() % 256).unwrap_or(0);
-                text.get_mut(at).into_iter().for_each(|place| *place = byte);
-            }
-            let started = Instant::now();
-            let judged = catch_unwind(|| {
-                let _ = (
-                    libinjectionrs::detect_sqli(&text).is_injection(),
-                    libinjectionrs::detect_xss(&text).is_injection(),
-                );
-            });
-            assert!(judged.is_ok(), "it panicked at {:?}", String::from_utf8_lossy(&text));
-            slowest = slowest.max(started.elapsed());
-            texts += 1;
-        }
-        eprintln!("{texts} texts, the slowest {slowest:?}");
-        assert!(slowest < Duration::from_secs(2), "{slowest:?}");
-    }
-}
+mod tests;

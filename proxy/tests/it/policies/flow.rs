@@ -177,6 +177,105 @@ fn attacks_are_refused_or_logged() {
     });
 }
 
+/// A body that is posted with these lines in its head.
+fn post(proxy: &Proxy, host: &str, lines: &str, body: &[u8]) -> Message {
+    let head = format!(
+        "POST /p HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{lines}Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    proxy.ask([head.as_bytes(), body].concat())
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(text).unwrap();
+    packed.finish().unwrap()
+}
+
+const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
+const ATTACK: &[u8] = b"id=1'+or+'1'='1";
+
+/// A proxy that refuses attacks for `b.test` and logs them for `l.test`.
+fn watchful(workers: usize) -> (Origin, Proxy) {
+    let origin = Origin::ok();
+    let a = origin.address();
+    let yaml =
+        format!("routes:\n  b.test: {{ to: \"{a}\", detect: block }}\n  l.test: {{ to: \"{a}\", detect: log }}\n");
+    let proxy = Proxy::start(workers, &yaml);
+    (origin, proxy)
+}
+
+#[test]
+fn attacks_in_disguise_are_refused() {
+    on_workers(|workers| {
+        let (origin, proxy) = watchful(workers);
+        // Attacks in what says it is something else, is packed in other words, or not at all.
+        for (lines, body) in [
+            ("Content-Type: application/octet-stream\r\n".to_owned(), br#"{"id": "1' or '1'='1"}"#.to_vec()),
+            ("Content-Type: application/x-ndjson\r\n".to_owned(), b"{\"a\":1}\n{\"a\":\"1' or '1'='1\"}\n".to_vec()),
+            ("Content-Type: text/event-stream\r\n".to_owned(), b"<script>alert(1)</script>".to_vec()),
+            (format!("{FORM}Content-Encoding: gzip,\r\n"), gzip(ATTACK)),
+            (format!("{FORM}Content-Encoding: identity\r\n"), ATTACK.to_vec()),
+            (format!("{FORM}Content-Encoding: identity, , gzip\r\n"), gzip(ATTACK)),
+            (format!("{FORM}Content-Encoding: gzip\r\n"), ATTACK.to_vec()),
+            (format!("{FORM}Content-Encoding: unheard-of\r\n"), ATTACK.to_vec()),
+        ] {
+            let answer = post(&proxy, "b.test", &lines, &body);
+            assert_eq!((answer.status(), answer.field("x-switchboard-reason")), (403, Some("denied")), "{lines}");
+        }
+        origin.assert_untouched();
+    });
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_refused_where_attacks_are() {
+    on_workers(|workers| {
+        let (origin, proxy) = watchful(workers);
+        let many = "a-b&".repeat(13_000).into_bytes();
+        let hidden = [many.as_slice(), ATTACK].concat();
+        let pieces = [
+            (FORM.to_owned(), hidden),
+            (format!("{FORM}Content-Type: text/plain\r\n"), b"a=b".to_vec()),
+            (format!("{FORM}Content-Encoding: compress\r\n"), vec![0x1f, 0x9d, 0x90, 1, 2]),
+            (format!("{FORM}Content-Encoding: gzip, gzip, gzip, gzip\r\n"), gzip(&gzip(&gzip(&gzip(b"a=b"))))),
+        ];
+        for (lines, body) in &pieces {
+            assert_own_answer(&post(&proxy, "b.test", lines, body), 403, "uninspected");
+        }
+        let query = format!("/p?{}", "a+b&".repeat(1500));
+        assert_own_answer(&get(&proxy, "b.test", &query), 403, "uninspected");
+        origin.assert_untouched();
+        // Where attacks are only logged, this is too.
+        for (lines, body) in &pieces {
+            assert_eq!(post(&proxy, "l.test", lines, body).status(), 200, "{lines}");
+        }
+        assert!(proxy.log().iter().any(|line| line.contains("can't be looked at as a whole")));
+        // Plain traffic.
+        for (lines, body) in [
+            ("Content-Type: application/octet-stream\r\n", &b"\x7fELF\x02\x01\x01\0 1' or '1'='1"[..]),
+            ("Content-Type: image/png\r\n", b"\x89PNG\r\n\x1a\n1' or '1'='1"),
+            (
+                "Content-Type: application/octet-stream\r\nContent-Encoding: aws-chunked\r\n",
+                b"5;chunk-signature=ab\r\nhello\r\n",
+            ),
+            ("Content-Type: application/json\r\n", br#"{"name":"O'Reilly","when":"2026-11-22"}"#),
+        ] {
+            assert_eq!(post(&proxy, "b.test", lines, body).status(), 200, "{lines}");
+        }
+        // What is no text may be a stream, and goes up as it comes.
+        let mut wire = proxy.send(
+            "POST /s HTTP/1.1\r\nHost: b.test\r\nContent-Type: application/x-frames\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n\0ab\r\n",
+        );
+        poll("the beginning of the stream", || {
+            (0..origin.connections())
+                .any(|n| String::from_utf8_lossy(&origin.received_by(n)).contains("\0ab"))
+                .then_some(())
+        });
+        wire.send("0\r\n\r\n");
+        assert_eq!(wire.response().status(), 200);
+    });
+}
+
 #[test]
 fn case_158_a_body_that_unpacks_to_a_thousand_times_its_size() {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
