@@ -122,6 +122,11 @@ pub(in crate::config) static RULE: Object = Object {
         elsewhere("match", "is written `when`"),
         elsewhere("root", "is written `files`"),
         elsewhere("file_server", "is written `files`"),
+        elsewhere("listing", LISTING),
+        elsewhere("browse", LISTING),
+        elsewhere("autoindex", LISTING),
+        elsewhere("index", "stands under `files`, as in `files: {dir: ./dist, index: index.html}`"),
+        elsewhere("cache_control", "stands under `files`, as in `files: {dir: ./dist, cache_control: off}`"),
         elsewhere("try_files", "is written `fallback: /index.html`, or `try: [files, to]`"),
         elsewhere("return", "is written `respond` or `redirect`"),
         elsewhere("gzip", "is written `compress`"),
@@ -130,6 +135,8 @@ pub(in crate::config) static RULE: Object = Object {
 };
 
 const TO: &str = "is written `to`";
+
+const LISTING: &str = "stands under `files`, as in `files: {dir: ./dist, listing: true}`";
 
 pub(super) const HOST: Key = key(
     "host",
