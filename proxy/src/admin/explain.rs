@@ -16,7 +16,7 @@ use switchboard_core::snapshot::Upstream;
 
 use super::answer::Refusal;
 use super::{Plane, routes};
-use crate::cli::explain::{Question, Told, tell};
+use crate::cli::explain::{Question, Tls, Told, tell};
 use crate::cli::paint::Paint;
 use crate::generation::Generation;
 
@@ -54,8 +54,9 @@ pub(super) async fn explain(
     let question =
         Question::read(&asked.url, &asked.method, &headers, asked.client_ip, asked.listener).map_err(wrong)?;
     let generation = plane.process.generation.load_full();
+    let tls = Tls::in_force(&generation.tls, &plane.process.certs);
     let Told { code, mut text, rule, upstream, .. } =
-        tell(&generation.config, &generation.snapshot, &question, Paint::NEVER);
+        tell(&generation.config, &generation.snapshot, &tls, &question, Paint::NEVER);
     if code == 2 {
         return Err(wrong(text));
     }

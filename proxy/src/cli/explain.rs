@@ -7,6 +7,7 @@ mod attempt;
 mod course;
 mod request;
 mod show;
+mod tls;
 
 use std::net::IpAddr;
 
@@ -20,11 +21,13 @@ use super::{escaped, print, run};
 use crate::admin::client::Json;
 use course::Arrival;
 use request::{Line, Method, Url};
+pub(crate) use tls::Tls;
 
 /// What `explain` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Where the request would go: http://HOST/PATH, or ws:// for a WebSocket handshake; a bare HOST/PATH will do
+    /// Where the request would go: http://HOST/PATH, or ws:// for a WebSocket handshake; a bare HOST/PATH goes
+    /// over TLS where the host has a certificate
     #[arg(required_unless_present = "id")]
     url: Option<Url>,
     /// What became of a request that a running proxy has answered: the x-request-id of its answer
@@ -115,7 +118,7 @@ fn answer(options: &Options) -> Result<u8, String> {
     let Some(config) = run::read_quietly(&path) else { return Ok(2) };
     let snapshot = Snapshot::compile(&config).map_err(|error| error.to_string())?;
     let paint = Paint::of_stdout();
-    let told = tell(&config, &snapshot, &question, paint);
+    let told = tell(&config, &snapshot, &Tls::of(&config)?, &question, paint);
     let (mut code, mut text) = (told.code, told.text.clone());
     if options.attempt && code != 2 {
         let (tried, agreed) = attempt::attempt(&config, &snapshot, &told, paint)?;
@@ -140,7 +143,7 @@ impl Options {
 
 /// Asks a running proxy.
 fn online(options: &Options, question: &Question) -> Result<u8, String> {
-    let url = format!("{}://{}{}", question.url.scheme(), question.url.authority, question.url.target);
+    let url = question.url.text();
     let headers: Vec<String> = question.headers.iter().map(Line::text).collect();
     let mut target = format!("/v1/explain?url={}&method={}", escaped(&url), escaped(question.method.text()));
     target.push_str(&format!("&client_ip={}&headers={}", question.client_ip, escaped(&headers.join("\n"))));
@@ -171,22 +174,23 @@ fn past(options: &Options, id: &str) -> Result<u8, String> {
 }
 
 /// Follows a request through what is in force.
-pub(crate) fn tell(config: &Config, snapshot: &Snapshot, question: &Question, paint: Paint) -> Told {
-    let Some((index, listener)) = listener(config, question) else {
+pub(crate) fn tell(config: &Config, snapshot: &Snapshot, tls: &Tls, question: &Question, paint: Paint) -> Told {
+    let Some((index, listener)) = listener(config, tls, question) else {
         let names: Vec<_> = config.listeners.iter().map(|listener| listener.name.as_str()).collect();
         let wanted = question.listener.as_deref().unwrap_or_default();
         let text = format!("switchboard: no listener is named {wanted}; there are {}\n", names.join(", "));
         return Told { code: 2, text, rule: None, upstream: None, handshake: None };
     };
-    let head = request::head(&question.url, &question.method, &question.headers);
-    let arrival = Arrival { client: question.client_ip, listener: index, port: port(listener, &question.url) };
-    let course = course::follow(config, snapshot, &head, &arrival);
+    let url = question.url.at(tls::decrypts(listener));
+    let head = request::head(&url, &question.method, &question.headers);
+    let arrival = Arrival { client: question.client_ip, listener: index, port: port(listener, &url) };
+    let course = course::follow(config, snapshot, tls, &head, &arrival);
     let asked = show::Asked {
-        url: &question.url,
+        url: &url,
         method: question.method.text(),
         listener: &listener.name,
         client: question.client_ip,
-        notes: notes(config, question),
+        notes: notes(config, tls, index, &url, question.listener.is_some()),
     };
     let text = show::text(config, snapshot, &asked, &course, paint);
     Told {
@@ -199,13 +203,24 @@ pub(crate) fn tell(config: &Config, snapshot: &Snapshot, question: &Question, pa
 }
 
 /// The listener that the request comes in by; `None` where the one that was named is not there.
-fn listener<'c>(config: &'c Config, question: &Question) -> Option<(ListenerId, &'c Listener)> {
-    let mut all = (0..).map(ListenerId).zip(&config.listeners);
-    if let Some(name) = &question.listener {
-        return all.find(|(_, listener)| listener.name == *name);
+fn listener<'c>(config: &'c Config, tls: &Tls, question: &Question) -> Option<(ListenerId, &'c Listener)> {
+    let Question { url, listener, .. } = question;
+    let all = (0..).map(ListenerId).zip(&config.listeners);
+    if let Some(name) = listener {
+        return all.clone().find(|(_, listener)| listener.name == *name);
     }
-    let by_port = all.clone().find(|(_, listener)| question.url.port().is_some_and(|port| listens_on(listener, port)));
-    by_port.or_else(|| all.next())
+    if let Some(found) = all.clone().find(|(_, listener)| url.port().is_some_and(|port| listens_on(listener, port))) {
+        return Some(found);
+    }
+    // What is forwarded from elsewhere has another port here: what counts is whether TLS is spoken. Where the URL leaves
+    // that open it is as a browser ends up: over TLS where the host has it.
+    let host = url.host();
+    let secure = || match url.is_bare() {
+        true => all.clone().find(|(place, _)| tls.serves(*place, &host)),
+        false => all.clone().find(|(_, listener)| url.is_secure() && listener.tls.is_some()),
+    };
+    let plain = || all.clone().find(|(_, listener)| !url.is_secure() && listener.tls.is_none());
+    secure().or_else(plain).or_else(|| all.clone().next())
 }
 
 fn listens_on(listener: &Listener, port: u16) -> bool {
@@ -219,26 +234,36 @@ fn listens_on(listener: &Listener, port: u16) -> bool {
 /// The port that the listener would have; `None` for a unix socket.
 fn port(listener: &Listener, url: &Url) -> Option<u16> {
     match listener.bind {
-        Bind::Any(0) | Bind::Ip(_, 0) | Bind::Fd(_) | Bind::Default => Some(url.port().unwrap_or(80)),
+        Bind::Any(0) | Bind::Ip(_, 0) | Bind::Fd(_) | Bind::Default => {
+            Some(url.port().unwrap_or(if url.is_secure() { 443 } else { 80 }))
+        }
         Bind::Any(own) | Bind::Ip(_, own) => Some(own),
         Bind::Unix(_) => None,
     }
 }
 
 /// What the answer leaves out of account.
-fn notes(config: &Config, question: &Question) -> Vec<String> {
+fn notes(config: &Config, tls: &Tls, place: ListenerId, url: &Url, is_named: bool) -> Vec<String> {
     let mut notes = Vec::new();
-    if question.url.is_secure() && config.listeners.iter().all(|listener| listener.tls.is_none()) {
+    let decrypts = config.listeners.get(place.0 as usize).is_some_and(tls::decrypts);
+    if tls.passes(place, &url.host()) {
+        notes.push(
+            "TLS is passed through here: the name in the handshake finds the route, nothing else is read".to_owned(),
+        );
+    } else if url.is_secure() && config.listeners.iter().all(|listener| listener.tls.is_none()) {
         notes.push("no listener decrypts; a client gets no handshake here. Give one `tls`".to_owned());
-    } else if question.url.is_secure() {
+    } else if url.is_secure() != decrypts {
+        let what = if decrypts { "speaks TLS: a plain request gets 400 there" } else { "speaks no TLS" };
+        notes.push(format!("this listener {what}; the scheme of the URL is another"));
+    } else if decrypts {
         notes.push(
             "this is what becomes of the request behind the handshake; `check` looks at certificates.".to_owned(),
         );
     }
     // Any port may lead to a socket that was inherited, or to one whose port the system chooses.
     let unknown = |listener: &Listener| matches!(listener.bind, Bind::Any(0) | Bind::Ip(_, 0) | Bind::Fd(_));
-    if let Some(port) = question.url.port()
-        && question.listener.is_none()
+    if let Some(port) = url.port()
+        && !is_named
         && !config.listeners.iter().any(|listener| listens_on(listener, port) || unknown(listener))
     {
         notes.push(format!("No listener has port {port}. Hosts are matched without their port."));

@@ -59,14 +59,7 @@ fn redirect(
     if !listener.https_redirect || facts.scheme == "https" || connection.socket.port() == 0 {
         return None;
     }
-    let host = std::str::from_utf8(facts.destination.host()).ok()?;
-    let port = generation.tls.port_for(host, &connection.worker.process.certs)?;
-    target.clear();
-    target.extend_from_slice(b"https://");
-    target.extend_from_slice(host.as_bytes());
-    if port != 443 {
-        target.extend_from_slice(format!(":{port}").as_bytes());
-    }
-    target.extend_from_slice(facts.destination.forward());
-    generation.tls.redirect.clone()
+    let certs = &connection.worker.process.certs;
+    let is_sent = generation.tls.elsewhere(facts.destination, |name| certs.serves(name), target);
+    generation.tls.redirect.clone().filter(|_| is_sent)
 }

@@ -14,12 +14,12 @@ use switchboard_core::config::{
 };
 
 use switchboard_core::snapshot::{Rule, Snapshot};
+use switchboard_core::target::Destination;
 
 use super::alpn;
 use super::files::{self, Pair};
 use super::provider::provider;
 use super::table::Table;
-use crate::certs::Certs;
 
 /// The TLS of all listeners.
 #[derive(Debug, Default)]
@@ -112,10 +112,26 @@ impl Setup {
         tables.flat_map(|table| table.ends().iter().map(|(name, end)| (&**name, *end)))
     }
 
-    /// The port at which a host has TLS, for who came without: of the first listener with a certificate for it.
-    pub fn port_for(&self, host: &str, certs: &Certs) -> Option<u16> {
-        let mut having = self.listeners.iter().flatten().filter(|endpoint| endpoint.serves(host, certs));
-        having.next().map(|endpoint| endpoint.port.load(Ordering::Relaxed)).filter(|port| *port != 0)
+    /// Writes where who came without TLS finds the same with it: at the first listener with a certificate for the host;
+    /// `comes` tells whether one that comes by itself is there. `false` where there is none.
+    pub fn elsewhere(
+        &self,
+        destination: &Destination<'_>,
+        comes: impl Fn(&str) -> bool,
+        location: &mut Vec<u8>,
+    ) -> bool {
+        let Ok(host) = std::str::from_utf8(destination.host()) else { return false };
+        let mut having = self.listeners.iter().flatten().filter(|endpoint| endpoint.serves(host, &comes));
+        let port = having.next().map(|endpoint| endpoint.port.load(Ordering::Relaxed)).filter(|port| *port != 0);
+        let Some(port) = port else { return false };
+        location.clear();
+        location.extend_from_slice(b"https://");
+        location.extend_from_slice(host.as_bytes());
+        if port != 443 {
+            location.extend_from_slice(format!(":{port}").as_bytes());
+        }
+        location.extend_from_slice(destination.forward());
+        true
     }
 
     /// Notes the port that a listener has bound.
@@ -144,10 +160,10 @@ impl Endpoint {
     }
 
     /// Whether HTTPS for a host is served here.
-    fn serves(&self, host: &str, certs: &Certs) -> bool {
+    pub fn serves(&self, host: &str, comes: impl Fn(&str) -> bool) -> bool {
         match (self.treatment(Some(host)), &self.table) {
             (Treatment::Terminate(_), Some(table)) => table.covers(host),
-            (Treatment::Terminate(_), None) => certs.serves(host),
+            (Treatment::Terminate(_), None) => comes(host),
             (Treatment::Passthrough, _) => false,
         }
     }

@@ -23,6 +23,8 @@ use switchboard_core::snapshot::{Action, Explanation, Rule, Site, Snapshot, Upst
 use switchboard_core::target::{Destination, named_host};
 use switchboard_core::template;
 
+use super::tls::{Tls, decrypts};
+
 /// What stands for the id that each request gets.
 pub(super) const REQUEST_ID: &[u8] = b"<its-id>";
 
@@ -74,6 +76,8 @@ pub(super) enum End {
     Responded(u16, Arc<str>),
     /// The rule answers about the proxy itself.
     Builtin(Builtin),
+    /// The host has TLS at another listener, where this one sends who came without.
+    Secured(Vec<u8>),
     /// The proxy answers an OPTIONS that may go no further.
     Options,
     /// The rule's `cors` answers a preflight, with these lines.
@@ -109,10 +113,10 @@ impl Course {
 }
 
 /// Follows a request, whose whole head is `head`.
-pub(super) fn follow(config: &Config, snapshot: &Snapshot, head: &[u8], arrival: &Arrival) -> Course {
+pub(super) fn follow(config: &Config, snapshot: &Snapshot, tls: &Tls, head: &[u8], arrival: &Arrival) -> Course {
     let mut course =
         Course { search: None, client: Some(arrival.client), listener: arrival.listener, end: End::Options };
-    course.end = end(config, snapshot, head, arrival, &mut course)
+    course.end = end((config, snapshot, tls), head, arrival, &mut course)
         .unwrap_or_else(|Refused(reason, detail)| End::Refused(reason, detail));
     course
 }
@@ -120,8 +124,7 @@ pub(super) fn follow(config: &Config, snapshot: &Snapshot, head: &[u8], arrival:
 struct Refused(Reason, &'static str);
 
 fn end(
-    config: &Config,
-    snapshot: &Snapshot,
+    (config, snapshot, tls): (&Config, &Snapshot, &Tls),
     bytes: &[u8],
     arrival: &Arrival,
     course: &mut Course,
@@ -138,7 +141,9 @@ fn end(
     let destination = Destination::parse(method, head.target.of(bytes), hosts, head.version)
         .map_err(|error| Refused(error.reason(), error.detail()))?;
     let address = arrival.port.map(|_| SocketAddr::new(arrival.client, 0));
-    let peer = Peer::new(address, arrival.port, Scheme::Http, &config.trusted_proxies, snapshot.forwarded);
+    let listener = config.listeners.get(arrival.listener.0 as usize);
+    let scheme = if listener.is_some_and(decrypts) { Scheme::Https } else { Scheme::Http };
+    let peer = Peer::new(address, arrival.port, scheme, &config.trusted_proxies, snapshot.forwarded);
     let came =
         forwarding::Arrival { method, version: head.version, peer: &peer, trusted_proxies: &config.trusted_proxies };
     let mut hop = forwarding::examine(&mut head.fields, bytes, &came)
@@ -158,6 +163,9 @@ fn end(
         claims: &switchboard_core::policy::claims::NONE,
         request_id: hop.request_id.map_or(REQUEST_ID, |id| id.of(bytes)),
     };
+    if let Some(location) = listener.and_then(|listener| tls.elsewhere(listener, &facts, arrival.port)) {
+        return Ok(End::Secured(location));
+    }
     let search = course.search.insert(snapshot.explain(&facts));
     let id = search.answer.map_err(|error| Refused(error.reason(), error.detail()))?;
     let rule = snapshot.rule(id);

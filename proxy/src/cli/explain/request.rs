@@ -11,6 +11,8 @@ const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Url {
     scheme: Scheme,
+    /// It was written without a scheme: whoever speaks there decides.
+    bare: bool,
     /// Host and port as written.
     pub(super) authority: String,
     /// Path and query; begins with a slash.
@@ -34,9 +36,9 @@ impl FromStr for Url {
         }
         // What stands behind `#` is the client's own (RFC 3986 §3.5).
         let text = text.split('#').next().unwrap_or_default();
-        let (scheme, rest) = match text.split_once("://") {
-            Some((scheme, rest)) if !scheme.contains(['/', '?']) => (Scheme::named(scheme)?, rest),
-            Some(_) | None => (Scheme::Http, text),
+        let (scheme, bare, rest) = match text.split_once("://") {
+            Some((scheme, rest)) if !scheme.contains(['/', '?']) => (Scheme::named(scheme)?, false, rest),
+            Some(_) | None => (Scheme::Http, true, text),
         };
         let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         if authority.is_empty() {
@@ -46,7 +48,7 @@ impl FromStr for Url {
             return Err("leave out user:password@ and give it as -H 'Authorization: Basic …'".to_owned());
         }
         let slash = if rest.starts_with('/') { "" } else { "/" };
-        Ok(Self { scheme, authority: authority.to_owned(), target: format!("{slash}{rest}") })
+        Ok(Self { scheme, bare, authority: authority.to_owned(), target: format!("{slash}{rest}") })
     }
 }
 
@@ -56,6 +58,29 @@ impl Url {
         // The colons of an IPv6 address stand in brackets.
         let (host, port) = self.authority.rsplit_once(':')?;
         if host.starts_with('[') && !host.ends_with(']') { None } else { port.parse().ok() }
+    }
+
+    /// The host, as certificates have it.
+    pub(super) fn host(&self) -> String {
+        let port = self.port().map_or(0, |_| self.authority.len() - self.authority.rfind(':').unwrap_or_default());
+        self.authority.get(..self.authority.len() - port).unwrap_or_default().to_ascii_lowercase()
+    }
+
+    /// Whether it leaves open how it is asked for.
+    pub(super) const fn is_bare(&self) -> bool {
+        self.bare
+    }
+
+    /// The same, where it leaves that open as it is asked for at a listener that speaks TLS or does not.
+    pub(super) fn at(&self, speaks_tls: bool) -> Self {
+        let scheme = if self.bare && speaks_tls { Scheme::Https } else { self.scheme };
+        Self { scheme, ..self.clone() }
+    }
+
+    /// As it was written, but for what is the client's own.
+    pub(super) fn text(&self) -> String {
+        let scheme = if self.bare { String::new() } else { format!("{}://", self.scheme()) };
+        format!("{scheme}{}{}", self.authority, self.target)
     }
 
     /// Whether it asks for TLS.

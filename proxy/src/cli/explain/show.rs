@@ -113,6 +113,11 @@ impl Page<'_> {
                 self.line(&format!("{by} answers: {status} {}, to", phrase(*status)));
                 self.line(&format!("  {}", plain(location)));
             }
+            End::Secured(location) => {
+                let code = self.paint.green(&format!("308 {}", phrase(308)));
+                self.line(&format!("{code} to HTTPS, before any rule is asked: the host has a certificate. To"));
+                self.line(&format!("  {}", plain(location)));
+            }
             End::File(Some(path)) => self.line(&format!("{by} looks for the file {}", path.display())),
             End::File(None) => self.line(&format!("{by} answers: 404 Not Found, no file can have this name")),
             End::Responded(status, body) => {

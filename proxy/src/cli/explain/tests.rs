@@ -39,7 +39,13 @@ fn ask(arguments: &str) -> (u8, String) {
     let config = Config::from_text(CONFIG).expect("a sound configuration");
     {
         let snapshot = Snapshot::compile(&config).expect("it compiles");
-        let told = tell(&config, &snapshot, &whole.options.question().expect("it has a URL"), Paint::NEVER);
+        let told = tell(
+            &config,
+            &snapshot,
+            &Tls::of(&config).expect("sound"),
+            &whole.options.question().expect("it has a URL"),
+            Paint::NEVER,
+        );
         (told.code, told.text)
     }
 }
@@ -104,7 +110,7 @@ fn how_an_upstream_chooses_and_keeps_fit() {
         let config = Config::from_text(&text).expect(upstream);
         let snapshot = Snapshot::compile(&config).expect(upstream);
         let question = whole.options.question().expect("it has a URL");
-        let Told { text, .. } = tell(&config, &snapshot, &question, Paint::NEVER);
+        let Told { text, .. } = tell(&config, &snapshot, &Tls::of(&config).expect("sound"), &question, Paint::NEVER);
         for part in parts {
             assert!(text.contains(part), "no {part:?} in\n{text}");
         }
@@ -257,13 +263,36 @@ fn urls() {
 }
 
 #[test]
+fn a_host_with_a_certificate_is_reached_by_tls() {
+    let text = "listen: [\":80\", { bind: \":443\", tls: { certificates: auto, hosts: { db.test: passthrough } } }]\nroutes: { app.test: \":3001\", db.test: \"10.0.0.9:5432\" }\n";
+    let config = Config::from_text(text).expect("a sound configuration");
+    let (snapshot, tls) = (Snapshot::compile(&config).expect("it compiles"), Tls::of(&config).expect("sound"));
+    let check = |url: &str, parts: &[&str]| {
+        let whole = Whole::try_parse_from(["explain", url]).expect(url);
+        let question = whole.options.question().expect("it has a URL");
+        let Told { code, text, .. } = tell(&config, &snapshot, &tls, &question, Paint::NEVER);
+        for part in parts {
+            assert!(code == 0 && text.contains(part), "{url}: no {part:?} in\n{text}");
+        }
+    };
+    check("http://app.test/x?y", &["by listener :80,", "308 Permanent Redirect to HTTPS", "  https://app.test/x?y\n"]);
+    let behind =
+        ["GET https://app.test", "by listener :443,", "app.test answers: asks :3001", "x-forwarded-proto: https"];
+    check("https://app.test/", &behind);
+    check("App.test/", &["by listener :443,", "x-forwarded-proto: https", "x-forwarded-port: 443"]);
+    check("http://app.test:443/", &["this listener speaks TLS: a plain request gets 400 there"]);
+    check("https://app.test:80/", &["this listener speaks no TLS"]);
+    check("https://db.test/", &["TLS is passed through here"]);
+}
+
+#[test]
 fn a_cache_stands_between_what_is_done_to_requests_and_to_answers() {
     let text = "routes: { a.test: { to: \":1\", cache: { key: { query: [page] } }, query: { remove: [x] }, response_headers: { set: { a: b } } } }";
     let config = Config::from_text(text).expect("a sound configuration");
     let snapshot = Snapshot::compile(&config).expect("it compiles");
     let whole = Whole::try_parse_from(["explain", "http://a.test/"]).expect("a sound line");
     let question = whole.options.question().expect("it has a URL");
-    let text = tell(&config, &snapshot, &question, Paint::NEVER).text;
+    let text = tell(&config, &snapshot, &Tls::of(&config).expect("sound"), &question, Paint::NEVER).text;
     let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words} is missing in\n{text}"));
     let cache = place("answers are kept as their origin says, bodies up to 10MiB; of the query page count");
     assert!(place("parameters are edited") < cache && cache < place("response_headers"), "{text}");
