@@ -255,17 +255,31 @@ fn a_thousand_generations_leave_nothing_behind() {
 fn what_a_rule_counts_goes_on_when_its_target_changes() {
     let check = |before: &str, after: &str, goes_on: bool| {
         let mut course = Course::of(before);
-        let open = course.stream().rule;
+        let limits = |course: &Course| {
+            let policy = &course.generation().snapshot.rules()[0].policy;
+            let rates = policy.iter().flat_map(|chain| chain.rates()).map(|rate| Arc::clone(&rate.identity));
+            let places = policy.iter().flat_map(|chain| chain.concurrency()).map(|limit| Arc::clone(&limit.identity));
+            rates.chain(places).collect::<Vec<_>>()
+        };
+        let (open, counted) = (course.stream().rule, limits(&course));
         course.reload(after);
         let now = &course.generation().rules[0];
         assert!(before == after || !Arc::ptr_eq(&open, now), "{before} → {after}");
         assert_eq!(Arc::ptr_eq(&open.keeps, &now.keeps), goes_on, "{before} → {after}");
+        if goes_on {
+            assert_eq!(limits(&course), counted, "{before} → {after}");
+        }
         // Whatever is still open counts when the old one is back.
         course.reload(before);
         assert!(Arc::ptr_eq(&open.keeps, &course.generation().rules[0].keeps), "{before} → {after} → {before}");
     };
     check("routes: {a: :1}", "routes: {a: :1}", true);
     check("routes: {a: :1}", "routes: {a: :2}", true);
+    check(
+        "routes: {a: {to: :1, concurrency: {max: 5}, rate_limit: {rate: 1/s}}}",
+        "routes: {a: {to: :2, concurrency: {max: 5}, rate_limit: {rate: 1/s}}}",
+        true,
+    );
     check("routes: {a: {to: :1, when: {methods: GET}}}", "routes: {a: {to: :2, when: {methods: GET}}}", true);
     check("routes: {a: :1}", "routes: {a: {to: :1, when: {methods: GET}}}", false);
     check("routes: {a: :1}", "routes: {b: :1}", false);
