@@ -124,7 +124,7 @@ impl fmt::Display for WarningKind {
                  to the `tls` of a listener"
             ),
             Self::NoDirectory(path) => {
-                write!(f, "there is no directory {}; until there is, every answer is 404", Quoted(path))
+                write!(f, "there is no directory {}; until there is, no file is found", Quoted(path))
             }
         }
     }

@@ -62,6 +62,7 @@ pub(super) fn text(
     }
     page.line("");
     page.end(course);
+    page.provided(course);
     if let Some(search) = &course.search {
         page.rules(search);
         if course.search.as_ref().is_some_and(|search| search.host.is_none()) {
@@ -139,6 +140,19 @@ impl Page<'_> {
                     });
             }
             End::Options => self.line(&format!("{by} answers: 204, since Max-Forwards lets it go no further")),
+        }
+    }
+
+    /// What `explain` can't decide: whether credentials are good.
+    fn provided(&mut self, course: &Course) {
+        let asks = match &course.end {
+            End::Sent { .. } | End::File(_) | End::Responded(..) | End::Redirected(..) | End::Builtin(_) => true,
+            End::Refused(..) | End::Secured(_) | End::Options | End::Preflight(_) => false,
+        };
+        let rule = course.rule().filter(|_| asks).map(|id| self.snapshot.rule(id));
+        let steps = rule.and_then(|rule| rule.policy.as_deref()).map(Chain::describe_up).unwrap_or_default();
+        if let Some((_, ways)) = steps.into_iter().find(|(name, _)| *name == "identity") {
+            self.line(&format!("provided that it is let in by {}", plain(ways.as_bytes())));
         }
     }
 

@@ -286,6 +286,17 @@ fn a_host_with_a_certificate_is_reached_by_tls() {
 }
 
 #[test]
+fn who_has_to_show_who_it_is_is_not_promised_an_answer() {
+    let text = "routes: { a.test: { to: \":1\", forward_auth: { url: \"http://127.0.0.1:9/x\" } } }";
+    let config = Config::from_text(text).expect("a sound configuration");
+    let snapshot = Snapshot::compile(&config).expect("it compiles");
+    let whole = Whole::try_parse_from(["explain", "a.test"]).expect("a sound line");
+    let question = whole.options.question().expect("it has a URL");
+    let text = tell(&config, &snapshot, &Tls::of(&config).expect("sound"), &question, Paint::NEVER).text;
+    assert!(text.contains("answers: asks :1\nprovided that it is let in by forward_auth, else 401\n"), "{text}");
+}
+
+#[test]
 fn a_cache_stands_between_what_is_done_to_requests_and_to_answers() {
     let text = "routes: { a.test: { to: \":1\", cache: { key: { query: [page] } }, query: { remove: [x] }, response_headers: { set: { a: b } } } }";
     let config = Config::from_text(text).expect("a sound configuration");
