@@ -59,6 +59,21 @@ fn what_must_not_be_done_twice_is_asked_of_one() {
 }
 
 #[test]
+fn what_is_asked_besides_is_written_the_same_way() {
+    on_workers(|workers| {
+        let origins = [Origin::silent(), Origin::named("quick")];
+        let rule = "retry: { hedge: 100ms, budget: 100% }";
+        let proxy = group(workers, &addresses(&origins), "sticky: { cookie: sb }", rule);
+        for _ in 0..4 {
+            let got = proxy.ask("GET / HTTP/1.1\r\nHost: t.test\r\nCookie: sb=x; theirs=1\r\n\r\n");
+            assert_eq!(got.text(), "quick");
+        }
+        assert!(origins[0].connections() > 0, "no request began at the silent one");
+        assert!(origins[1].requests().iter().all(|request| request.all("cookie") == ["theirs=1"]));
+    });
+}
+
+#[test]
 fn one_endpoint_alone_is_asked_once() {
     on_workers(|workers| {
         let origins = [slow(Duration::from_millis(300))];

@@ -181,6 +181,24 @@ fn a_hundred_kills_leave_whole_answers() {
     kill_and_look(100);
 }
 
+/// A 304 that tells answers further apart leaves no file of before, which would be for everybody.
+#[test]
+fn what_a_renewal_has_replaced_is_gone_from_the_disk() {
+    let origin = Origin::start(|wire, _| {
+        while let Some(request) = wire.request() {
+            wire.offer(match request.has("if-none-match") {
+                true => "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nCache-Control: max-age=60\r\nVary: Cookie\r\n\r\n",
+                false => "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nCache-Control: max-age=0\r\nContent-Length: 2\r\n\r\nok",
+            });
+        }
+    });
+    let proxy = start(1, &origin, "64MiB");
+    assert_eq!(get(&proxy, "/", "Cookie: ann\r\n").0, 200);
+    let before = poll("a file", || Some(files(&proxy)).filter(|files| files.len() == 1));
+    assert_eq!(get(&proxy, "/", "Cookie: ann\r\n").0, 200);
+    poll("another in its place", || Some(files(&proxy)).filter(|files| files.len() == 1 && *files != before));
+}
+
 #[test]
 fn a_changed_size_holds_at_once() {
     on_workers(|workers| {

@@ -43,6 +43,24 @@ fn by_url_prefix_and_tag() {
     });
 }
 
+/// Each spelling of a host has its own answers, and a purge means all of them.
+#[test]
+fn however_the_host_is_written() {
+    let site = Site::start(1, "true");
+    let config = site.proxy.config();
+    for what in [&["http://t.test/a/1"][..], &["http://T.test.:80/a/1"], &["--prefix", "http://t.test.:80/a/"]] {
+        for host in ["t.test", "t.test:80", "t.test.", "t.test.:80"] {
+            site.will("/a/1", "200\nCache-Control: max-age=600\n\nstored");
+            let head = format!("GET /a/1 HTTP/1.1\r\nHost: {host}\r\n");
+            assert_eq!(site.proxy.ask(format!("{head}\r\n")).status(), 200);
+            let output = run(site.proxy.dir().path(), &[&["purge"], what, &["-c", config.to_str().unwrap()]].concat());
+            assert!(output.status.success(), "{output:?}");
+            let got = site.proxy.ask(format!("{head}Cache-Control: only-if-cached\r\n\r\n"));
+            assert_eq!(got.status(), 504, "{host} is kept after {what:?}");
+        }
+    }
+}
+
 #[test]
 fn only_with_the_token() {
     let site = Site::start(1, "true");
