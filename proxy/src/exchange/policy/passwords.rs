@@ -155,3 +155,23 @@ fn client_hash(client: Option<IpAddr>) -> u64 {
         None => hash(&[]),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_bounded_for_one_client_and_for_all() {
+        let take = |client, count| -> Vec<_> { (0..count).map(|_| Place::take(client).unwrap().0).collect() };
+        let full = |client| Place::take(client).err().map(|error| error.reason);
+        let one = take(1, MOST_OF_ONE);
+        assert_eq!((full(1), full(2)), (Some(Reason::RateLimited), None));
+        let others: Vec<_> = (2..=u64::from(MOST / MOST_OF_ONE)).map(|client| take(client, MOST_OF_ONE)).collect();
+        assert_eq!(full(9), Some(Reason::Overloaded));
+        drop(one);
+        assert_eq!((full(1), full(9)), (None, None));
+        drop(others);
+        let left = places();
+        assert_eq!((left.clients.len(), left.taken), (0, 0));
+    }
+}

@@ -135,6 +135,19 @@ fn guesses_at_once_are_no_more_than_guesses_in_turn() {
     });
 }
 
+/// Who comes behind a client's guesses waits for one of them to be hashed, and not for all.
+#[test]
+fn who_guesses_stands_in_nobody_elses_way() {
+    on_workers(|workers| {
+        let (_origin, _place, proxy) = guarded(workers, &bcrypt::hash("password", 10).unwrap());
+        let mut guesses: Vec<Wire> = (0..10).map(|number| guess(&proxy, number)).collect();
+        assert_eq!(ask(&proxy, "t.test", &basic("ann", "password")).status(), 200);
+        let answered = guesses.iter_mut().filter_map(|wire| wire.stirred().then_some(())).count();
+        assert!(answered < 6, "{answered} of 10 guesses were verified first");
+        assert!(guesses.iter_mut().all(|wire| wire.response().status() == 401));
+    });
+}
+
 #[test]
 fn nobody_hashes_for_clients_that_have_gone() {
     on_workers(|workers| {
@@ -294,6 +307,31 @@ fn a_service_sees_no_body_and_its_verdict_comes_before_a_tunnel() {
         let mut tunnel = proxy.send(ws::upgrade("t.test", "/", "Cookie: sid=ann\r\n"));
         assert_eq!(tunnel.head().status(), 101);
         assert_eq!(origin.wait_head(1).field("x-user"), Some("ann"));
+    });
+}
+
+/// What stands behind an answer is no answer to the next question, which goes over another connection.
+#[test]
+fn a_service_that_says_more_than_was_asked_is_not_believed() {
+    on_workers(|workers| {
+        let service = Origin::start(|wire: &mut Wire, _| {
+            while wire.request().is_some() {
+                let no = "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno";
+                wire.offer(format!("{no}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+            }
+        });
+        let origin = Origin::ok();
+        let yaml = format!(
+            "routes: {{ t.test: {{ to: \"{}\", forward_auth: {{ url: \"http://{}/\" }} }} }}\n",
+            origin.address(),
+            service.address()
+        );
+        let proxy = Proxy::start(workers, &yaml);
+        for _ in 0..4 {
+            assert_eq!(ask(&proxy, "t.test", "").status(), 403);
+        }
+        assert_eq!(service.connections(), 4);
+        origin.assert_untouched();
     });
 }
 
