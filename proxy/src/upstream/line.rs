@@ -267,18 +267,19 @@ mod tests {
     /// A second call may come while the first one looks, and both may look in vain.
     #[test]
     fn who_looks_in_vain_keeps_its_place() {
-        let line = Arc::new(Line::default());
-        let tickets: Vec<Ticket> = (0..3).map(|_| line.join(ONE, 9, 0, 0, true).unwrap().0).collect();
-        line.call_one();
-        line.call_one();
-        assert!(called(&tickets[0]) && called(&tickets[1]) && !called(&tickets[2]));
-        tickets[1].stay();
-        tickets[0].stay();
-        line.call_one();
-        assert!(called(&tickets[0]) && !called(&tickets[1]), "in the order in which they came");
-        tickets[0].stay();
-        line.call_one();
-        assert!(called(&tickets[0]), "a call that comes while it looks is its own");
+        for back in [[0, 1], [1, 0]] {
+            let line = Arc::new(Line::default());
+            let tickets: Vec<Ticket> = (0..3).map(|_| line.join(ONE, 9, 0, 0, true).unwrap().0).collect();
+            line.call_one();
+            line.call_one();
+            assert!(called(&tickets[0]) && called(&tickets[1]) && !called(&tickets[2]));
+            back.iter().for_each(|&at| tickets[at].stay());
+            line.call_one();
+            assert!(called(&tickets[0]) && !called(&tickets[1]), "in the order in which they came: {back:?}");
+            tickets[0].stay();
+            line.call_one();
+            assert!(called(&tickets[0]), "a call that comes while it looks is its own");
+        }
     }
 
     /// After a reload those who see other limits are not behind those who see the old ones.

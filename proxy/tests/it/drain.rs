@@ -146,6 +146,8 @@ fn what_is_cut_has_its_line() {
                 wire.send(crate::harness::ws::switching(""));
             } else if head.target() == "/events" {
                 wire.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n");
+            } else if head.target() == "/half" {
+                wire.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
             }
             let _ = wire.rest();
         });
@@ -155,6 +157,8 @@ fn what_is_cut_has_its_line() {
         origin.wait_head(0);
         let mut events = proxy.send("GET /events HTTP/1.1\r\nHost: t.test\r\n\r\n");
         events.until("data: 1\n\n");
+        let mut half = proxy.send("GET /half HTTP/1.1\r\nHost: t.test\r\n\r\n");
+        half.until("\r\n\r\nhalf");
         let mut tunnel = proxy.connect();
         open(&mut tunnel, "t.test", "/ws");
         proxy.signal("TERM");
@@ -162,7 +166,7 @@ fn what_is_cut_has_its_line() {
         proxy.signal("TERM");
         assert_eq!(waiting.response().status(), 503);
         proxy.wait_exit();
-        for path in ["/slow", "/events", "/ws"] {
+        for path in ["/slow", "/events", "/half", "/ws"] {
             assert_eq!(proxy.wait_access_of(path)["reason"], "draining", "{path}");
         }
     });

@@ -1,7 +1,7 @@
 //! `wait`: requests and handshakes are held while nobody accepts connections, and then answered.
 
 use super::{GET, POST, dead, group, reload};
-use crate::harness::{Node, Origin, Proxy, Wire, assert_own_answer, on_workers, poll, websocket_judge};
+use crate::harness::{Node, Origin, Proxy, Wire, assert_own_answer, on_workers, poll, poll_for, websocket_judge};
 use std::time::{Duration, Instant};
 
 const TUNNEL: &str = "GET / HTTP/1.1\r\nHost: t.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -136,4 +136,24 @@ fn a_trial_asks_nobody_whom_no_pick_would_take() {
         assert_own_answer(&proxy.ask(GET), 502, "connect_refused");
         assert_eq!(origin.connections(), 1, "connects to one who could not be taken");
     });
+}
+
+/// The least rate of a body counts from when it may flow: while its endpoint is waited for, nobody takes it.
+#[test]
+fn a_body_that_waits_for_its_endpoint_is_not_slow() {
+    let (socket, address) = dead();
+    let proxy = group(1, &[address.to_string()], "", "wait: 40s");
+    let mut client = proxy.send("POST / HTTP/1.1\r\nHost: t.test\r\nContent-Length: 2400\r\n\r\nx");
+    // The first ten seconds of a body don't count, and cannot be configured away.
+    poll_for(Duration::from_secs(11), || None::<()>);
+    drop(socket);
+    let origin = Origin::start_at(address, |wire, _| {
+        while wire.request().is_some() {
+            wire.offer(super::OK);
+        }
+    });
+    let _ = origin.wait_head(0);
+    poll_for(Duration::from_millis(200), || None::<()>);
+    client.send([b'x'; 2399]);
+    assert_eq!(client.response().text(), "ok");
 }

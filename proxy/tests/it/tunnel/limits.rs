@@ -251,6 +251,15 @@ fn who_has_been_told_of_an_end_is_told_nothing_more() {
         server.send(frame(CLOSE, &1001_u16.to_be_bytes(), false));
         assert_eq!(client.gone(), Ending::Closed);
         check_line(&proxy, "tunnel_age", 1001, "proxy");
+        // And the other way round.
+        let (proxy, _origin, take) = limited(workers, "{ max_age: 500ms }");
+        let (mut client, mut server) = both(&proxy, &take);
+        server.finish();
+        client.ends();
+        expect_close(&mut server, 1001);
+        client.send(frame(CLOSE, &1001_u16.to_be_bytes(), true));
+        assert_eq!(server.gone(), Ending::Closed);
+        check_line(&proxy, "tunnel_age", 1001, "proxy");
     });
 }
 
