@@ -187,9 +187,11 @@ fn what_keeps_it_from_starting_names_a_mend() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("choose another port by `admin: 127.0.0.1:PORT`"), "{}", said(&output));
     assert!(!said(&output).contains("os error"), "{}", said(&output));
-    dir.write("switchboard.yaml", "listen: 127.0.0.1:0\nstate_dir: /proc/switchboard\n");
+    // Nobody may make one there, root neither.
+    dir.write("switchboard.yaml", "listen: 127.0.0.1:0\nstate_dir: /sys/switchboard\n");
     let output = run(dir.path(), &["run"]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("Give this user the directory"), "{}", said(&output));
 }
 
 #[test]
@@ -198,4 +200,14 @@ fn without_a_file_it_waits_for_routes() {
     let proxy = Proxy::start(1, "");
     let answer = proxy.get("t.test", "/");
     assert_eq!((answer.status(), answer.reason()), (404, "no_route"));
+}
+
+#[test]
+fn it_takes_no_huge_pages() {
+    // The allocator would see to it alone, in the tests.
+    let proxy = Proxy::start_with(1, "", |command| _ = command.env("MIMALLOC_ALLOW_THP", "1"));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", proxy.pid())).unwrap();
+    let takes = status.lines().find_map(|line| line.strip_prefix("THP_enabled:"));
+    // An old kernel doesn't say.
+    assert_eq!(takes.map_or("0", str::trim), "0");
 }
