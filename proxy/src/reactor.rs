@@ -56,6 +56,8 @@ struct Reactor {
     events: RefCell<Vec<epoll::Event>>,
     /// The task that is being polled.
     current: RefCell<Option<Rc<Task>>>,
+    /// How often all that had happened was taken from the kernel.
+    looks: Cell<u64>,
     /// How often the current task may still find a descriptor ready.
     turns: Cell<u32>,
     mailbox: Arc<Mailbox>,
@@ -120,6 +122,7 @@ impl Reactor {
             row: RefCell::default(),
             events: RefCell::new(Vec::with_capacity(EVENTS)),
             current: RefCell::default(),
+            looks: Cell::new(0),
             turns: Cell::new(TURNS),
             mailbox: Arc::new(mailbox),
         })
@@ -156,6 +159,10 @@ impl Reactor {
             Ok(_) => {}
             Err(Errno::INTR) => return Ok(()),
             Err(error) => return Err(error.into()),
+        }
+        // A list that is full may not be all.
+        if events.len() < EVENTS {
+            self.looks.set(self.looks.get() + 1);
         }
         for event in events.iter() {
             match event.data.u64() {

@@ -205,6 +205,15 @@ impl Transport {
         }
     }
 
+    /// The turn of the reactor; 0 for what has no socket of its own.
+    pub fn turn(&self) -> u64 {
+        match self {
+            Self::Plain(socket) => socket.turn(),
+            Self::Tls(stream) => stream.socket().turn(),
+            Self::Stream(_) | Self::Nobody => 0,
+        }
+    }
+
     /// Registers for the other side's leaving while we wait for something else. Bytes that have come stay where they are.
     pub fn poll_gone(&self, context: &mut Context<'_>) -> Poll<Gone> {
         match self {

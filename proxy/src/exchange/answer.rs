@@ -119,8 +119,8 @@ pub async fn relay(
 /// How a connection ends whose client knows that it does. What it sent behind its last request would make the close a
 /// reset, which takes our answer with it.
 fn goodbye(connection: &Connection, desk: &Desk, upload: &Upload) -> Next {
-    let unread = desk.input.filled().len() > desk.request.len + upload.consumed || !connection.transport.is_quiet();
-    if desk.request.keep_alive || !upload.is_received() || unread { Next::Linger } else { Next::Close }
+    let unread = || desk.input.filled().len() > desk.request.len + upload.consumed || !connection.transport.is_quiet();
+    if desk.request.keep_alive || !upload.is_received() || unread() { Next::Linger } else { Next::Close }
 }
 
 /// Writes the answer's head into `desk.output`, and tells how its body is framed for this client.

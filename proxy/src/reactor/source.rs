@@ -27,6 +27,8 @@ const WRITE_CLOSED: u8 = 8;
 #[derive(Debug, Default)]
 pub(super) struct Source {
     ready: Cell<u8>,
+    /// At which look it was last known that there is nothing to read.
+    cleared: Cell<u64>,
     reader: RefCell<Waiting>,
     writer: RefCell<Waiting>,
 }
@@ -119,9 +121,10 @@ impl Registered {
     fn new(fd: OwnedFd, flags: EventFlags) -> io::Result<Self> {
         let reactor = HERE.with_borrow(|here| here.clone().expect("only workers register descriptors"));
         let mut key = 0;
+        let looks = reactor.looks.clone();
         let source = reactor.sources.borrow_mut().insert_with(|new| {
             key = new;
-            Rc::default()
+            Rc::new(Source { cleared: looks, ..Source::default() })
         });
         let watch = Watch { key, source, reactor };
         epoll::add(&watch.reactor.epoll, &fd, epoll::EventData::new_u64(key), flags)?;
@@ -174,6 +177,17 @@ impl Registered {
     /// All that had come was read; what comes from now on is told anew. An end stays known.
     pub fn clear_readable(&self) {
         self.watch.source.ready.set(self.watch.source.ready.get() & !READABLE);
+        self.watch.source.cleared.set(self.turn());
+    }
+
+    /// Which turn it is: another one once the reactor has looked at all descriptors.
+    pub fn turn(&self) -> u64 {
+        self.watch.reactor.looks.get()
+    }
+
+    /// Whether the reactor has looked since all was read: what came behind that in the same turn it doesn't know of.
+    pub fn was_looked_at(&self) -> bool {
+        self.watch.source.cleared.get() != self.turn()
     }
 
     /// There is no room; the next room is told anew.

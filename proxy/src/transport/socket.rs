@@ -155,16 +155,24 @@ impl Socket {
     }
 
     /// Tells whether an idle connection is still good: nothing has come and nobody has closed. No system call, except
-    /// after a read that filled its buffer to the last byte, where only the socket knows. Nobody is registered to be woken.
+    /// where only the socket knows: after a read that filled its buffer to the last byte, and in the turn of the last read.
+    /// Nobody is registered to be woken.
     pub fn is_quiet(&self) -> bool {
-        if !self.fd.is_readable() {
+        if !self.fd.is_readable() && !self.unread.get() && self.fd.was_looked_at() {
             return true;
         }
         let quiet = rustix::net::recv(&self.fd, &mut [0], RecvFlags::PEEK).err() == Some(Errno::WOULDBLOCK);
         if quiet {
             self.fd.clear_readable();
         }
+        // Who reads next finds what is here, though the reactor may not have told of it yet.
+        self.unread.set(!quiet && !self.fd.is_readable());
         quiet
+    }
+
+    /// As [`Registered::turn`].
+    pub fn turn(&self) -> u64 {
+        self.fd.turn()
     }
 
     /// Registers for the other side's leaving while we wait for something else. Bytes that have come stay in the
@@ -227,4 +235,67 @@ pub fn keep_alive(socket: impl AsFd) {
     let _ = sockopt::set_tcp_keepidle(socket, Duration::from_secs(60));
     let _ = sockopt::set_tcp_keepintvl(socket, Duration::from_secs(10));
     let _ = sockopt::set_tcp_keepcnt(socket, 6);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::reactor;
+
+    fn pair() -> (Socket, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        (Socket::register(ours.into()).unwrap(), theirs)
+    }
+
+    async fn read(socket: &Socket) -> usize {
+        poll_fn(|context| socket.poll_read(context, &mut [0; 8])).await.unwrap()
+    }
+
+    /// What a task of the reactor finds. A panic there would end the task and not the test: the verdict comes after.
+    fn found<T: 'static>(main: impl Future<Output = T> + 'static) -> T {
+        reactor::run(main).unwrap()
+    }
+
+    async fn other_turn() {
+        reactor::yield_now().await;
+        reactor::yield_now().await;
+    }
+
+    #[test]
+    fn what_comes_behind_a_read_in_the_same_turn_is_no_quiet() {
+        let quiet = found(async {
+            let (socket, mut theirs) = pair();
+            theirs.write_all(b"answer").unwrap();
+            let first = (read(&socket).await, socket.is_quiet());
+            theirs.write_all(b"more").unwrap();
+            let same_turn = (socket.is_quiet(), read(&socket).await);
+            other_turn().await;
+            let later = (socket.fd.was_looked_at(), socket.is_quiet());
+            drop(theirs);
+            other_turn().await;
+            [first, (6, same_turn.0), (same_turn.1, later.0), (0, later.1), (0, socket.is_quiet())]
+        });
+        assert_eq!(quiet, [(6, true), (6, false), (4, true), (0, true), (0, false)]);
+    }
+
+    #[test]
+    fn what_nobody_has_read_is_no_quiet() {
+        let quiet = found(async {
+            let (socket, mut theirs) = pair();
+            theirs.write_all(b"behind").unwrap();
+            // Whoever waits for the other side to leave gives up the readiness of what has come.
+            while !socket.unread.get() {
+                reactor::yield_now().await;
+                let _ = poll_fn(|context| Poll::Ready(socket.poll_gone(context))).await;
+            }
+            other_turn().await;
+            (socket.is_quiet(), read(&socket).await)
+        });
+        assert_eq!(quiet, (false, 6));
+    }
 }

@@ -44,8 +44,11 @@ struct Pool {
     idle_timeout: Duration,
     /// This worker's share of the bound on idle connections.
     share: usize,
-    /// Those that were put back first stand in front.
+    /// Those that were put back first stand in front, more or less.
     idle: Vec<(Connection, Moment)>,
+    /// The turn of the reactor in which one was last put back, and how many stood there before.
+    turn: u64,
+    older: usize,
     /// Connections that exchanges share, and when each was last used.
     links: Vec<(Link, Moment)>,
     /// Somebody is opening a link; these wait for it.
@@ -81,6 +84,8 @@ impl Pool {
             idle_timeout: Duration::ZERO,
             share: 0,
             idle,
+            turn: 0,
+            older: 0,
             links,
             dialling: false,
             waiting,
@@ -102,7 +107,7 @@ impl Pools {
         if upgrades {
             return None;
         }
-        while let Some((mut connection, since)) = pool.idle.pop() {
+        while let Some((mut connection, since)) = pool.next() {
             let fresh = now.since(since) < endpoint.bounds.idle_timeout
                 && now.since(connection.opened) < endpoint.bounds.max_age
                 && endpoint.places.version() == connection.version;
@@ -124,6 +129,10 @@ impl Pools {
         pool.idle_timeout = endpoint.bounds.idle_timeout;
         pool.share = share;
         if share > 0 {
+            let turn = connection.transport.turn();
+            if pool.turn != turn {
+                (pool.turn, pool.older) = (turn, pool.idle.len());
+            }
             pool.idle.push((connection, now));
         }
     }
@@ -180,6 +189,8 @@ impl Pools {
                 beyond -= usize::from(is_over);
                 !is_over && now.since(*since) < timeout && connection.transport.is_quiet()
             });
+            // Whichever are left may be of this turn.
+            pool.older = 0;
             if pool.idle.is_empty() {
                 pool.idle.shrink_to_fit();
             }
@@ -197,7 +208,7 @@ impl Pools {
     /// Closes what nobody uses.
     pub fn spare(&mut self) {
         for pool in &mut self.list {
-            pool.idle = Vec::new();
+            (pool.idle, pool.older) = (Vec::new(), 0);
             pool.links.retain(|(link, _)| !link.is_idle());
         }
     }
@@ -216,6 +227,17 @@ impl Drop for Pool {
 }
 
 impl Pool {
+    /// Takes out the one that was put back last before this turn of the reactor. What an endpoint sends behind its answer comes
+    /// a moment later: until the reactor has looked once more nobody knows of it, and it would be the next request's answer.
+    fn next(&mut self) -> Option<(Connection, Moment)> {
+        let (last, _) = self.idle.last()?;
+        if self.turn != last.transport.turn() {
+            return self.idle.pop();
+        }
+        self.older = self.older.checked_sub(1)?;
+        Some(self.idle.swap_remove(self.older))
+    }
+
     /// A stream of a link that has room, is young enough, and leads to where the endpoint is now. Others end when their
     /// last stream has.
     fn stream(&mut self, endpoint: &EndpointLive, now: Moment) -> Option<Connection> {
