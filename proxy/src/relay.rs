@@ -324,12 +324,8 @@ impl Pump {
         let chunked = self.coding == Coding::Chunked;
         let framed = chunked && !payload.is_empty();
         let ends = chunked && self.complete;
-        let late = std::mem::take(&mut self.trailers);
-        let trailers = match (ends, late.is_empty()) {
-            (false, _) => &[],
-            (true, true) => self.body.trailers(),
-            (true, false) => late.as_slice(),
-        };
+        // They stay: another attempt's body ends with them too.
+        let trailers = if ends { frames::late_fields(&self.trailers, &self.body) } else { &[] };
         let slices = [
             IoSlice::new(head),
             IoSlice::new(if framed { chunk_prefix(payload.len(), &mut size) } else { &[] }),

@@ -2,6 +2,8 @@
 
 use std::task::{Context, Poll};
 
+use switchboard_core::http1::BodyDecoder;
+
 use super::{Coding, Pump, PumpError, Waits};
 use crate::transport::Transport;
 
@@ -15,7 +17,7 @@ impl Pump {
         payload: &[u8],
     ) -> Result<(), PumpError> {
         self.coding = Coding::Frames;
-        self.owes_end = !(self.complete && payload.is_empty() && self.late_fields().is_empty());
+        self.owes_end = !(self.complete && payload.is_empty() && late_fields(&self.trailers, &self.body).is_empty());
         sink.send_head(head, !self.owes_end).map_err(PumpError::Write)?;
         self.sent += head.len() as u64;
         self.offer_frames(context, sink, payload)?;
@@ -32,7 +34,7 @@ impl Pump {
         if payload.is_empty() {
             return Ok(());
         }
-        let last = self.complete && self.late_fields().is_empty();
+        let last = self.complete && late_fields(&self.trailers, &self.body).is_empty();
         let taken = match self.pending.is_empty().then(|| sink.poll_send(context, payload, last)) {
             Some(Poll::Ready(taken)) => taken.map_err(PumpError::Write)?,
             Some(Poll::Pending) | None => 0,
@@ -51,13 +53,13 @@ impl Pump {
     /// Tells the sink that the body has ended, where it has to be told and has taken all of it.
     pub(super) fn say_end(&mut self, sink: &Transport) -> Result<(), PumpError> {
         if std::mem::take(&mut self.owes_end) {
-            sink.send_end(self.late_fields()).map_err(PumpError::Write)?;
+            sink.send_end(late_fields(&self.trailers, &self.body)).map_err(PumpError::Write)?;
         }
         Ok(())
     }
+}
 
-    /// The trailers, whichever way they came.
-    fn late_fields(&self) -> &[u8] {
-        if self.trailers.is_empty() { self.body.trailers() } else { &self.trailers }
-    }
+/// The trailers, whichever way they came.
+pub(super) fn late_fields<'a>(beside: &'a [u8], body: &'a BodyDecoder) -> &'a [u8] {
+    if beside.is_empty() { body.trailers() } else { beside }
 }

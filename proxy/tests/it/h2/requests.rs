@@ -241,6 +241,33 @@ fn case_098_interim_answers_and_trailers_pass_in_order() {
     });
 }
 
+/// A body that is sent once more ends as it did the first time.
+#[test]
+fn trailers_go_up_with_every_attempt() {
+    on_workers(|workers| {
+        let refusing = Origin::answering("HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n");
+        let taking = Origin::ok();
+        let yaml = format!(
+            "listen: {{ bind: \"127.0.0.1:0\", h2c: true }}\nroutes: {{ t.test: {{ to: [\"{}\", \"{}\"], \
+             retry: {{ causes: [503], retries: 1 }} }} }}\n",
+            refusing.address(),
+            taking.address()
+        );
+        let proxy = Proxy::start(workers, &yaml);
+        for _ in 0..2 {
+            let mut client = Frames::begin(&proxy);
+            let head = request("PUT", &[("te", "trailers")]);
+            let late = frame(HEADERS, END_HEADERS | END_STREAM, 1, field("x-sum", "1"));
+            client.offer([frame(HEADERS, END_HEADERS, 1, head), frame(DATA, NONE, 1, "up"), late].concat());
+            assert_eq!(client.status(1), 200);
+        }
+        assert!(!refusing.requests().is_empty(), "nothing was sent again");
+        for request in refusing.requests().iter().chain(&taking.requests()) {
+            assert_eq!((request.text().as_str(), request.trailers.len()), ("up", 1));
+        }
+    });
+}
+
 #[test]
 fn case_112_a_reset_reaches_the_origin() {
     on_workers(|workers| {
