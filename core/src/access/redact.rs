@@ -57,6 +57,18 @@ impl Redact {
     }
 }
 
+/// A refused target or `Host` without a user and password before its host: nothing that is answered has them.
+#[must_use]
+pub fn without_user(text: &[u8]) -> &[u8] {
+    let scheme = text.windows(3).position(|part| part == b"://").map_or(0, |at| at + 3);
+    let rest = text.get(scheme..).unwrap_or_default();
+    let authority = rest.split(|byte| *byte == b'/').next().unwrap_or_default();
+    match authority.iter().rposition(|byte| *byte == b'@') {
+        Some(at) => rest.get(at + 1..).unwrap_or_default(),
+        None => text,
+    }
+}
+
 /// The built-in names, without separators and in lower case.
 fn is_known(name: &[u8]) -> bool {
     match name.len() {
@@ -162,5 +174,19 @@ mod tests {
         check("a=\"\n&token=\"\n", r#"a=\"\n&token=***"#);
         check("%=1&%t=2&token%=3", "%=1&%t=2&token%=3");
         check(&format!("{}token=1", "x".repeat(40)), &format!("{}token=1", "x".repeat(40)));
+    }
+
+    #[test]
+    fn case_186_users_and_passwords_before_a_host_are_left_out() {
+        let check = |text: &str, expect: &str| {
+            assert_eq!(without_user(text.as_bytes()).escape_ascii().to_string(), expect, "{text}");
+        };
+        check("http://u:p@a.test/x@y", "a.test/x@y");
+        check("http://u:p@q@a.test", "a.test");
+        check("u:p@a.test:80", "a.test:80");
+        check("http://a.test/x@y", "http://a.test/x@y");
+        check("a.test", "a.test");
+        check("*", "*");
+        check("", "");
     }
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use switchboard_core::access::redact::without_user;
 use switchboard_core::access::{self, Tunnel};
 use switchboard_core::moment::Moment;
 use switchboard_core::reason::Reason;
@@ -276,6 +277,13 @@ impl Record {
         let endpoint = self.endpoint.and_then(|index| self.generation.endpoints.get(index));
         let field =
             |name| head.fields.all().iter().find(|field| field.name_id == name).map(|field| field.value.of(bytes));
+        let host = field(switchboard_core::message::Name::Host).unwrap_or_default();
+        // What has a user before its host is refused before a rule is found.
+        let (host, path) = match self.rule {
+            Some(_) => (host, path),
+            None if path.starts_with(b"/") => (without_user(host), path),
+            None => (without_user(host), without_user(path)),
+        };
         access::Record {
             time: [0; 24],
             request_id: if desk.request_id.is_empty() { self.id.as_bytes() } else { &desk.request_id },
@@ -286,7 +294,7 @@ impl Record {
             endpoint: endpoint.map_or("", |endpoint| &endpoint.name),
             attempt: self.attempts,
             method: head.method.of(bytes),
-            host: field(switchboard_core::message::Name::Host).unwrap_or_default(),
+            host,
             path,
             query: query.get(1..).unwrap_or_default(),
             protocol: match head.version {

@@ -123,6 +123,15 @@ fn an_exchange_is_explained_by_its_id() {
     for part in ["GET down.test/x", &id, "502", "connect_refused", &nobody.to_string()] {
         assert!(said.contains(part), "{part} in {said}");
     }
+    // Nor what some clients write before the host, which is refused.
+    for (target, host) in [("http://ann:secret@t.test/x", "t.test"), ("/x", "ann:secret@t.test")] {
+        assert_eq!(proxy.ask(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")).status(), 400);
+    }
+    let all = poll("both to be noted", || {
+        let all = json(&ask(&proxy, "GET /v1/exchanges", &[]));
+        all["failures"][2].is_object().then(|| all.to_string())
+    });
+    assert!(!all.contains("secret") && !format!("{:?}", proxy.access()).contains("secret"), "{all}");
     // One in sixty-four of what goes well.
     for _ in 0..64 {
         assert_eq!(proxy.get("t.test", "/ok").status(), 200);
