@@ -6,9 +6,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use switchboard_core::moment::Moment;
-use switchboard_core::snapshot::{Compiler, EndpointIdentity, Touched};
+use switchboard_core::snapshot::{Compiler, EndpointIdentity, Touched, UpstreamId};
 
 use super::{Generation, Registry};
+use crate::live::UpstreamLive;
 
 /// So many things come and go before the dead are looked for; that costs by the number of the living.
 const FORGET_AFTER: usize = 4096;
@@ -22,6 +23,8 @@ pub struct Changed {
     pub removes: bool,
     /// Whether endpoints came or went.
     pub endpoints: bool,
+    /// The upstreams that it has changed.
+    pub upstreams: Vec<Arc<UpstreamLive>>,
 }
 
 impl Registry {
@@ -48,7 +51,10 @@ impl Registry {
         if self.touched > FORGET_AFTER.max(self.rules.len() / 2) {
             self.forget_dead();
         }
-        Some((result, Some(Changed { generation: next, removes, endpoints: !touched.endpoints.is_empty() })))
+        let live = |id: &UpstreamId| next.upstreams.get(id.index()).cloned();
+        let upstreams = touched.upstreams.iter().filter_map(live).collect();
+        let endpoints = !touched.endpoints.is_empty();
+        Some((result, Some(Changed { generation: next, removes, endpoints, upstreams })))
     }
 
     /// Ties what was touched to its live things.
