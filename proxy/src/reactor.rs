@@ -110,6 +110,15 @@ pub async fn yield_now() {
     .await;
 }
 
+/// Waits until the reactor has looked at all descriptors once more.
+pub async fn next_turn() {
+    let looks = || HERE.with_borrow(|here| here.as_ref().map(|reactor| reactor.looks.get()));
+    let before = looks();
+    while looks() == before {
+        yield_now().await;
+    }
+}
+
 impl Reactor {
     fn new() -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;

@@ -119,6 +119,12 @@ impl Pools {
         None
     }
 
+    /// Whether some would be there in the next turn of the reactor.
+    pub fn will_have(&self, endpoint: &EndpointLive) -> bool {
+        let pool = self.list.get(endpoint.pool.slot as usize).filter(|pool| pool.id == endpoint.pool);
+        pool.is_some_and(|pool| pool.links.is_empty() && !pool.idle.is_empty())
+    }
+
     /// Keeps a connection for the next exchange, unless none are kept. What there is beyond `share` goes with a later sweep,
     /// if nobody takes it before: there are never more than were in use at once.
     pub fn put(&mut self, endpoint: &EndpointLive, connection: Connection, share: usize, now: Moment) {

@@ -24,6 +24,7 @@ use crate::exchange::record::Record;
 use crate::exchange::upload::Upload;
 use crate::http::h2::Unprocessed;
 use crate::live::EndpointLive;
+use crate::reactor;
 use crate::relay::{PumpError, Waits};
 use crate::transport::{Gone, Transport};
 use crate::worker::Worker;
@@ -68,7 +69,12 @@ pub async fn send(
 ) -> Result<Connection, ProxyError> {
     let worker = attempt.worker;
     let now = record.attempted();
-    let kept = worker.pools.borrow_mut().take(endpoint, now, attempt.upgrades);
+    let mut kept = worker.pools.borrow_mut().take(endpoint, now, attempt.upgrades);
+    // Who follows an answer within its turn would open a connection beside one that is good a moment later.
+    if kept.is_none() && !attempt.upgrades && worker.pools.borrow().will_have(endpoint) {
+        reactor::next_turn().await;
+        kept = worker.pools.borrow_mut().take(endpoint, now, attempt.upgrades);
+    }
     let connection = match kept {
         Some(connection) => {
             worker.counters.upstream_reused.add(1);
