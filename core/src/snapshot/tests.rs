@@ -219,6 +219,7 @@ fn path_edits() {
     edited(&strip, "/%61pi;v=1/x;y", Ok("/x;y"));
     edited(&strip, "/;/api/x", Ok("/x"));
     edited(&strip, "/api//x//y?q", Ok("//x//y?q"));
+    edited(&strip, "//api//x", Ok("//x"));
     edited(&strip, "//%61pi//x", Ok("//x"));
     edited(&strip, "*", Ok("*"));
     edited(&PathEdit::Strip("/a/b".to_owned()), "/a;1/b;2/c/a/b", Ok("/c/a/b"));

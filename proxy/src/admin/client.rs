@@ -129,3 +129,17 @@ fn exchange(mut stream: impl Read + Write, request: &str) -> io::Result<Answer> 
     let headers = head.lines().skip(1).filter_map(line).collect();
     Ok(Answer { status, headers, body: body.to_owned() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_that_says_nothing_is_late() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        ours.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        let error = exchange(ours, "GET / HTTP/1.1\r\n\r\n").map(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(error.to_string().starts_with("no answer within"), "{error}");
+    }
+}

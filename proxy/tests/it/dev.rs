@@ -170,6 +170,17 @@ fn a_name_that_another_has_is_refused() {
     assert_eq!(poll("dev to end", || second.child.try_wait().unwrap()).code(), Some(1), "{}", second.said());
     poll("the cause", || second.said().contains("of another `dev`; choose a name").then_some(()));
     assert!(get(at, "shop.localhost", "/").text().starts_with("http-first"), "the first keeps its name");
+    // Nor does one get it that was begun before the other had it, and is ready later.
+    let late = "const fs = require('fs'); fs.writeFileSync('begun', ''); \
+        setInterval(function () { if (fs.existsSync('go')) { clearInterval(this); require('./backend.cjs'); } }, 20);";
+    place.dir.write("late.cjs", late);
+    let mut late = place.dev("cart", &["node", "late.cjs", "late"]);
+    poll("it to begin", || place.dir.file("begun").exists().then_some(()));
+    let first = place.dev("cart", &["node", "backend.cjs", "first"]);
+    let at = first.address();
+    place.dir.write("go", "");
+    assert_eq!(poll("dev to end", || late.child.try_wait().unwrap()).code(), Some(1), "{}", late.said());
+    assert!(get(at, "cart.localhost", "/").text().starts_with("http-first"), "the first keeps its name");
 }
 
 #[test]

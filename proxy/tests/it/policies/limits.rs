@@ -15,10 +15,8 @@ fn passed(proxy: &Proxy, count: usize, host: &str, lines: &str) -> usize {
 fn a_burst_passes_and_then_429_with_its_fields() {
     on_workers(|workers| {
         let origin = Origin::ok();
-        let yaml = format!(
-            "routes: {{ t.test: {{ to: \"{}\", rate_limit: {{ rate: 6/h, burst: 4 }} }} }}\n",
-            origin.address()
-        );
+        let yaml =
+            format!("routes:\n  t.test: {{ to: \"{}\", rate_limit: {{ rate: 6/h, burst: 4 }} }}\n", origin.address());
         let proxy = Proxy::start(workers, &yaml);
         // Each on a connection of its own, so that both workers have a part.
         assert_eq!(passed(&proxy, 12, "t.test", ""), 4);
@@ -31,6 +29,11 @@ fn a_burst_passes_and_then_429_with_its_fields() {
         // A reload changes nothing of what was counted.
         proxy.write_config(&format!("access_log: off\n{yaml}"));
         proxy.wait_log("the configuration is in force");
+        assert_eq!(get(&proxy, "t.test", "").status(), 429);
+        // Another target lets nobody begin anew either.
+        let other = yaml.replace(&origin.address(), &Origin::ok().address());
+        proxy.write_config(&format!("{other}  changed.test: {{ respond: \"\" }}\n"));
+        poll("the reload", || (get(&proxy, "changed.test", "").status() == 200).then_some(()));
         assert_eq!(get(&proxy, "t.test", "").status(), 429);
     });
 }
