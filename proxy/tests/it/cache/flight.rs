@@ -189,30 +189,51 @@ fn who_waited_long_enough_brings_it_for_those_who_came_later() {
     });
 }
 
+/// More than the kernel keeps on its way.
+const SIZE: usize = 9 << 20;
+
+/// An origin of so much, and its proxy with a cache of so much memory.
+fn large(workers: usize, memory: &str, lock: &str) -> (Origin, Proxy) {
+    let origin = Origin::start(move |wire, _| {
+        while wire.request().is_some() {
+            wire.offer(format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: {SIZE}\r\n\r\n"));
+            wire.offer("x".repeat(SIZE));
+        }
+    });
+    let rule = format!("{{ to: \"{}\", cache: {{ lock: {lock} }} }}", origin.address());
+    let yaml = format!("listen: \"127.0.0.1:0\"\ncache: {{ memory: {memory} }}\nroutes: {{ t.test: {rule} }}\n");
+    let proxy = Proxy::start(workers, &yaml);
+    (origin, proxy)
+}
+
 #[test]
 fn a_client_that_does_not_read_holds_nobody_else() {
     on_workers(|workers| {
-        const SIZE: usize = 9 << 20;
-        let origin = Origin::start(move |wire, _| {
-            while wire.request().is_some() {
-                wire.offer(format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: {SIZE}\r\n\r\n"));
-                wire.offer("x".repeat(SIZE));
-            }
-        });
-        let address = origin.address();
-        let proxy = Proxy::start(
-            workers,
-            &format!(
-                "listen: \"127.0.0.1:0\"\nroutes: {{ t.test: {{ to: \"{address}\", cache: {{ lock: 60s }} }} }}\n"
-            ),
-        );
-        let mut first = proxy.send(GET);
-        poll("the first to be asked for", || (origin.requests().len() == 1).then_some(()));
-        assert_eq!(proxy.send(GET).response().body.len(), SIZE);
-        assert_eq!(origin.requests().len(), 1);
-        // And what it did not take in time it gets all the same.
-        assert_eq!(first.response().body.len(), SIZE);
+        // A quarter of it is enough for one of them: what the first was behind by is given back.
+        let (origin, proxy) = large(workers, "40MiB", "60s");
+        for number in 1..=3 {
+            let get = format!("GET /{number} HTTP/1.1\r\nHost: t.test\r\n\r\n");
+            let mut first = Wire::connect_narrow(proxy.address());
+            first.send(&get);
+            poll("the first to be asked for", || (origin.requests().len() == number).then_some(()));
+            assert_eq!(proxy.send(&get).response().body.len(), SIZE);
+            assert_eq!(origin.requests().len(), number);
+            // And what it did not take in time it gets all the same.
+            assert_eq!(first.response().body.len(), SIZE);
+        }
     });
+}
+
+/// What is kept for who doesn't read has its bound: then the others are held, for as long as `lock` says.
+#[test]
+fn a_client_that_does_not_read_takes_a_quarter_of_the_memory_at_most() {
+    let (origin, proxy) = large(1, "12MiB", "500ms");
+    let mut first = Wire::connect_narrow(proxy.address());
+    first.send(GET);
+    poll("the first to be asked for", || (origin.requests().len() == 1).then_some(()));
+    assert_eq!(proxy.send(GET).response().body.len(), SIZE);
+    assert_eq!(origin.requests().len(), 2);
+    assert_eq!(first.response().body.len(), SIZE);
 }
 
 #[test]
