@@ -135,11 +135,7 @@ impl Pools {
         pool.idle_timeout = endpoint.bounds.idle_timeout;
         pool.share = share;
         if share > 0 {
-            let turn = connection.transport.turn();
-            if pool.turn != turn {
-                (pool.turn, pool.older) = (turn, pool.idle.len());
-            }
-            pool.idle.push((connection, now));
+            pool.keep(connection, now);
         }
     }
 
@@ -233,6 +229,15 @@ impl Drop for Pool {
 }
 
 impl Pool {
+    /// Puts one in.
+    fn keep(&mut self, connection: Connection, now: Moment) {
+        let turn = connection.transport.turn();
+        if self.turn != turn {
+            (self.turn, self.older) = (turn, self.idle.len());
+        }
+        self.idle.push((connection, now));
+    }
+
     /// Takes out the one that was put back last before this turn of the reactor. What an endpoint sends behind its answer comes
     /// a moment later: until the reactor has looked once more nobody knows of it, and it would be the next request's answer.
     fn next(&mut self) -> Option<(Connection, Moment)> {
@@ -256,5 +261,44 @@ impl Pool {
         *since = now;
         let transport = Transport::Stream(Box::new(link.stream()));
         Some(Connection { transport, version: link.version, opened: link.opened, reused: true })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::reactor;
+
+    async fn other_turn() {
+        reactor::yield_now().await;
+        reactor::yield_now().await;
+    }
+
+    #[test]
+    fn none_is_lent_in_the_turn_in_which_it_came_back() {
+        let lent = reactor::run(async {
+            let mut others = Vec::new();
+            let mut connection = |version| {
+                let (ours, theirs) = UnixStream::pair().unwrap();
+                ours.set_nonblocking(true).unwrap();
+                others.push(theirs);
+                let transport = Transport::plain(ours.into()).unwrap();
+                Connection { transport, version, opened: Moment::ZERO, reused: true }
+            };
+            let mut pool = Pool::new(PoolId { slot: 0, serial: 0 });
+            let next = |pool: &mut Pool| pool.next().map(|(connection, _)| connection.version);
+            pool.keep(connection(1), Moment::ZERO);
+            pool.keep(connection(2), Moment::ZERO);
+            let mut lent = vec![next(&mut pool)];
+            other_turn().await;
+            pool.keep(connection(3), Moment::ZERO);
+            lent.extend((0..3).map(|_| next(&mut pool)));
+            other_turn().await;
+            lent.push(next(&mut pool));
+            lent
+        });
+        assert_eq!(lent.unwrap(), [None, Some(2), Some(1), None, Some(3)]);
     }
 }
