@@ -314,14 +314,6 @@ impl Snapshot {
         self.listener_policies.iter().flatten()
     }
 
-    /// The upstream with this identity, looked for one by one.
-    #[must_use]
-    pub fn find_upstream(&self, identity: &UpstreamIdentity) -> Option<UpstreamId> {
-        let found = self.upstreams.iter().find(|upstream| upstream.identity == *identity)?;
-        let first = self.endpoints.get(found.endpoints.first()?.index())?;
-        Some(first.upstream)
-    }
-
     /// Indexes everything by identity, so that live state can be carried over from the snapshot before.
     #[must_use]
     pub fn identities(&self) -> Identities<'_> {

@@ -290,7 +290,6 @@ impl Control {
         self.listeners.settle(&plan);
         self.keeper.follow(&generation.config, self.routes.registry.in_force());
         let old = self.process.generation.swap(Arc::new(generation));
-        old.upstreams.iter().for_each(|upstream| upstream.renewed());
         self.retired.push(old);
         self.process.follow_tracing();
         for worker in &self.process.workers {

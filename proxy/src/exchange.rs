@@ -236,8 +236,8 @@ async fn reach(
                 continue;
             }
         };
-        record.attempt(&permit, &connection.worker);
-        bond::write_head(bonds.as_ref(), connection, desk, record, admitted, &permit);
+        record.attempt(permit.index(), &connection.worker);
+        bond::write_head(bonds.as_ref(), connection, desk, record, admitted, permit.index());
         let attempt = attempt_on(connection, admitted, timeouts, &limits, ends);
         let sent = match rule.retry.hedge {
             Some(after) if hedge::may(desk, admitted.nature(upload), &attempts) => {

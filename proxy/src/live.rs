@@ -194,17 +194,6 @@ impl UpstreamLive {
     }
 }
 
-impl UpstreamLive {
-    /// Another generation is in force, with other limits or endpoints perhaps: all who wait look.
-    pub fn renewed(&self) {
-        for line in [&self.queue, &self.held] {
-            if !line.is_empty() {
-                line.call_all();
-            }
-        }
-    }
-}
-
 impl EndpointLive {
     /// Counts one less, and calls who waits for a turn.
     fn leave(&self, counted: bool) {
@@ -277,11 +266,6 @@ impl Permit {
     pub fn is_above(&self, upstream: Option<u32>, endpoint: u32) -> bool {
         let live = self.endpoint();
         live.standing.active() > endpoint || upstream.is_some_and(|most| live.group.tally.active() > most)
-    }
-
-    /// The generation that it was picked in.
-    pub const fn generation(&self) -> &Rc<Current> {
-        &self.generation
     }
 
     /// The endpoint's place in the generation.

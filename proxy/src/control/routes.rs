@@ -198,7 +198,6 @@ impl Control {
     fn publish(&mut self, changed: Changed) {
         let generation = Arc::new(changed.generation);
         let old = self.process.generation.swap(Arc::clone(&generation));
-        changed.upstreams.iter().for_each(|upstream| upstream.renewed());
         self.retired.push(old);
         self.free_retired();
         // Workers that serve look by themselves. Those that don't are told now and then, so that they let go.

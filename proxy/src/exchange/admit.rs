@@ -26,7 +26,6 @@ use super::{bond, passed, policy};
 use crate::desk::Desk;
 use crate::error::ProxyError;
 use crate::http::Connection;
-use crate::live::Permit;
 use crate::upstream::attempts::Nature;
 
 /// A request that may be answered.
@@ -324,10 +323,10 @@ impl Admitted {
         Ok(())
     }
 
-    /// Writes the head for the endpoint that was picked into `desk.output`.
-    pub fn write_head(&self, connection: &Connection, desk: &mut Desk, record: &Record, permit: &Permit) {
+    /// Writes the head for the endpoint at `index` into `desk.output`.
+    pub fn write_head(&self, connection: &Connection, desk: &mut Desk, record: &Record, index: usize) {
         let framing = desk.request.framing.into();
-        self.write_head_as(connection, desk, record, permit, framing, self.hop.expect_continue);
+        self.write_head_as(connection, desk, record, index, framing, self.hop.expect_continue);
     }
 
     /// The same with a framing of its own.
@@ -336,13 +335,12 @@ impl Admitted {
         connection: &Connection,
         desk: &mut Desk,
         record: &Record,
-        permit: &Permit,
+        index: usize,
         framing: Outgoing,
         expect_continue: bool,
     ) {
         let bytes = desk.input.filled();
-        let snapshot = &permit.generation().snapshot;
-        let endpoint = snapshot.endpoints().get(permit.index());
+        let endpoint = record.generation.snapshot.endpoints().get(index);
         let host = endpoint.and_then(|endpoint| endpoint.host_for(&self.rule)).map(str::as_bytes);
         let plan = RequestPlan {
             method: desk.request.method.of(bytes),
@@ -365,8 +363,10 @@ impl Admitted {
         if let Some(trace) = &record.trace {
             bond::add(&mut desk.output, &trace.line());
         }
-        passed::say(connection, self, permit.endpoint(), bytes, &mut desk.output);
-        let upstream = endpoint.map(|endpoint| snapshot.upstream(endpoint.upstream));
+        if let Some(live) = record.generation.endpoints.get(index) {
+            passed::say(connection, self, live, bytes, &mut desk.output);
+        }
+        let upstream = endpoint.map(|endpoint| record.generation.snapshot.upstream(endpoint.upstream));
         if let Some(line) = upstream.and_then(|it| onward::origin_line(it, &self.upgrade, &desk.request.fields, bytes))
         {
             bond::add(&mut desk.output, line);

@@ -12,7 +12,6 @@ use super::record::Record;
 use crate::desk::Desk;
 use crate::generation::Generation;
 use crate::http::Connection;
-use crate::live::Permit;
 
 /// What is known of a client's session, where its upstream has sticky sessions.
 #[derive(Debug)]
@@ -100,18 +99,18 @@ impl<'a> Bonds<'a> {
     }
 }
 
-/// Writes the head for the endpoint that was picked into `desk.output`, where there are sessions without our cookie.
+/// Writes the head for the endpoint at `index` into `desk.output`, where there are sessions without our cookie.
 pub fn write_head(
     bonds: Option<&Bonds<'_>>,
     connection: &Connection,
     desk: &mut Desk,
     record: &Record,
     admitted: &Admitted,
-    permit: &Permit,
+    index: usize,
 ) {
     match bonds {
-        Some(bonds) => bonds.write_up(desk, |desk| admitted.write_head(connection, desk, record, permit)),
-        None => admitted.write_head(connection, desk, record, permit),
+        Some(bonds) => bonds.write_up(desk, |desk| admitted.write_head(connection, desk, record, index)),
+        None => admitted.write_head(connection, desk, record, index),
     }
 }
 

@@ -86,8 +86,8 @@ impl Pair<'_> {
             return self.take(outcome, first, desk, record);
         };
         worker.counters.hedges.add(1);
-        record.attempt_beside(&other, worker);
-        bond::write_head(self.bonds, self.connection, desk, record, self.admitted, &other);
+        record.attempt_beside(other.index(), worker);
+        bond::write_head(self.bonds, self.connection, desk, record, self.admitted, other.index());
         let mut second = self.lane(desk, record);
         let deadline = worker.deadlines.place();
         let attempt = Attempt { deadline: &deadline, ..*self.attempt };

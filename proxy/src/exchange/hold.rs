@@ -72,11 +72,6 @@ pub async fn wait(
             hold
         }
     };
-    // After the joining: whoever brings another generation in force calls those who are there.
-    if attempts.follow(worker, &hold.ticket) {
-        attempts.start_over(Some(hold));
-        return Ok(());
-    }
     if refused {
         trial::begin(worker, attempts.generation(), attempts.upstream());
     }

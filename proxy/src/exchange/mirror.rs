@@ -123,7 +123,7 @@ impl Mirror {
         let mut copied = Record::start(worker);
         let permit =
             Attempts::new(&record.generation, self.upstream, None).pick(worker, &admitted.rule, copied.started).ok()?;
-        copied.attempt(&permit, worker);
+        copied.attempt(permit.index(), worker);
         let framing = match body.len() as u64 {
             0 => Framing::None,
             length => Framing::Length(length),
@@ -135,7 +135,7 @@ impl Mirror {
         // What is being said to the client stays where it is.
         let output = std::mem::take(&mut desk.output);
         let write = |desk: &mut Desk| {
-            admitted.write_head_as(connection, desk, record, &permit, outgoing, false);
+            admitted.write_head_as(connection, desk, record, permit.index(), outgoing, false);
         };
         match Bonds::of_rule(&record.generation, connection, desk, admitted) {
             Some(bonds) => bonds.write_up(desk, write),

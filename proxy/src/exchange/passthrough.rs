@@ -95,7 +95,7 @@ async fn begin(
     let mut attempts = Attempts::new(&record.generation, upstream, None);
     loop {
         let permit = attempts.pick(worker, &rule, record.started)?;
-        record.attempt(&permit, worker);
+        record.attempt(permit.index(), worker);
         let (client, deadline) = (&connection.transport, &connection.deadline);
         let patience = rule.timeouts.connect;
         let ends = connection.ends();

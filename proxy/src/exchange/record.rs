@@ -17,7 +17,6 @@ use super::trace::Trace;
 use crate::desk::Desk;
 use crate::error::Side;
 use crate::generation::Current;
-use crate::live::{EndpointLive, Permit};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::failures::{self, Failure};
 use crate::telemetry::meter::{EndpointCounts, Measured, class};
@@ -46,10 +45,8 @@ pub struct Record {
     pub started: Moment,
     /// The rule that answers.
     pub rule: Option<RuleId>,
-    /// The endpoint of the last attempt, by its place in the generation that it was picked in.
+    /// The endpoint of the last attempt, by its place in the generation.
     pub endpoint: Option<usize>,
-    /// That generation, where it is not the exchange's own: the request waited while another came in force.
-    picked_in: Option<Rc<Current>>,
     /// Attempts made.
     pub attempts: u32,
     /// The trace that it is a part of, where traces are on.
@@ -91,7 +88,6 @@ impl Record {
             started: if worker.is_timed() { worker.deadlines.now() } else { worker.deadlines.about_now() },
             rule: None,
             endpoint: None,
-            picked_in: None,
             attempts: 0,
             trace: None,
             secure: None,
@@ -122,26 +118,23 @@ impl Record {
     }
 
     /// An attempt begins: the first at the start, as no time has passed; later ones now.
-    pub fn attempt(&mut self, permit: &Permit, worker: &Worker) {
+    pub fn attempt(&mut self, endpoint: usize, worker: &Worker) {
         if self.attempts > 0 {
             self.count_failed_attempt(worker);
         }
-        self.attempt_beside(permit, worker);
+        self.attempt_beside(endpoint, worker);
     }
 
     /// The same while the attempt before it goes on: of two, who loses is counted when that is known.
-    pub fn attempt_beside(&mut self, permit: &Permit, worker: &Worker) {
-        self.endpoint = Some(permit.index());
-        if !Rc::ptr_eq(permit.generation(), &self.generation) {
-            self.picked_in = Some(Rc::clone(permit.generation()));
-        }
+    pub fn attempt_beside(&mut self, endpoint: usize, worker: &Worker) {
+        self.endpoint = Some(endpoint);
         self.attempts += 1;
         self.attempted = Some(if self.attempts == 1 { self.started } else { self.clock(worker) });
         self.first_byte = None;
         self.connect = None;
         let began = self.attempted();
         if let Some(trace) = &mut self.trace {
-            trace.attempt(Arc::clone(permit.endpoint()), began, worker);
+            trace.attempt(endpoint, began, worker);
         }
     }
 
@@ -245,13 +238,8 @@ impl Record {
         }
     }
 
-    /// The endpoint of the last attempt.
-    fn asked(&self) -> Option<&Arc<EndpointLive>> {
-        self.picked_in.as_ref().unwrap_or(&self.generation).endpoints.get(self.endpoint?)
-    }
-
     fn endpoint_counts(&self, worker: &Worker) -> Option<&EndpointCounts> {
-        self.asked()?.meter.of(worker)
+        self.generation.endpoints.get(self.endpoint?)?.meter.of(worker)
     }
 
     /// Counts the attempt as one that came to nothing, or whose answer was thrown away.
@@ -260,7 +248,7 @@ impl Record {
         if let Some(counts) = self.endpoint_counts(worker) {
             counts.failed.add(1);
         }
-        if let Some(endpoint) = self.asked()
+        if let Some(endpoint) = self.endpoint.and_then(|index| self.generation.endpoints.get(index))
             && let Some(counts) = endpoint.group.meter.of(worker)
         {
             counts.retries.add(1);
@@ -286,7 +274,7 @@ impl Record {
         let target = head.target.of(bytes);
         let cut = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
         let (path, query) = target.split_at(cut);
-        let endpoint = self.asked();
+        let endpoint = self.endpoint.and_then(|index| self.generation.endpoints.get(index));
         let field =
             |name| head.fields.all().iter().find(|field| field.name_id == name).map(|field| field.value.of(bytes));
         let host = field(switchboard_core::message::Name::Host).unwrap_or_default();

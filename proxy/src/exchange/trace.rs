@@ -2,7 +2,6 @@
 //!
 //! Where traces are off (the default) `begin` is one branch, and a request's own `traceparent` passes as it came.
 
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use switchboard_core::access;
@@ -16,7 +15,6 @@ use super::record::Record;
 use crate::desk::Desk;
 use crate::error::Side;
 use crate::http::Connection;
-use crate::live::EndpointLive;
 use crate::worker::Worker;
 
 /// What is noted of a traced exchange.
@@ -32,7 +30,7 @@ pub struct Trace {
 #[derive(Clone, Debug)]
 struct Attempt {
     span: SpanId,
-    endpoint: Arc<EndpointLive>,
+    endpoint: usize,
     began: Moment,
 }
 
@@ -95,7 +93,7 @@ impl Trace {
     }
 
     /// An attempt begins.
-    pub fn attempt(&mut self, endpoint: Arc<EndpointLive>, began: Moment, worker: &Worker) {
+    pub fn attempt(&mut self, endpoint: usize, began: Moment, worker: &Worker) {
         self.attempts.push(Attempt { span: SpanId(number(worker)), endpoint, began });
     }
 
@@ -175,8 +173,10 @@ fn about(line: &access::Record<'_>) -> Vec<(&'static str, Value)> {
 /// What is said of an attempt.
 fn asked(record: &Record, attempt: &Attempt, last: bool, index: usize) -> Vec<(&'static str, Value)> {
     let mut asked = Vec::new();
-    asked.push(("server.address", Value::Text(attempt.endpoint.name.to_string())));
-    asked.push(("switchboard.upstream", Value::Text(attempt.endpoint.upstream.to_string())));
+    if let Some(endpoint) = record.generation.endpoints.get(attempt.endpoint) {
+        asked.push(("server.address", Value::Text(endpoint.name.to_string())));
+        asked.push(("switchboard.upstream", Value::Text(endpoint.upstream.to_string())));
+    }
     if last && record.upstream_status != 0 {
         asked.push(("http.response.status_code", Value::Number(record.upstream_status.into())));
     }

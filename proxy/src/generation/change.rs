@@ -6,10 +6,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use switchboard_core::moment::Moment;
-use switchboard_core::snapshot::{Compiler, EndpointIdentity, Touched, UpstreamId};
+use switchboard_core::snapshot::{Compiler, EndpointIdentity, Touched};
 
 use super::{Generation, Registry};
-use crate::live::UpstreamLive;
 
 /// So many things come and go before the dead are looked for; that costs by the number of the living.
 const FORGET_AFTER: usize = 4096;
@@ -23,8 +22,6 @@ pub struct Changed {
     pub removes: bool,
     /// Whether endpoints came or went.
     pub endpoints: bool,
-    /// The upstreams that it has changed.
-    pub upstreams: Vec<Arc<UpstreamLive>>,
 }
 
 impl Registry {
@@ -51,10 +48,7 @@ impl Registry {
         if self.touched > FORGET_AFTER.max(self.rules.len() / 2) {
             self.forget_dead();
         }
-        let live = |id: &UpstreamId| next.upstreams.get(id.index()).cloned();
-        let upstreams = touched.upstreams.iter().filter_map(live).collect();
-        let endpoints = !touched.endpoints.is_empty();
-        Some((result, Some(Changed { generation: next, removes, endpoints, upstreams })))
+        Some((result, Some(Changed { generation: next, removes, endpoints: !touched.endpoints.is_empty() })))
     }
 
     /// Ties what was touched to its live things.

@@ -104,21 +104,6 @@ impl Attempts {
         self.generation.upstreams.get(self.upstream.index())
     }
 
-    /// Goes on in the generation in force, where another one is and has the upstream still: who waits sees limits and
-    /// endpoints of now. What was decided of the request stays. Tells whether it is another; the place in the line is kept.
-    pub fn follow(&mut self, worker: &Worker, ticket: &Ticket) -> bool {
-        let current = worker.generation();
-        let old = self.generation.snapshot.upstream(self.upstream);
-        // A session's place is one among the endpoints as they were.
-        if current.number == self.generation.number || old.sticky.is_some() {
-            return false;
-        }
-        let Some(upstream) = current.snapshot.find_upstream(&old.identity) else { return false };
-        (self.generation, self.upstream) = (current, upstream);
-        ticket.wait_on(self.terms());
-        true
-    }
-
     /// Picks the endpoint for the next attempt, and counts it as begun there.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! one number. It is never held across an `.await`.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -37,8 +37,7 @@ pub struct Terms(usize);
 #[derive(Debug)]
 struct Waiter {
     number: u64,
-    /// Of [`Terms`].
-    terms: AtomicUsize,
+    terms: Terms,
     called: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
@@ -94,12 +93,7 @@ impl Line {
             return None;
         }
         let mut list = lock(&self.list);
-        let waiter = Arc::new(Waiter {
-            number: list.came,
-            terms: terms.0.into(),
-            called: false.into(),
-            waker: Mutex::default(),
-        });
+        let waiter = Arc::new(Waiter { number: list.came, terms, called: false.into(), waker: Mutex::default() });
         list.came += 1;
         list.order.push_back(Arc::clone(&waiter));
         let alone = list.enter(terms);
@@ -124,7 +118,7 @@ impl Line {
     /// Calls all who wait on these terms.
     pub fn call_all_on(&self, terms: Terms) {
         let mut list = lock(&self.list);
-        let (called, rest) = std::mem::take(&mut list.order).into_iter().partition(|waiter| waiter.terms() == terms);
+        let (called, rest) = std::mem::take(&mut list.order).into_iter().partition(|waiter| waiter.terms == terms);
         list.order = rest;
         drop(list);
         let called: VecDeque<Arc<Waiter>> = called;
@@ -158,19 +152,14 @@ impl List {
     /// Takes the first on each of the terms that are not those of `first`.
     fn others(&mut self, first: Option<&Waiter>) -> Vec<Arc<Waiter>> {
         let terms =
-            self.crowds.iter().map(|(terms, _)| *terms).filter(|terms| Some(*terms) != first.map(Waiter::terms));
+            self.crowds.iter().map(|(terms, _)| *terms).filter(|terms| Some(*terms) != first.map(|one| one.terms));
         let order = &mut self.order;
-        let take = |terms| order.iter().position(|waiter| waiter.terms() == terms).and_then(|at| order.remove(at));
+        let take = |terms| order.iter().position(|waiter| waiter.terms == terms).and_then(|at| order.remove(at));
         terms.filter_map(take).collect()
     }
 }
 
 impl Waiter {
-    /// Changed under the line's lock alone.
-    fn terms(&self) -> Terms {
-        Terms(self.terms.load(Ordering::Relaxed))
-    }
-
     fn call(&self) {
         self.called.store(true, Ordering::Release);
         if let Some(waker) = lock(&self.waker).take() {
@@ -188,14 +177,6 @@ impl Ticket {
         if list.order.get(at).is_none_or(|waiter| waiter.number != self.waiter.number) {
             list.order.insert(at, Arc::clone(&self.waiter));
         }
-    }
-
-    /// Waits on other terms from now on, at the same place.
-    pub fn wait_on(&self, terms: Terms) {
-        let mut list = lock(&self.line.list);
-        list.leave(self.waiter.terms());
-        self.waiter.terms.store(terms.0, Ordering::Relaxed);
-        list.enter(terms);
     }
 
     /// Waits to be called.
@@ -219,7 +200,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let mut list = lock(&self.line.list);
         list.order.retain(|waiter| !Arc::ptr_eq(waiter, &self.waiter));
-        list.leave(self.waiter.terms());
+        list.leave(self.waiter.terms);
         drop(list);
         self.line.uncount(self.bytes);
         if self.passes_on {
@@ -299,21 +280,6 @@ mod tests {
             line.call_one();
             assert!(called(&tickets[0]), "a call that comes while it looks is its own");
         }
-    }
-
-    #[test]
-    fn who_waits_on_other_terms_keeps_its_place() {
-        let line = Arc::new(Line::default());
-        let tickets: Vec<Ticket> = (0..3).map(|_| line.join(ONE, 9, 0, 0, true).unwrap().0).collect();
-        tickets[1].wait_on(OTHER);
-        tickets[0].wait_on(OTHER);
-        assert!(line.has(ONE) && line.has(OTHER));
-        line.call_all_on(OTHER);
-        assert!(called(&tickets[0]) && called(&tickets[1]) && !called(&tickets[2]));
-        tickets[1].stay();
-        tickets[0].stay();
-        line.call_one();
-        assert!(called(&tickets[0]) && !called(&tickets[1]) && called(&tickets[2]), "the first on each");
     }
 
     /// After a reload those who see other limits are not behind those who see the old ones.

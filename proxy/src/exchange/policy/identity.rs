@@ -162,7 +162,7 @@ async fn question(
     let mut notes = Record::start(worker);
     let mut attempts = Attempts::new(&record.generation, upstream, None);
     let permit = attempts.pick(worker, rule, record.started)?;
-    notes.attempt(&permit, worker);
+    notes.attempt(permit.index(), worker);
     passed::say(connection, admitted, permit.endpoint(), head, &mut asked.output);
     let limits = HeadLimits::from(&record.generation.snapshot.limits);
     let attempt = Attempt {

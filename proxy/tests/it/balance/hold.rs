@@ -100,9 +100,9 @@ fn who_leaves_while_held_is_gone() {
     });
 }
 
-/// A reload brings another endpoint: those who are held since before ask that one, and so does who comes then.
+/// Those who are held since before a reload ask what they see; who comes then sees another endpoint, and is served.
 #[test]
-fn a_reload_that_brings_a_live_endpoint_ends_the_wait() {
+fn a_reload_that_brings_a_live_endpoint_ends_the_wait_of_who_comes_then() {
     on_workers(|workers| {
         let (_socket, address) = dead();
         let origin = Origin::named("live");
@@ -118,10 +118,7 @@ fn a_reload_that_brings_a_live_endpoint_ends_the_wait() {
         for _ in 0..8 {
             assert_eq!(proxy.ask(GET).text(), "live");
         }
-        for client in &mut held {
-            assert_eq!(client.response().text(), "live");
-        }
-        (0..12).for_each(|n| assert_eq!(proxy.wait_access(n)["endpoint"], origin.address()));
+        assert!(!held.iter_mut().any(Wire::stirred), "the others are held on");
     });
 }
 
