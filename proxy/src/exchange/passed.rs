@@ -2,6 +2,7 @@
 //!
 //! `admit` asks once the rule is known; whoever writes a head for an endpoint says. Elsewhere nothing is marked.
 
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
 use switchboard_core::forwarding::{Hop, Mark};
@@ -13,6 +14,7 @@ use super::bond;
 use crate::error::ProxyError;
 use crate::http::Connection;
 use crate::live::EndpointLive;
+use crate::transport::Transport;
 
 /// Refuses what this very rule has sent to this process. `bytes` are the head's.
 ///
@@ -33,6 +35,19 @@ pub fn say(connection: &Connection, admitted: &Admitted, live: &EndpointLive, by
         let before = admitted.hop.passed.map(|passed| passed.of(bytes));
         bond::add(head, &mark(connection, &admitted.rule).line(before));
     }
+}
+
+/// Refuses a connection of TLS that is not ours to read where it would go to the listener that it came to: there the same
+/// name leads to the same rule again, and nothing in it can be marked.
+///
+/// # Errors
+/// `loop`.
+pub fn refuse_way_back(client: &Transport, live: &EndpointLive, endpoint: &Transport) -> Result<(), ProxyError> {
+    let port = |at: Option<SocketAddr>| at.map(|at| at.port());
+    if live.is_own.load(Ordering::Relaxed) && port(client.local_address()) == port(endpoint.remote_address()) {
+        return Err(ProxyError::own(Reason::Loop, "The endpoint of this route is this listener itself."));
+    }
+    Ok(())
 }
 
 fn mark(connection: &Connection, rule: &Rule) -> Mark {

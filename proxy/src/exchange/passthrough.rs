@@ -10,6 +10,7 @@ use switchboard_core::target::Destination;
 use switchboard_core::websocket::Upgrade;
 
 use super::answer::Upstream;
+use super::passed;
 use super::policy::{self, limits::Stage};
 use super::record::Record;
 use crate::desk::Desk;
@@ -101,6 +102,7 @@ async fn begin(
         let ends = connection.ends();
         match connect::connect_raw(worker, permit.endpoint(), Some(client), deadline, patience, ends).await {
             Ok(kept) => {
+                passed::refuse_way_back(client, permit.endpoint(), &kept.transport)?;
                 let upstream = Upstream { connection: kept, permit, cookie: Vec::new(), place: None, fill: None };
                 record.status = 101;
                 desk.output.clear();

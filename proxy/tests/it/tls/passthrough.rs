@@ -93,3 +93,25 @@ fn tunnels_count_as_connections_of_their_route() {
         }
     });
 }
+
+/// What can't be read can't be marked, but a listener is no way to itself.
+#[test]
+fn a_passthrough_to_its_own_listener_ends() {
+    let authority = Authority::new();
+    on_workers(|workers| {
+        let text = |address: &str| {
+            format!("listen: {{ bind: 127.0.0.1:0, tls: passthrough }}\nroutes: {{ back.test: \"{address}\" }}\n")
+        };
+        let proxy = Proxy::start(workers, &text("127.0.0.1:1"));
+        proxy.write_config(&text(&proxy.address().to_string()));
+        proxy.signal("HUP");
+        proxy.wait_log("the configuration is in force");
+        for n in 0..3 {
+            assert!(connect(proxy.address(), "back.test", &authority.client(None)).is_err());
+            let line = proxy.wait_access(n);
+            assert_eq!((&line["reason"], &line["sni"]), (&"loop".into(), &"back.test".into()), "{line}");
+        }
+        assert_eq!(proxy.access().len(), 3);
+        proxy.stop();
+    });
+}
