@@ -261,11 +261,6 @@ mod tests {
         reactor::run(main).unwrap()
     }
 
-    async fn other_turn() {
-        reactor::yield_now().await;
-        reactor::yield_now().await;
-    }
-
     #[test]
     fn what_comes_behind_a_read_in_the_same_turn_is_no_quiet() {
         let quiet = found(async {
@@ -274,10 +269,10 @@ mod tests {
             let first = (read(&socket).await, socket.is_quiet());
             theirs.write_all(b"more").unwrap();
             let same_turn = (socket.is_quiet(), read(&socket).await);
-            other_turn().await;
+            reactor::next_turn().await;
             let later = (socket.fd.was_looked_at(), socket.is_quiet());
             drop(theirs);
-            other_turn().await;
+            reactor::next_turn().await;
             [first, (6, same_turn.0), (same_turn.1, later.0), (0, later.1), (0, socket.is_quiet())]
         });
         assert_eq!(quiet, [(6, true), (6, false), (4, true), (0, true), (0, false)]);
@@ -293,7 +288,7 @@ mod tests {
                 reactor::yield_now().await;
                 let _ = poll_fn(|context| Poll::Ready(socket.poll_gone(context))).await;
             }
-            other_turn().await;
+            reactor::next_turn().await;
             (socket.is_quiet(), read(&socket).await)
         });
         assert_eq!(quiet, (false, 6));

@@ -271,11 +271,6 @@ mod tests {
     use super::*;
     use crate::reactor;
 
-    async fn other_turn() {
-        reactor::yield_now().await;
-        reactor::yield_now().await;
-    }
-
     #[test]
     fn none_is_lent_in_the_turn_in_which_it_came_back() {
         let lent = reactor::run(async {
@@ -292,10 +287,10 @@ mod tests {
             pool.keep(connection(1), Moment::ZERO);
             pool.keep(connection(2), Moment::ZERO);
             let mut lent = vec![next(&mut pool)];
-            other_turn().await;
+            reactor::next_turn().await;
             pool.keep(connection(3), Moment::ZERO);
             lent.extend((0..3).map(|_| next(&mut pool)));
-            other_turn().await;
+            reactor::next_turn().await;
             lent.push(next(&mut pool));
             lent
         });
