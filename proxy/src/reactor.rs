@@ -56,8 +56,9 @@ struct Reactor {
     events: RefCell<Vec<epoll::Event>>,
     /// The task that is being polled.
     current: RefCell<Option<Rc<Task>>>,
-    /// How often all that had happened was taken from the kernel.
+    /// How often the kernel was asked what has happened, and at which of these looks it last told all.
     looks: Cell<u64>,
+    told_all: Cell<u64>,
     /// How often the current task may still find a descriptor ready.
     turns: Cell<u32>,
     mailbox: Arc<Mailbox>,
@@ -132,6 +133,7 @@ impl Reactor {
             events: RefCell::new(Vec::with_capacity(EVENTS)),
             current: RefCell::default(),
             looks: Cell::new(0),
+            told_all: Cell::new(0),
             turns: Cell::new(TURNS),
             mailbox: Arc::new(mailbox),
         })
@@ -169,9 +171,10 @@ impl Reactor {
             Err(Errno::INTR) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
+        self.looks.set(self.looks.get() + 1);
         // A list that is full may not be all.
         if events.len() < EVENTS {
-            self.looks.set(self.looks.get() + 1);
+            self.told_all.set(self.looks.get());
         }
         for event in events.iter() {
             match event.data.u64() {

@@ -180,14 +180,15 @@ impl Registered {
         self.watch.source.cleared.set(self.turn());
     }
 
-    /// Which turn it is: another one once the reactor has looked at all descriptors.
+    /// Which turn it is: another one once the reactor has looked, though it may not have seen all there is.
     pub fn turn(&self) -> u64 {
         self.watch.reactor.looks.get()
     }
 
-    /// Whether the reactor has looked since all was read: what came behind that in the same turn it doesn't know of.
+    /// Whether the reactor has seen all there is since all was read: what came behind that in the same turn it doesn't know
+    /// of.
     pub fn was_looked_at(&self) -> bool {
-        self.watch.source.cleared.get() != self.turn()
+        self.watch.source.cleared.get() < self.watch.reactor.told_all.get()
     }
 
     /// There is no room; the next room is told anew.

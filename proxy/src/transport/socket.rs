@@ -248,8 +248,12 @@ mod tests {
 
     fn pair() -> (Socket, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        ours.set_nonblocking(true).unwrap();
-        (Socket::register(ours.into()).unwrap(), theirs)
+        (register(ours), theirs)
+    }
+
+    fn register(stream: UnixStream) -> Socket {
+        stream.set_nonblocking(true).unwrap();
+        Socket::register(stream.into()).unwrap()
     }
 
     async fn read(socket: &Socket) -> usize {
@@ -276,6 +280,22 @@ mod tests {
             [first, (6, same_turn.0), (same_turn.1, later.0), (0, later.1), (0, socket.is_quiet())]
         });
         assert_eq!(quiet, [(6, true), (6, false), (4, true), (0, true), (0, false)]);
+    }
+
+    /// With more events than one look takes, turns go on: else nobody would be lent a connection while there is much to do.
+    #[test]
+    fn a_look_that_does_not_see_all_is_a_turn_all_the_same() {
+        let found = found(async {
+            let (socket, mut theirs) = pair();
+            theirs.write_all(b"answer").unwrap();
+            let first = read(&socket).await;
+            let crowd: Vec<_> = (0..300).map(|_| pair()).map(|(ours, theirs)| (ours, register(theirs))).collect();
+            theirs.write_all(b"more").unwrap();
+            let (turn, crowded) = (socket.turn(), crowd.len());
+            other_turn().await;
+            (first, crowded, socket.turn() - turn, socket.fd.was_looked_at(), socket.is_quiet())
+        });
+        assert_eq!(found, (6, 300, 1, false, false));
     }
 
     #[test]
