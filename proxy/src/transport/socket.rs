@@ -292,7 +292,7 @@ mod tests {
             let crowd: Vec<_> = (0..300).map(|_| pair()).map(|(ours, theirs)| (ours, register(theirs))).collect();
             theirs.write_all(b"more").unwrap();
             let (turn, crowded) = (socket.turn(), crowd.len());
-            other_turn().await;
+            reactor::next_turn().await;
             (first, crowded, socket.turn() - turn, socket.fd.was_looked_at(), socket.is_quiet())
         });
         assert_eq!(found, (6, 300, 1, false, false));
