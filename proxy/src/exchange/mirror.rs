@@ -120,7 +120,7 @@ impl Mirror {
         let worker = &connection.worker;
         let body = upload.kept()?;
         let place = Place::take(worker)?;
-        let mut copied = Record::start(worker);
+        let mut copied = record.beside(worker);
         let permit =
             Attempts::new(&record.generation, self.upstream, None).pick(worker, &admitted.rule, copied.started).ok()?;
         copied.attempt(permit.index(), worker);

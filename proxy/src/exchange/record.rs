@@ -107,6 +107,12 @@ impl Record {
         }
     }
 
+    /// Begins one of what is asked beside this exchange. A reload may have come since it began: endpoints and rules have the
+    /// numbers of its own generation.
+    pub fn beside(&self, worker: &Worker) -> Self {
+        Self { generation: Rc::clone(&self.generation), ..Self::start(worker) }
+    }
+
     /// The compiled rule, once it is found.
     pub fn rule(&self) -> Option<&Arc<Rule>> {
         self.rule.map(|id| self.generation.snapshot.rule(id))

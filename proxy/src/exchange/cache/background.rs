@@ -2,7 +2,6 @@
 //! while others wait for it.
 
 use std::future::poll_fn;
-use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -33,8 +32,7 @@ pub(super) fn refresh(connection: &Connection, desk: &Desk, record: &Record, adm
     own.target.clone_from(&desk.target);
     own.notes.up_lines.clone_from(&desk.notes.up_lines);
     own.notes.who.lines.clone_from(&desk.notes.who.lines);
-    let mut notes = Record::start(&worker);
-    notes.generation = Rc::clone(&record.generation);
+    let mut notes = record.beside(&worker);
     notes.rule = record.rule;
     let mut admitted = admitted.again();
     worker.counters.cache_refreshes.add(1);

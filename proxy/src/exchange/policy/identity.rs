@@ -159,7 +159,7 @@ async fn question(
     let upstream = forward.upstream.ok_or_else(|| ProxyError::own(Reason::Internal, UNKNOWN))?;
     let worker = &connection.worker;
     let rule = &admitted.rule;
-    let mut notes = Record::start(worker);
+    let mut notes = record.beside(worker);
     let mut attempts = Attempts::new(&record.generation, upstream, None);
     let permit = attempts.pick(worker, rule, record.started)?;
     notes.attempt(permit.index(), worker);
