@@ -326,7 +326,10 @@ impl Download<'_> {
         }
         let timeouts = &self.admitted.rule.timeouts;
         let clock = self.connection.deadline.clock();
-        let moved = self.pump.received.wrapping_add(self.pump.sent).wrapping_add(upload.moved());
+        // A client that is behind is waited for, whatever comes for the cache meanwhile.
+        let behind = self.pump.owes();
+        let received = if behind { 0 } else { self.pump.received };
+        let moved = received.wrapping_add(self.pump.sent).wrapping_add(upload.moved());
         if moved != self.moved {
             self.moved = moved;
             self.since = clock.about_now();
@@ -335,7 +338,8 @@ impl Download<'_> {
             }
         }
         let heartbeat = self.course.as_ref().and_then(Course::heartbeat);
-        let (patience, side, reason) = match self.pump.waits {
+        let waits = if behind { Waits::Sink } else { self.pump.waits };
+        let (patience, side, reason) = match waits {
             Waits::Sink => (timeouts.write, Side::Downstream, Reason::ClientGone),
             Waits::Source if self.listed.is_some() => (heartbeat, Side::Upstream, Reason::ResponseTimeout),
             Waits::Source => (timeouts.idle, Side::Upstream, Reason::ResponseTimeout),
@@ -349,7 +353,7 @@ impl Download<'_> {
         if self.connection.worker.is_quitting() {
             return broken(Side::Proxy, Reason::Draining);
         }
-        if heartbeat.is_some() && self.pump.waits == Waits::Source && clock.about_now() < self.ends {
+        if heartbeat.is_some() && waits == Waits::Source && clock.about_now() < self.ends {
             self.beat(context)?;
             return Poll::Pending;
         }

@@ -47,11 +47,12 @@ impl Pump {
         self.filling.as_ref().and_then(|filling| filling.fill.as_ref()).is_some_and(|fill| fill.is_awaited())
     }
 
-    /// Whether it reads on though the client has not taken what there is.
+    /// Whether it reads on though the client has not taken what there is. Not where a pace is set: a client would get at once
+    /// what that had spread over time.
     pub(super) fn runs_ahead(&mut self) -> bool {
         let behind = self.pending.len();
         let Some(filling) = self.filling.as_mut().filter(|filling| filling.fill.is_some()) else { return false };
-        if self.complete || self.events.is_some() {
+        if self.complete || self.events.is_some() || self.allowance <= Self::UNPACED / 2 {
             return false;
         }
         if behind + READ > filling.ahead {

@@ -237,6 +237,31 @@ fn a_client_that_does_not_read_takes_a_quarter_of_the_memory_at_most() {
 }
 
 #[test]
+fn a_client_that_takes_nothing_is_given_up_though_more_may_come() {
+    on_workers(|workers| {
+        let gone: Arc<AtomicBool> = Arc::default();
+        let left = Arc::clone(&gone);
+        let origin = Origin::start(move |wire, _| {
+            if wire.request().is_some() {
+                wire.offer("HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nTransfer-Encoding: chunked\r\n\r\n");
+                wire.offer(format!("{SIZE:x}\r\n{}\r\n", "x".repeat(SIZE)));
+                // It says neither more nor that this was all.
+                left.store(wire.request().is_none(), Ordering::SeqCst);
+            }
+        });
+        let address = origin.address();
+        let proxy = Proxy::start(
+            workers,
+            &format!(
+                "listen: \"127.0.0.1:0\"\nroutes: {{ t.test: {{ to: \"{address}\", cache: true, timeouts: {{ write: 1s }} }} }}\n"
+            ),
+        );
+        let _client = proxy.send(GET);
+        poll("the client to be given up", || gone.load(Ordering::SeqCst).then_some(()));
+    });
+}
+
+#[test]
 fn what_is_stale_is_given_while_it_is_asked_for_anew() {
     on_workers(|workers| {
         let site = Site::start(workers, "{ stale_while_revalidate: 1h }");
