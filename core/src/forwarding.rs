@@ -21,7 +21,7 @@ use crate::http1;
 use crate::reason::Reason;
 
 pub(crate) use names::{HOP_BY_HOP, Names};
-pub use passed::Mark;
+pub use passed::{Mark, marks};
 pub use peer::{Peer, Scheme};
 pub use request::{Arrival, Hop, RequestPlan, examine, write_request};
 pub use response::{Persistence, ResponseHop, ResponsePlan, examine_response, write_response};

@@ -1,7 +1,8 @@
 //! Moves a body from one socket to the other: decoded strictly, framed anew, never stored.
 //!
 //! A `Pump` is one direction of an exchange; each has its own: early answers and both-way streams need nothing special.
-//! What the sink does not take at once is kept (one read's worth at most), and nothing more is read until it is gone.
+//! What the sink does not take at once is kept (one read's worth at most), and nothing more is read until it is gone; what
+//! goes into the cache besides is read on, within a bound (`filling`).
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
@@ -339,10 +340,7 @@ impl Pump {
         if total == 0 {
             return Ok(());
         }
-        let taken = match self.pending.is_empty().then(|| write_packed(context, sink, &slices)) {
-            Some(Poll::Ready(taken)) => taken.map_err(PumpError::Write)?,
-            Some(Poll::Pending) | None => 0,
-        };
+        let taken = if self.pending.is_empty() { taken(write_packed(context, sink, &slices))? } else { 0 };
         self.sent += taken as u64;
         if taken < total {
             self.waits = Waits::Sink;
@@ -356,15 +354,20 @@ impl Pump {
         if bytes.is_empty() {
             return Ok(());
         }
-        let taken = match self.pending.is_empty().then(|| sink.poll_write(context, &[IoSlice::new(bytes)])) {
-            Some(Poll::Ready(taken)) => taken.map_err(PumpError::Write)?,
-            Some(Poll::Pending) | None => 0,
-        };
+        let taken = if self.pending.is_empty() { taken(sink.poll_write(context, &[IoSlice::new(bytes)]))? } else { 0 };
         self.sent += taken as u64;
         if let Some(rest @ [_, ..]) = bytes.get(taken..) {
             self.waits = Waits::Sink;
             self.pending.extend_from_slice(rest);
         }
         Ok(())
+    }
+}
+
+/// How much of what was offered a sink has taken: nothing where it has no room.
+fn taken(offered: Poll<io::Result<usize>>) -> Result<usize, PumpError> {
+    match offered {
+        Poll::Ready(taken) => taken.map_err(PumpError::Write),
+        Poll::Pending => Ok(0),
     }
 }

@@ -197,6 +197,7 @@ impl Transport {
 
     /// Tells whether an idle connection is still good: nothing has come and nobody has closed. A stream never is: it
     /// serves once.
+    #[inline]
     pub fn is_quiet(&self) -> bool {
         match self {
             Self::Plain(socket) => socket.is_quiet(),

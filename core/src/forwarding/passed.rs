@@ -5,10 +5,23 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use crate::message::{Field, Fields};
 use crate::snapshot::RuleIdentity;
 
 /// The field. It begins as all do that nobody outside may send, so [`super::examine`] drops it.
-pub(super) const FIELD: &[u8] = b"x-switchboard-passed";
+const FIELD: &[u8] = b"x-switchboard-passed";
+
+/// Whether a line of a request is one with marks.
+pub(super) fn is_marks(field: &Field, bytes: &[u8]) -> bool {
+    field.name.of(bytes).eq_ignore_ascii_case(FIELD)
+}
+
+/// The marks that a request brings. `examine` has noted whether there are any ([`super::Hop::passed`]); `bytes` are the head's.
+#[must_use]
+pub fn marks<'a>(fields: &Fields, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let line = fields.all().iter().rev().find(|field| is_marks(field, bytes))?;
+    Some(line.value.of(bytes))
+}
 
 /// What stands for one rule of one process: 16 hexadecimal digits that others can't know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

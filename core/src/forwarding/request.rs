@@ -53,8 +53,8 @@ pub struct Hop {
     pub close: bool,
     /// `Connection: keep-alive`
     pub keep_alive: bool,
-    /// The marks of rules that sent it to this proxy, as whoever sent it says; see [`super::Mark`].
-    pub passed: Option<Span>,
+    /// It brings marks of rules that sent it to this proxy, as whoever sent it says; see [`super::marks`].
+    pub passed: bool,
     /// What a trusted peer says; for others the peer's block stands.
     told: Option<Told>,
 }
@@ -86,7 +86,7 @@ pub fn examine(fields: &mut Fields, bytes: &[u8], arrival: &Arrival<'_>) -> Resu
         match field.name_id {
             Name::Other if is_unwelcome(field.name.of(bytes), trusted) => {
                 field.dropped = true;
-                hop.note_passed(field, bytes);
+                hop.passed |= passed::is_marks(field, bytes);
             }
             Name::Other => {}
             Name::Host => hop.host = Some(field.value),
@@ -174,12 +174,6 @@ const fn bad(detail: &'static str) -> Rejected {
 }
 
 impl Hop {
-    fn note_passed(&mut self, field: &Field, bytes: &[u8]) {
-        if field.name.of(bytes).eq_ignore_ascii_case(passed::FIELD) {
-            self.passed = Some(field.value);
-        }
-    }
-
     fn count_down(&mut self, field: &mut Field, bytes: &[u8]) -> Result<(), Rejected> {
         let digits = field.value.of(bytes);
         if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) || self.max_forwards.is_some() {

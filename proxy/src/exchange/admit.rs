@@ -99,7 +99,7 @@ pub fn admit(connection: &mut Connection, desk: &mut Desk, record: &mut Record) 
         .map_err(|error| ProxyError::client(error.reason(), error.detail()))?;
     record.rule = Some(id);
     let rule = Arc::clone(generation.snapshot.rule(id));
-    passed::refuse(connection, &rule, &hop, bytes)?; // 508
+    passed::refuse(connection, &rule, &hop, (&request.fields, bytes))?; // 508
     let as_ruled = onward::destination(&rule, &destination)?;
     let facts = Facts { destination: as_ruled.as_ref().unwrap_or(&destination), ..facts };
     if let Some(chain) = &rule.policy {
@@ -363,13 +363,13 @@ impl Admitted {
         if let Some(trace) = &record.trace {
             bond::add(&mut desk.output, &trace.line());
         }
-        if let Some(live) = record.generation.endpoints.get(index) {
-            passed::say(connection, self, live, bytes, &mut desk.output);
-        }
         let upstream = endpoint.map(|endpoint| record.generation.snapshot.upstream(endpoint.upstream));
         if let Some(line) = upstream.and_then(|it| onward::origin_line(it, &self.upgrade, &desk.request.fields, bytes))
         {
             bond::add(&mut desk.output, line);
+        }
+        if record.generation.endpoints.get(index).is_some_and(passed::concerns) {
+            passed::say(connection, &self.rule, desk);
         }
     }
 }

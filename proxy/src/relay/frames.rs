@@ -1,10 +1,10 @@
 //! A pump towards a sink that makes frames itself (HTTP/2): the head and the end of a body are told, not written.
 
-use std::task::{Context, Poll};
+use std::task::Context;
 
 use switchboard_core::http1::BodyDecoder;
 
-use super::{Coding, Pump, PumpError, Waits};
+use super::{Coding, Pump, PumpError, Waits, taken};
 use crate::transport::Transport;
 
 impl Pump {
@@ -35,10 +35,7 @@ impl Pump {
             return Ok(());
         }
         let last = self.complete && late_fields(&self.trailers, &self.body).is_empty();
-        let taken = match self.pending.is_empty().then(|| sink.poll_send(context, payload, last)) {
-            Some(Poll::Ready(taken)) => taken.map_err(PumpError::Write)?,
-            Some(Poll::Pending) | None => 0,
-        };
+        let taken = if self.pending.is_empty() { taken(sink.poll_send(context, payload, last))? } else { 0 };
         self.sent += taken as u64;
         match payload.get(taken..) {
             Some(rest @ [_, ..]) => {

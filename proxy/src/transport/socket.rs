@@ -157,10 +157,13 @@ impl Socket {
     /// Tells whether an idle connection is still good: nothing has come and nobody has closed. No system call, except
     /// where only the socket knows: after a read that filled its buffer to the last byte, and in the turn of the last read.
     /// Nobody is registered to be woken.
+    #[inline]
     pub fn is_quiet(&self) -> bool {
-        if !self.fd.is_readable() && !self.unread.get() && self.fd.was_looked_at() {
-            return true;
-        }
+        !self.fd.is_readable() && !self.unread.get() && self.fd.was_looked_at() || self.asks_for_quiet()
+    }
+
+    #[cold]
+    fn asks_for_quiet(&self) -> bool {
         let quiet = rustix::net::recv(&self.fd, &mut [0], RecvFlags::PEEK).err() == Some(Errno::WOULDBLOCK);
         if quiet {
             self.fd.clear_readable();

@@ -107,7 +107,8 @@ impl Pools {
         if upgrades {
             return None;
         }
-        while let Some((mut connection, since)) = pool.next() {
+        while pool.may_lend() {
+            let (mut connection, since) = pool.idle.pop()?;
             let fresh = now.since(since) < endpoint.bounds.idle_timeout
                 && now.since(connection.opened) < endpoint.bounds.max_age
                 && endpoint.places.version() == connection.version;
@@ -238,15 +239,25 @@ impl Pool {
         self.idle.push((connection, now));
     }
 
-    /// Takes out the one that was put back last before this turn of the reactor. What an endpoint sends behind its answer comes
-    /// a moment later: until the reactor has looked once more nobody knows of it, and it would be the next request's answer.
-    fn next(&mut self) -> Option<(Connection, Moment)> {
-        let (last, _) = self.idle.last()?;
-        if self.turn != last.transport.turn() {
-            return self.idle.pop();
+    /// Whether there is one that was put back before this turn of the reactor; it stands last then. What an endpoint sends
+    /// behind its answer comes a moment later: until the reactor has looked once more nobody knows of it, and it would be the
+    /// next request's answer.
+    fn may_lend(&mut self) -> bool {
+        match self.idle.last() {
+            Some((last, _)) if self.turn != last.transport.turn() => true,
+            Some(_) => self.bring_older(),
+            None => false,
         }
-        self.older = self.older.checked_sub(1)?;
-        Some(self.idle.swap_remove(self.older))
+    }
+
+    /// Brings the youngest of those that were there before this turn to the end.
+    #[cold]
+    fn bring_older(&mut self) -> bool {
+        let Some(place) = self.older.checked_sub(1) else { return false };
+        self.older = place;
+        let last = self.idle.len() - 1;
+        self.idle.swap(place, last);
+        true
     }
 
     /// A stream of a link that has room, is young enough, and leads to where the endpoint is now. Others end when their
@@ -283,7 +294,9 @@ mod tests {
                 Connection { transport, version, opened: Moment::ZERO, reused: true }
             };
             let mut pool = Pool::new(PoolId { slot: 0, serial: 0 });
-            let next = |pool: &mut Pool| pool.next().map(|(connection, _)| connection.version);
+            let next = |pool: &mut Pool| {
+                if pool.may_lend() { pool.idle.pop().map(|(connection, _)| connection.version) } else { None }
+            };
             pool.keep(connection(1), Moment::ZERO);
             pool.keep(connection(2), Moment::ZERO);
             let mut lent = vec![next(&mut pool)];

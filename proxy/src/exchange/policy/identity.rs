@@ -14,9 +14,9 @@ use crate::deadline::Deadline;
 use crate::desk::Desk;
 use crate::error::ProxyError;
 use crate::exchange::admit::Admitted;
-use crate::exchange::passed;
 use crate::exchange::record::Record;
 use crate::exchange::upload::Upload;
+use crate::exchange::{bond, passed};
 use crate::http::Connection;
 use crate::tls::ClientCertificate;
 use crate::upstream::Attempts;
@@ -125,7 +125,7 @@ async fn forwarded(
     asked.output.clear();
     let write = |facts: &switchboard_core::route::Facts<'_>| forward.write_head(facts, &mut asked.output);
     admitted.with_facts(connection, desk, write)?;
-    let result = question(connection, record, admitted, forward, (desk.input.filled(), &mut asked)).await;
+    let result = question(connection, record, admitted, forward, desk, &mut asked).await;
     let verdict = result.map(|body| {
         let status = asked.answer.status;
         let bytes = asked.answer_input.filled();
@@ -153,7 +153,8 @@ async fn question(
     record: &Record,
     admitted: &Admitted,
     forward: &Forward,
-    (head, asked): (&[u8], &mut Desk),
+    came: &Desk,
+    asked: &mut Desk,
 ) -> Result<Vec<u8>, ProxyError> {
     const UNKNOWN: &str = "The service that knows who may ask is not configured.";
     let upstream = forward.upstream.ok_or_else(|| ProxyError::own(Reason::Internal, UNKNOWN))?;
@@ -163,7 +164,9 @@ async fn question(
     let mut attempts = Attempts::new(&record.generation, upstream, None);
     let permit = attempts.pick(worker, rule, record.started)?;
     notes.attempt(permit.index(), worker);
-    passed::say(connection, admitted, permit.endpoint(), head, &mut asked.output);
+    if passed::concerns(permit.endpoint()) {
+        bond::add(&mut asked.output, &passed::line(connection, rule, came));
+    }
     let limits = HeadLimits::from(&record.generation.snapshot.limits);
     let attempt = Attempt {
         worker,
