@@ -67,7 +67,7 @@ struct Reactor {
 /// Runs `main` and what it spawns on the calling thread until `main` has ended; what has not ended then is dropped.
 ///
 /// # Errors
-/// When the system gives no descriptor for it.
+/// When the system gives no descriptor for it, or when `main` has panicked.
 pub fn run<T: 'static>(main: impl Future<Output = T> + 'static) -> io::Result<T> {
     let reactor = Rc::new(Reactor::new()?);
     HERE.set(Some(Rc::clone(&reactor)));
@@ -78,6 +78,10 @@ pub fn run<T: 'static>(main: impl Future<Output = T> + 'static) -> io::Result<T>
         (0..PASSES).for_each(|_| reactor.run_row());
         if let Some(output) = ended.take() {
             break Ok(output);
+        }
+        // Its task alone holds the other end: it has gone without a word.
+        if Rc::strong_count(&ended) == 1 {
+            break Err(io::Error::other("the worker's first task has panicked"));
         }
         if let Err(error) = reactor.look() {
             break Err(error);

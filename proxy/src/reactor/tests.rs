@@ -50,10 +50,17 @@ fn bytes_and_ends_wake_who_waits_for_them() {
             all.extend(came);
         }
         assert_eq!(all, b"onetwothree");
+        // The end was read; the reactor tells of it when it looks the next time.
+        next_turn().await;
         assert!(socket.is_read_closed());
         writer.join().unwrap();
     })
     .unwrap();
+}
+
+#[test]
+fn a_panic_of_the_first_task_is_told() {
+    assert!(run(async { panic!("on purpose") }).is_err());
 }
 
 #[test]
