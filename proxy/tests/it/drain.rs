@@ -23,17 +23,23 @@ fn idle_proxy_ends_at_once() {
     });
 }
 
+/// An origin that answers each request when it is told to.
+fn held_back() -> (std::sync::mpsc::Sender<()>, Origin) {
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let gone = std::sync::Mutex::new(gone);
+    let origin = Origin::start(move |wire, _| {
+        if wire.request().is_some() {
+            gone.lock().unwrap().recv().unwrap();
+            wire.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
+        }
+    });
+    (go, origin)
+}
+
 #[test]
 fn request_under_way_is_finished() {
     on_workers(|workers| {
-        let (go, gone) = std::sync::mpsc::channel::<()>();
-        let gone = std::sync::Mutex::new(gone);
-        let origin = Origin::start(move |wire, _| {
-            if wire.request().is_some() {
-                gone.lock().unwrap().recv().unwrap();
-                wire.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
-            }
-        });
+        let (go, origin) = held_back();
         let Pair { mut proxy, origin } = Pair::new(workers, origin);
         let address = proxy.address();
         let mut client = proxy.send(GET);
@@ -53,14 +59,7 @@ fn request_under_way_is_finished() {
 /// A drain may take half an hour, and logs are rotated at their hour.
 #[test]
 fn logs_are_opened_again_while_it_drains() {
-    let (go, gone) = std::sync::mpsc::channel::<()>();
-    let gone = std::sync::Mutex::new(gone);
-    let origin = Origin::start(move |wire, _| {
-        if wire.request().is_some() {
-            gone.lock().unwrap().recv().unwrap();
-            wire.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
-        }
-    });
+    let (go, origin) = held_back();
     let logs = TempDir::new();
     let file = logs.file("access.log");
     let Pair { mut proxy, origin } = Pair::with(1, origin, &format!("access_log: {}\n", file.display()));
